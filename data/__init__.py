@@ -1,0 +1,1 @@
+"""What a trial learns from: entities, formats, prompts and the bundled sample corpus."""

@@ -1,0 +1,77 @@
+"""The one place where a text becomes chat messages and a completion becomes predicted entities."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data.entities import Entity
+
+SYSTEM_PROMPT = "你是 PII 检测专家。检测以下文本中的 PII，并以 JSON 格式输出实体列表。"
+"""System message of the users' plan."""
+
+_THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a completion says.
+
+    `valid` is False when it is not a JSON object with a list `entities`; `items` is then empty.
+    `malformed` counts the items of a valid list that lack a non-empty string type or text.
+    """
+
+    items: tuple[tuple[str, str], ...]
+    valid: bool
+    malformed: int = 0
+
+
+def chat_messages(text: str) -> list[dict[str, str]]:
+    """Return the system and user message for one text."""
+    return [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": text}]
+
+
+def completion(entities: Sequence[Entity]) -> str:
+    """Return the target string: compact JSON, entities in order of appearance, no offsets.
+
+    Example:
+        >>> completion([Entity("PHONE", "138", 4, 7)])
+        '{"entities":[{"type":"PHONE","text":"138"}]}'
+    """
+    ordered = sorted(entities, key=lambda entity: (entity.start, entity.end))
+    items = [{"type": entity.type, "text": entity.text} for entity in ordered]
+    return json.dumps({"entities": items}, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse(output: str) -> Parsed:
+    """Read a completion; never raises, whatever the model wrote.
+
+    A thinking block and one code fence are tolerated; everything else must be strict JSON.
+
+    Example:
+        >>> parse('{"entities":[{"type":"A","text":" x "},{"type":"A"}]}')
+        Parsed(items=(('A', 'x'),), valid=True, malformed=1)
+        >>> parse("no json")
+        Parsed(items=(), valid=False, malformed=0)
+    """
+    body = _THINK.sub("", output).strip()
+    fence = _FENCE.match(body)
+    if fence:
+        body = fence.group(1)
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return Parsed((), valid=False)
+    entities = value.get("entities") if isinstance(value, dict) else None
+    if not isinstance(entities, list):
+        return Parsed((), valid=False)
+    items: list[tuple[str, str]] = []
+    for item in entities:
+        entity_type = item.get("type") if isinstance(item, dict) else None
+        text = item.get("text") if isinstance(item, dict) else None
+        if isinstance(entity_type, str) and isinstance(text, str) and entity_type and text.strip():
+            items.append((entity_type, text.strip()))
+    return Parsed(tuple(items), valid=True, malformed=len(entities) - len(items))

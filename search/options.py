@@ -1,0 +1,54 @@
+"""The flags of `search/run.py`; each field's text is its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """Search LoRA hyperparameters for the highest entity-level recall.
+
+    Without a GPU it runs on the small models and the sample data that ship with the project.
+    """
+
+    trials: int = 20
+    """Configs to try in total, those before an interruption included."""
+    study: str = ""
+    """Name of the study, a folder in the results directory (empty: the next free study-NNN)."""
+    results_dir: Path = Path("results")
+    """Folder of all studies."""
+    data_dir: Path | None = None
+    """Folder with merged_pii_dataset_{train,validation,test}.jsonl (none: the project's data folder)."""
+    space: Path | None = None
+    """TOML file that narrows or replaces the search space."""
+    preset: Literal["auto", "cpu", "gpu"] = "auto"
+    """gpu: Qwen3 0.6B and 1.7B; cpu: the small bundled models."""
+    backend: Literal["auto", "unsloth", "peft"] = "auto"
+    """Training library; auto takes unsloth on a GPU and plain PEFT elsewhere."""
+    horizon_steps: int | None = None
+    """Optimizer steps of a trial that is never stopped (none: about one epoch, within the preset's limit)."""
+    grace_steps: int | None = None
+    """Optimizer steps before a trial may be stopped (none: the horizon over reduction factor squared)."""
+    reduction_factor: int = 3
+    """One trial in this many goes past each rung."""
+    evaluation_documents: int | None = None
+    """Validation documents that a trial generates answers for (none: the preset's)."""
+    seed: int = 42
+    """Seed of the sampler and of every trial."""
+    min_precision: float = 0.85
+    """Precision below this is taken off the score."""
+    vram_gb: float | None = None
+    """GPU memory that a trial may use, in GiB (none: all of the card)."""
+    init_adapter: Path | None = None
+    """Adapter folder that every trial starts from; rank, alpha and model are then the adapter's."""
+    resume: bool = False
+    """Go on with an interrupted study."""
+    plan: bool = False
+    """Print what would be done, and stop."""
+    address: str = "local"
+    """Ray cluster to run on; storage must then be shared."""
+    dashboard: bool = True
+    """Serve Ray's dashboard on 127.0.0.1."""

@@ -1,0 +1,205 @@
+"""Everything a search decides before it starts; all problems with it are found here, at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from data.corpus import CorpusFiles, find_corpus
+from data.jsonl import read_examples
+from search.options import SearchOptions
+from search.preset import Preset, choose_preset
+from search.rungs import default_grace, default_horizon, rung_ladder
+from search.space import Choice, Range, SearchSpace, default_space, fix, read_space
+from search.study import StudyFiles, next_study_name
+from trainable.adapters import read_adapter_config
+from trainable.base_models import locate_base
+from trainable.config import TrialSettings
+
+T = TypeVar("T")
+MIN_FREE_GIB = 2.0
+"""Ray's session files, checkpoints of a search and the token cache together stay below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """A search that can start: checked options and what follows from them."""
+
+    options: SearchOptions
+    preset: Preset
+    corpus: CorpusFiles
+    space: SearchSpace
+    files: StudyFiles
+    settings: TrialSettings
+    n_train: int
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Steps at which trials are compared."""
+        return self.settings.rungs
+
+    def describe(self) -> str:
+        """Return what will be done, for people."""
+        searched = ", ".join(
+            f"{name} {_span(parameter)}" for name, parameter in self.space.parameters.items()
+        )
+        share = expected_cost_share(self.rungs, self.options.reduction_factor)
+        data = "bundled sample" if self.corpus.bundled else str(self.corpus.train.parent)
+        lines = [
+            f"study      {self.files.root}",
+            f"preset     {self.preset.name} ({self.preset.why})",
+            f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents a rung",
+            f"space      {searched}",
+            f"first      {', '.join(self.space.fitting_plans()) or 'no plan fits the space'}",
+            f"rungs      steps {', '.join(map(str, self.rungs))}; 1 in {self.options.reduction_factor} goes past each",
+            f"budget     {self.options.trials} trials, about {share:.0%} of {self.options.trials * self.rungs[-1]} optimizer steps",
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(options: SearchOptions) -> SearchPlan:
+    """Check every option against the machine, the data and the results folder.
+
+    Raises:
+        ValueError: Lists all problems, one a line.
+        RuntimeError: If the preset cannot run here.
+    """
+    if options.resume:
+        options = stored_options(options)
+    preset = choose_preset(options.preset, options.backend)
+    problems: list[str] = []
+    for name, value, least in (
+        ("trials", options.trials, 1),
+        ("reduction_factor", options.reduction_factor, 2),
+    ):
+        if value < least:
+            problems.append(f"`--{name.replace('_', '-')}` is {value}, but must be at least {least}")
+    if not 0 <= options.min_precision <= 1:
+        problems.append(f"`--min-precision` is {options.min_precision}, but must be between 0 and 1")
+    space = _gather(problems, lambda: _space(options, preset)) or default_space(preset.name, options.seed)
+    corpus = _gather(problems, lambda: find_corpus(options.data_dir))
+    n_train = n_validation = 0
+    if corpus:
+        n_train = len(_gather(problems, lambda: read_examples(corpus.train)) or ())
+        n_validation = len(_gather(problems, lambda: read_examples(corpus.validation)) or ())
+    for model in space.models():
+        _gather(problems, lambda model=model: locate_base(model))
+    files = _gather(problems, lambda: _study_files(options))
+    rungs = (1,)
+    if n_train and not problems:
+        rungs = _gather(problems, lambda: _rungs(options, preset, n_train)) or rungs
+    if problems or corpus is None or files is None:
+        raise ValueError("\n".join(problems))
+    settings = _settings(options, preset, corpus, files, rungs, n_validation)
+    return SearchPlan(options, preset, corpus, space, files, settings, n_train)
+
+
+def stored_options(options: SearchOptions) -> SearchOptions:
+    """Return the options that an interrupted study was started with.
+
+    Raises:
+        ValueError: If there is no such study.
+    """
+    results_dir = options.results_dir.resolve()
+    config = StudyFiles(results_dir / options.study).config
+    if not options.study or not config.is_file():
+        known = sorted(path.parent.name for path in results_dir.glob("*/config.json"))
+        raise ValueError(
+            f"`--resume` needs `--study` to name one of: {', '.join(known) or 'none in ' + str(results_dir)}"
+        )
+    saved = json.loads(config.read_text(encoding="utf-8"))["options"]
+    paths = {name: Path(saved[name]) for name in ("data_dir", "space", "init_adapter") if saved[name]}
+    return SearchOptions(
+        **{**saved, **paths, "results_dir": results_dir, "resume": True, "plan": options.plan}
+    )
+
+
+def expected_cost_share(rungs: tuple[int, ...], reduction_factor: int) -> float:
+    """Return the share of trials x horizon that is spent if exactly 1 in rf goes past each rung."""
+    steps = sum(
+        (step - before) / reduction_factor**k
+        for k, (before, step) in enumerate(zip((0, *rungs), rungs, strict=False))
+    )
+    return steps / rungs[-1]
+
+
+def _gather(problems: list[str], action: Callable[[], T]) -> T | None:
+    """Run a check; turn its error into one more line of `problems`."""
+    try:
+        return action()
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
+        return None
+
+
+def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
+    space = default_space(preset.name, options.seed)
+    if options.space is not None:
+        space = read_space(options.space.resolve(), space)
+    if options.init_adapter is None:
+        return space
+    directory = options.init_adapter.resolve()
+    adapter = read_adapter_config(directory)
+    own = {
+        "model": adapter["base_model_name_or_path"],
+        "lora_rank": adapter["r"],
+        "lora_alpha": adapter["lora_alpha"],
+    }
+    return fix(space, {**own, "use_rslora": adapter.get("use_rslora", False), "init_adapter": str(directory)})
+
+
+def _study_files(options: SearchOptions) -> StudyFiles:
+    results_dir = options.results_dir.resolve()
+    results_dir.mkdir(parents=True, exist_ok=True)
+    if not os.access(results_dir, os.W_OK):
+        raise PermissionError(f"`--results-dir` {results_dir} must be writable")
+    free_gib = shutil.disk_usage(results_dir).free / 2**30
+    if free_gib < MIN_FREE_GIB:
+        raise OSError(f"{results_dir} has {free_gib:.1f} GiB free, but a search needs {MIN_FREE_GIB:g}")
+    files = StudyFiles(results_dir / (options.study or next_study_name(results_dir)))
+    if not options.resume and files.root.exists():
+        raise FileExistsError(
+            f"study {files.root.name!r} exists; add --resume to go on with it, or choose another --study"
+        )
+    return files
+
+
+def _rungs(options: SearchOptions, preset: Preset, n_train: int) -> tuple[int, ...]:
+    factor = options.reduction_factor
+    horizon = options.horizon_steps or default_horizon(n_train, 32, factor, preset.horizon_limit_steps)
+    return rung_ladder(horizon, options.grace_steps or default_grace(horizon, factor), factor)
+
+
+def _settings(
+    options: SearchOptions,
+    preset: Preset,
+    corpus: CorpusFiles,
+    files: StudyFiles,
+    rungs: tuple[int, ...],
+    n_validation: int,
+) -> TrialSettings:
+    # paths are absolute from here on: Ray may run a trial in any working directory
+    documents = min(n_validation, options.evaluation_documents or preset.evaluation_documents)
+    return TrialSettings(
+        backend=preset.backend,
+        train_file=str(corpus.train),
+        validation_file=str(corpus.validation),
+        token_cache=str(files.token_cache),
+        checkpoint_dir=str(files.checkpoints),
+        rungs=rungs,
+        evaluation_documents=tuple(documents for _ in rungs),
+        min_precision=options.min_precision,
+        threads=os.cpu_count() if preset.name == "cpu" else None,
+        vram_gib=options.vram_gb,
+    )
+
+
+def _span(parameter: Choice | Range) -> str:
+    if isinstance(parameter, Choice):
+        return "{" + ", ".join(map(str, parameter.values)) + "}"
+    return f"[{parameter.low:g} .. {parameter.high:g}]"

@@ -1,0 +1,31 @@
+"""Train the winner at full length: `python search/retrain.py results/<study>/best.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import tyro
+
+from search.retrain_options import RetrainOptions
+
+
+def main() -> int:
+    """Train, test and sum up; return the exit code."""
+    options = tyro.cli(RetrainOptions)
+    from search.retraining import prepare, retrain
+
+    try:
+        job = prepare(options)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"cannot start:\n{error}", file=sys.stderr)
+        return 2
+    print(job.describe(), flush=True)
+    summary = retrain(job)
+    print(f"next: the adapter is in {summary['adapter']}")
+    print(json.dumps(summary))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The flags of `search/retrain.py`; each field's text is its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainOptions:
+    """Train a search's winner at full length and test it once."""
+
+    best_json: tyro.conf.Positional[Path]
+    """best.json of a study."""
+    epochs: int = 3
+    """Passes over the oversampled training set."""
+    engine: Literal["own", "trl"] = "own"
+    """own: the loop of the search; trl: the same plan through TRL's SFTTrainer."""
+    merge: bool = False
+    """Also write a merged model that transformers loads without PEFT."""
+    seed: int | None = None
+    """Another seed than the trial's."""
+    init_adapter: Path | None = None
+    """Adapter folder to start from; it must fit the config."""
+    data_dir: Path | None = None
+    """Other data than the study's."""
+    out: Path | None = None
+    """Where the results go (none: retrain/ beside best.json); an interrupted run there goes on."""

@@ -1,0 +1,186 @@
+"""From best.json to an adapter, a test table and a model card."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from data.corpus import find_corpus
+from search.model_card import model_card
+from search.preset import choose_preset
+from search.provenance import provenance
+from search.retrain_options import RetrainOptions
+from search.study import StudyFiles, write_json
+from trainable.adapters import check_init_adapter
+from trainable.base_models import locate_base
+from trainable.config import TrialConfig, TrialSettings
+from trainable.full_length import EpochResult, FullLengthResult, FullLengthRun, FullLengthSettings, train_full_length
+from trainable.intervals import bootstrap_interval
+from trainable.metrics import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainJob:
+    """A checked full-length run."""
+
+    options: RetrainOptions
+    study: str
+    config: TrialConfig
+    settings: FullLengthSettings
+    provenance: dict[str, Any]
+
+    def describe(self) -> str:
+        """Return what will be done, for people."""
+        test = self.settings.test_file.name if self.settings.test_file else "none"
+        return (
+            f"retrain    {self.config.model}, rank {self.config.lora_rank}, learning rate {self.config.learning_rate:.2e}, "
+            f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit\n"
+            f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs\n"
+            f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}\n"
+            f"results    {self.settings.out_dir}"
+        )
+
+
+def prepare(options: RetrainOptions) -> RetrainJob:
+    """Check the options against the study's files.
+
+    Raises:
+        FileNotFoundError: If best.json, data, weights or an adapter are missing.
+        ValueError: If a value breaks its rule.
+        RuntimeError: If the study's backend cannot run here.
+    """
+    best_json = options.best_json.resolve()
+    files = StudyFiles(best_json.parent)
+    if not best_json.is_file() or not files.config.is_file():
+        raise FileNotFoundError(f"{best_json} must exist, with the study's config.json beside it; run a search first")
+    if options.epochs < 1:
+        raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
+    best = json.loads(best_json.read_text(encoding="utf-8"))
+    saved = json.loads(files.config.read_text(encoding="utf-8"))
+    data_dir = options.data_dir or (Path(saved["options"]["data_dir"]) if saved["options"]["data_dir"] else None)
+    corpus = find_corpus(data_dir.resolve() if data_dir else None)
+    config = _changed(TrialConfig.from_dict(best["config"]), options)
+    locate_base(config.model)
+    trial_settings = TrialSettings.load(files.trial_settings)
+    preset = choose_preset(saved["preset"]["name"], trial_settings.backend)
+    settings = FullLengthSettings(
+        backend=preset.backend,
+        train_file=corpus.train,
+        validation_file=corpus.validation,
+        test_file=corpus.test,
+        out_dir=(options.out or files.root / "retrain").resolve(),
+        epochs=options.epochs,
+        min_precision=trial_settings.min_precision,
+        window_tokens=trial_settings.window_tokens,
+    )
+    return RetrainJob(options, best["study"], config, settings, provenance(corpus, config.seed))
+
+
+def retrain(job: RetrainJob) -> dict[str, Any]:
+    """Train, test, write every file below `out_dir`, and return the summary."""
+    started = time.monotonic()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights were found by `prepare`
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    out = job.settings.out_dir
+    out.mkdir(parents=True, exist_ok=True)
+    run = FullLengthRun(job.config, job.settings)
+    if job.options.engine == "trl":
+        from trainable.trl_engine import train_full_length_trl as train
+    else:
+        train = train_full_length
+    result = train(run, _print_epoch)
+    metrics = _metrics(job, result)
+    write_json(out / "metrics.json", metrics)
+    (out / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
+    if result.test:
+        Console().print(type_table(result.test, "test set"))
+    if job.options.merge:
+        merge(job.settings.adapter_dir, out / "merged", job.config.load_in_4bit)
+    names = ("micro_recall", "micro_precision", "micro_f1")
+    best = result.epochs[result.best_epoch - 1].validation
+    test = metrics["test"] and {name: metrics["test"][name] for name in (*names, "micro_recall_ci")}
+    return {
+        "study": job.study,
+        "adapter": str(job.settings.adapter_dir),
+        "epochs": len(result.epochs),
+        "best_epoch": result.best_epoch,
+        "validation": {name: best[name] for name in names},
+        "test": test,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def merge(adapter_dir: Path, to: Path, load_in_4bit: bool) -> None:
+    """Write the merged model in a process that never imports unsloth.
+
+    Raises:
+        subprocess.CalledProcessError: If merging fails; its own message is on stderr.
+    """
+    script = Path(__file__).resolve().parent.parent / "trainable" / "merge.py"
+    flags = ["--load-in-4bit"] if load_in_4bit else []
+    subprocess.run([sys.executable, str(script), str(adapter_dir), "--to", str(to), *flags], check=True)
+
+
+def type_table(evaluation: Evaluation, title: str) -> Table:
+    """Return the per-type table of an evaluation, with a line for all types."""
+    table = Table("type", "gold", "predicted", "found", "recall", "precision", "F1", title=title)
+    for row in evaluation.per_type:
+        table.add_row(row.type, *map(str, (row.support, row.predicted, row.tp)), *map(_share, (row.recall, row.precision, row.f1)))
+    totals = evaluation.micro_recall, evaluation.micro_precision, evaluation.micro_f1
+    counts = [sum(getattr(row, name) for row in evaluation.per_type) for name in ("support", "predicted", "tp")]
+    table.add_row("all", *map(str, counts), *map(_share, totals), style="bold")
+    return table
+
+
+def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:
+    if options.seed is not None:
+        config = config.with_changes(seed=options.seed)
+    if options.init_adapter is not None:
+        config = config.with_changes(init_adapter=str(options.init_adapter.resolve()))
+    if config.init_adapter is not None:
+        check_init_adapter(config)
+    return config
+
+
+def _metrics(job: RetrainJob, result: FullLengthResult) -> dict[str, Any]:
+    test: dict[str, Any] | None = None
+    if result.test:
+        low, high = bootstrap_interval(result.test.documents, "micro_recall")
+        test = {
+            **result.test.headline(),
+            "micro_recall_ci": [low, high],
+            "per_type": [asdict(row) for row in result.test.per_type],
+            "slices": [asdict(row) for row in result.test.slices],
+        }
+    return {
+        "study": job.study,
+        "engine": job.options.engine,
+        "config": job.config.to_dict(),
+        "live": result.facts,
+        "epochs": [asdict(epoch) for epoch in result.epochs],
+        "best_epoch": result.best_epoch,
+        "test": test,
+        "provenance": job.provenance,
+    }
+
+
+def _print_epoch(result: EpochResult) -> None:
+    numbers = result.validation
+    print(
+        f"epoch {result.epoch}: loss {result.train_loss:.4f}, validation recall {_share(numbers['micro_recall'])}, "
+        f"precision {_share(numbers['micro_precision'])}, F1 {_share(numbers['micro_f1'])}",
+        flush=True,
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,46 @@
+"""The rung ladder: at which optimizer steps trials are compared."""
+
+from __future__ import annotations
+
+import math
+
+
+def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> tuple[int, ...]:
+    """Return the steps `grace * rf^k`, and the horizon last.
+
+    A rung closer to the horizon than one reduction factor is left out: it would cost an
+    evaluation and decide almost nothing.
+
+    Raises:
+        ValueError: If the numbers make no ladder.
+
+    Example:
+        >>> rung_ladder(81, 9, 3)
+        (9, 27, 81)
+        >>> rung_ladder(100, 10, 3)
+        (10, 30, 100)
+    """
+    if reduction_factor < 2:
+        raise ValueError(f"`reduction_factor` is {reduction_factor}, but must be at least 2")
+    if not 1 <= grace_steps <= horizon_steps:
+        raise ValueError(
+            f"`grace_steps` is {grace_steps}, but must be between 1 and `horizon_steps` ({horizon_steps})"
+        )
+    rungs = []
+    step = grace_steps
+    while step * reduction_factor <= horizon_steps:
+        rungs.append(step)
+        step *= reduction_factor
+    return (*rungs, horizon_steps)
+
+
+def default_horizon(n_samples: int, batch_size: int, reduction_factor: int, limit: int) -> int:
+    """Return one epoch in steps, rounded up so that two rungs divide it evenly, at most `limit`."""
+    unit = reduction_factor**2
+    epoch = math.ceil(n_samples / batch_size)
+    return min(math.ceil(epoch / unit), max(1, limit // unit)) * unit
+
+
+def default_grace(horizon_steps: int, reduction_factor: int) -> int:
+    """Return the first rung: horizon / rf^2, about 11 % at rf 3."""
+    return max(1, round(horizon_steps / reduction_factor**2))

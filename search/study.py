@@ -1,0 +1,203 @@
+"""The study on disk: where its files lie, and the tables and the winner drawn from the Optuna study."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainable.config import TrialConfig
+
+if TYPE_CHECKING:
+    import optuna
+
+BEST_ADAPTERS = 3
+"""Adapters that are kept when a search ends."""
+_CONFIG_COLUMNS = ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
+_RESULT_COLUMNS = (
+    "score", "micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1", "micro_f2",
+    "json_valid_rate", "truncated_rate", "pii_free_fpr", "leak_rate", "train_loss", "lora_scaling",
+    "trainable_parameters", "quantised_layers", "samples_per_epoch", "positives_per_epoch", "micro_batch",
+    "tokens_per_s", "peak_gib", "load_s", "train_s", "generate_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFiles:
+    """Absolute paths of everything a study leaves behind; design: one folder, no file outside it."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """Optuna's own SQLite schema."""
+        return self.root / "study.db"
+
+    @property
+    def config(self) -> Path:
+        """Every setting of the search and its provenance."""
+        return self.root / "config.json"
+
+    @property
+    def trial_settings(self) -> Path:
+        """What each trial reads."""
+        return self.root / "trial_settings.json"
+
+    @property
+    def trials(self) -> Path:
+        """One row a trial."""
+        return self.root / "trials.csv"
+
+    @property
+    def rungs(self) -> Path:
+        """One line a rung decision."""
+        return self.root / "rungs.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """The winner."""
+        return self.root / "best.json"
+
+    @property
+    def adapters(self) -> Path:
+        """Adapters of the best few trials."""
+        return self.root / "adapters"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Resumable state of trials; removed when the search ends."""
+        return self.root / "checkpoints"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's experiment folder."""
+        return self.root / "ray"
+
+    @property
+    def token_cache(self) -> Path:
+        """Tokenised corpora (private)."""
+        return self.root / "tokens"
+
+
+def next_study_name(results_dir: Path) -> str:
+    """Return the first free name study-001, study-002, ..."""
+    number = 1
+    while (results_dir / f"study-{number:03d}").exists():
+        number += 1
+    return f"study-{number:03d}"
+
+
+def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return trials with a score, best first: further trials before stopped ones, then by score."""
+    scored = [trial for trial in study.trials if trial.intermediate_values and trial.state.is_finished()]
+    usable = [trial for trial in scored if trial.state.name in ("COMPLETE", "PRUNED")]
+    return sorted(
+        usable,
+        key=lambda trial: (last_step(trial), trial.intermediate_values[last_step(trial)]),
+        reverse=True,
+    )
+
+
+def last_step(trial: optuna.trial.FrozenTrial) -> int:
+    """Return the optimizer steps of a trial's last report; 0 without one."""
+    return max(trial.intermediate_values, default=0)
+
+
+def trial_config(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialConfig:
+    """Return the config that a trial ran with."""
+    names = TrialConfig.__dataclass_fields__
+    return TrialConfig.from_dict(
+        {**fixed, **{name: value for name, value in trial.params.items() if name in names}}
+    )
+
+
+def write_trials_table(
+    study: optuna.Study, files: StudyFiles, fixed: dict[str, Any], reasons: dict[str, str]
+) -> None:
+    """Write trials.csv, one row a trial in the order they were asked for.
+
+    Args:
+        study: The Optuna study.
+        files: Where to write.
+        fixed: Hyperparameters that were not searched.
+        reasons: Last rung decision of each Ray trial.
+    """
+    header = ["number", "trial", "plan", "state", "reason", "steps", *_CONFIG_COLUMNS, *_RESULT_COLUMNS]
+    scratch = files.trials.with_suffix(".tmp")
+    with scratch.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, header, restval="", extrasaction="ignore")
+        table.writeheader()
+        for trial in study.trials:
+            if trial.state.name == "WAITING":
+                continue
+            attributes = trial.user_attrs
+            name = attributes.get("ray_trial_id", "")
+            state = attributes.get("outcome", trial.state.name.lower())
+            row = {"number": trial.number, "trial": name, "plan": attributes.get("plan", ""), "state": state,
+                   "reason": reasons.get(name, ""), "steps": last_step(trial)}  # fmt: skip
+            results = {key: _rounded(attributes.get(key, "")) for key in _RESULT_COLUMNS}
+            table.writerow({**fixed, **trial.params, **results, **row})
+    scratch.replace(files.trials)
+
+
+def write_best(
+    study: optuna.Study, files: StudyFiles, fixed: dict[str, Any], provenance: dict[str, Any]
+) -> dict[str, Any]:
+    """Write best.json and return its content.
+
+    Raises:
+        RuntimeError: If no trial has a score.
+    """
+    trials = ranked(study)
+    if not trials:
+        raise RuntimeError(
+            f"no trial of this study got a score; see {files.trials} and the logs below {files.ray}"
+        )
+    winner = trials[0]
+    metrics = {
+        key: value
+        for key, value in winner.user_attrs.items()
+        if key not in ("ray_trial_id", "outcome", "plan")
+    }
+    content = {
+        "study": files.root.name,
+        "trial": winner.user_attrs["ray_trial_id"],
+        "number": winner.number,
+        "steps": last_step(winner),
+        "config": trial_config(winner, fixed).to_dict(),
+        "validation": metrics,
+        "provenance": provenance,
+    }
+    write_json(files.best, content)
+    return content
+
+
+def keep_best_adapters(study: optuna.Study, files: StudyFiles) -> None:
+    """Move the adapters of the best trials to adapters/<trial>/ and drop all resumable state."""
+    for trial in ranked(study)[:BEST_ADAPTERS]:
+        name = trial.user_attrs["ray_trial_id"]
+        source = files.checkpoints / name / "adapter"
+        if source.is_dir():
+            shutil.rmtree(files.adapters / name, ignore_errors=True)
+            shutil.copytree(source, files.adapters / name)
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON with a temporary file, so that a reader never sees half of it."""
+    scratch = path.with_suffix(".tmp")
+    scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    scratch.replace(path)
+
+
+def cost_share(study: optuna.Study, horizon_steps: int) -> float:
+    """Return optimizer steps spent over trials x horizon."""
+    steps = [last_step(trial) for trial in study.trials if trial.state.is_finished()]
+    return sum(steps) / (len(steps) * horizon_steps) if steps else 0.0
+
+
+def _rounded(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,54 @@
+"""Offsets found by occurrence order."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.entities import Entity, Example, locate
+
+
+def test_repeated_values_take_one_occurrence_after_the_other() -> None:
+    entities, missing = locate("张三和张三", [("A", "张三"), ("B", "张三")])
+    assert entities == (Entity("A", "张三", 0, 2), Entity("B", "张三", 3, 5))
+    assert missing == []
+
+
+def test_values_that_are_absent_or_listed_too_often_are_returned_as_missing() -> None:
+    entities, missing = locate("a b", [("A", "a"), ("A", "a"), ("A", "c")])
+    assert entities == (Entity("A", "a", 0, 1),)
+    assert missing == ["a", "c"]
+
+
+def test_offsets_count_code_points_not_bytes_or_utf_16_units() -> None:
+    entities, _ = locate("😀😀李四", [("A", "李四")])
+    assert entities == (Entity("A", "李四", 2, 4),)
+
+
+@given(
+    text=st.text(alphabet="ab张 ", max_size=12),
+    items=st.lists(
+        st.tuples(st.sampled_from("XY"), st.text(alphabet="ab张", min_size=1, max_size=2)), max_size=5
+    ),
+)
+def test_every_item_is_located_or_missing_and_equal_values_never_overlap(
+    text: str, items: list[tuple[str, str]]
+) -> None:
+    entities, missing = locate(text, items)
+    assert len(entities) + len(missing) == len(items)
+    assert all(text[entity.start : entity.end] == entity.text for entity in entities)
+    for value in {entity.text for entity in entities}:
+        same = [entity for entity in entities if entity.text == value]
+        assert len(same) <= text.count(value)
+        assert all(left.end <= right.start for left, right in zip(same, same[1:], strict=False))
+
+
+def test_an_example_knows_whether_it_has_entities_and_cannot_be_changed() -> None:
+    example = Example("id", "a", (Entity("A", "a", 0, 1),))
+    assert example.has_entities
+    assert not dataclasses.replace(example, entities=()).has_entities
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        example.text = "b"  # type: ignore[misc]

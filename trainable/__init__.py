@@ -1,0 +1,1 @@
+"""One trial: its config, base model, training loop, generation and metric."""

@@ -1,0 +1,82 @@
+"""What a training backend must do; the two that exist are backend_unsloth.py and backend_peft.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trainable.config import TrialConfig
+
+if TYPE_CHECKING:
+    import torch
+
+BACKENDS = ("unsloth", "peft")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFacts:
+    """What the loaded model really is, read from its modules and not from the config."""
+
+    backend: str
+    device: str
+    compute_dtype: str
+    lora_rank: int
+    lora_scaling: float
+    lora_modules: int
+    trainable_parameters: int
+    total_parameters: int
+    quantised_layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded training sequences, shape (sequences, tokens); labels are -100 outside the answer."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+
+
+class Backend(Protocol):
+    """One resident base model that carries one LoRA adapter at a time."""
+
+    name: str
+    device: torch.device
+    model: Any
+    tokenizer: Any
+
+    def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
+        """Load base weights and tokenizer onto the device."""
+
+    def attach_adapter(self, config: TrialConfig) -> None:
+        """Put a fresh adapter, or `config.init_adapter`, on the base."""
+
+    def detach_adapter(self) -> None:
+        """Take the adapter off again; the base stays loaded and unchanged."""
+
+    def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
+        """Return summed cross-entropy over the labels of `batch`, divided by `n_label_tokens`."""
+
+    def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode greedily; each row ends with the end-of-turn token unless it hit the limit."""
+
+    def facts(self) -> LiveFacts:
+        """Read the loaded model's properties."""
+
+
+def create_backend(name: str) -> Backend:
+    """Build a backend; it owns the process, since unsloth patches transformers for good.
+
+    Raises:
+        ValueError: If `name` is not one of `BACKENDS`.
+    """
+    if name == "unsloth":
+        from trainable.backend_unsloth import UnslothBackend
+
+        return UnslothBackend()
+    if name == "peft":
+        from trainable.backend_peft import PeftBackend
+
+        return PeftBackend()
+    raise ValueError(f"`backend` is {name!r}, but must be one of {', '.join(BACKENDS)}")

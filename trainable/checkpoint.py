@@ -1,0 +1,30 @@
+"""One trial's resumable state as one file that is either whole or not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+STATE_FILE = "state.pt"
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values; an interrupted write leaves the old file as it was."""
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".tmp")
+    with scratch.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote, without running any code from the file."""
+    import torch
+
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

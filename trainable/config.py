@@ -1,0 +1,152 @@
+"""What one trial is told: its hyperparameters, and the settings that all trials of a study share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+METRIC = "score"
+"""micro_recall, less what micro_precision falls short of the required minimum."""
+MODE = "max"
+TIME_ATTR = "step"
+"""Optimizer steps done; the unit of every budget."""
+
+ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+WARMUP_STEPS_MAX = 100  # the users' plan; shorter runs warm up for a tenth of their steps
+
+
+@dataclass(frozen=True, slots=True)
+class TrialConfig:
+    """The hyperparameters of one fine-tune; equal configs with equal seeds give equal adapters."""
+
+    model: str
+    """Bundled base model, hub id or directory."""
+    load_in_4bit: bool = False
+    """Quantise the base to NF4 (double quantisation)."""
+    lora_rank: int = 12
+    """Rank r of the update B·A."""
+    learning_rate: float = 1.5e-4
+    """Peak AdamW learning rate, after warm-up."""
+    oversampling: float = 1.0
+    """How often a sample with an entity counts in an epoch; 1 = as often as any other."""
+    lora_alpha: int | None = None
+    """Scale of the update, alpha / r; None means 2 r."""
+    lora_dropout: float = 0.1
+    """Dropout on the input of the update."""
+    use_rslora: bool = False
+    """Scale by alpha / sqrt(r) instead."""
+    target_modules: tuple[str, ...] = ALL_PROJECTIONS
+    """Linear layers that get an update."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm."""
+    effective_batch: int = 32
+    """Sequences in one optimizer step."""
+    micro_batch: int | None = None
+    """Sequences in one forward pass; None means as many as memory holds."""
+    optimizer: str = "adamw"
+    """adamw, or adamw_8bit (bitsandbytes)."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third slower."""
+    init_adapter: str | None = None
+    """Adapter directory to continue from instead of a fresh one; its rank must equal lora_rank."""
+    seed: int = 42
+    """Seeds adapter weights, dropout, sample order and fractional oversampling."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in ("lora_rank", "effective_batch", "learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                problems.append(f"`{name}` is {getattr(self, name)!r}, but must be above 0")
+        if self.oversampling < 1:
+            problems.append(f"`oversampling` is {self.oversampling!r}, but must be at least 1")
+        if not 0 <= self.lora_dropout < 1:
+            problems.append(f"`lora_dropout` is {self.lora_dropout!r}, but must be in [0, 1)")
+        if self.optimizer not in ("adamw", "adamw_8bit"):
+            problems.append(f"`optimizer` is {self.optimizer!r}, but must be adamw or adamw_8bit")
+        if self.micro_batch is not None and self.effective_batch % self.micro_batch:
+            problems.append(
+                f"`micro_batch` is {self.micro_batch}, but must divide `effective_batch` ({self.effective_batch})"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def alpha(self) -> int:
+        """`lora_alpha`, or its default 2 r."""
+        return 2 * self.lora_rank if self.lora_alpha is None else self.lora_alpha
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrialConfig:
+        """Build a config from plain values, as a file or Ray holds them.
+
+        Raises:
+            ValueError: If a name is unknown or a value breaks its rule.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}")
+        if "target_modules" in values:
+            values = {**values, "target_modules": tuple(values["target_modules"])}
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `from_dict` reads back."""
+        return asdict(self)
+
+    def with_changes(self, **changes: Any) -> TrialConfig:
+        """Return a copy with some values replaced."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSettings:
+    """What every trial of a study shares; stored beside the study and read by each trial."""
+
+    backend: str
+    """unsloth or peft."""
+    train_file: str
+    """Training documents, JSONL."""
+    validation_file: str
+    """Validation documents, JSONL."""
+    token_cache: str
+    """Directory of the tokenised corpora."""
+    checkpoint_dir: str
+    """Directory with one folder of resumable state a trial."""
+    rungs: tuple[int, ...]
+    """Optimizer steps at which a trial is evaluated; the last is the horizon."""
+    evaluation_documents: tuple[int, ...]
+    """How many validation documents each rung uses: nested prefixes of one fixed order."""
+    min_precision: float = 0.85
+    """Precision below this costs score."""
+    window_tokens: int = 512
+    """Longest training sample, prompt and completion together."""
+    threads: int | None = None
+    """CPU threads of a trial; None leaves torch's choice."""
+    vram_gib: float | None = None
+    """GPU memory a trial may use; None means all."""
+
+    @property
+    def horizon_steps(self) -> int:
+        """Optimizer steps of a trial that is never stopped."""
+        return self.rungs[-1]
+
+    def save(self, path: Path) -> None:
+        """Write the settings as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> TrialSettings:
+        """Read what `save` wrote."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("rungs", "evaluation_documents"):
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+
+def warmup_steps(total_steps: int) -> int:
+    """Return the warm-up length for a run: 100 steps, or a tenth of a shorter run."""
+    return min(WARMUP_STEPS_MAX, max(1, total_steps // 10))

@@ -1,0 +1,82 @@
+"""Greedy batched decoding for any transformers model: left padding, finished rows leave the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+SHRINK_SHARE = 0.25
+"""The batch is rebuilt once this share of its rows has finished: dropping a row copies the cache."""
+
+
+def greedy_decode(
+    model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, end_id: int, batch_size: int
+) -> list[list[int]]:
+    """Return the most likely continuation of each prompt, token by token.
+
+    Prompts of similar length share a batch. The caller sets eval mode, inference mode and autocast.
+
+    Args:
+        model: Causal language model of transformers.
+        prompts: Token ids, any lengths above 0.
+        max_new_tokens: Rows that reach it end without `end_id`.
+        end_id: Token that ends a row; it is kept.
+        batch_size: Rows decoded together.
+    """
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    outputs: list[list[int]] = [[] for _ in prompts]
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        decoded = _decode_batch(model, [prompts[row] for row in rows], max_new_tokens, end_id)
+        for row, ids in zip(rows, decoded, strict=True):
+            outputs[row] = ids
+    return outputs
+
+
+def left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and attention mask, both (rows, longest); padding is id 0 on the left."""
+    import torch
+
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.as_tensor(list(prompt), dtype=torch.long)
+        mask[row, width - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _decode_batch(model: Any, prompts: list[Sequence[int]], limit: int, end_id: int) -> list[list[int]]:
+    import torch
+    from transformers import DynamicCache
+
+    ids, mask = left_padded(prompts, model.device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    outputs: list[list[int]] = [[] for _ in prompts]
+    alive = list(range(len(prompts)))  # batch row -> prompt
+    done = torch.zeros(len(prompts), dtype=torch.bool, device=ids.device)
+    cache = DynamicCache()
+    for _ in range(limit):
+        logits = model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]  # fmt: skip
+        chosen = logits.argmax(-1)  # (rows,)
+        for row, token, was_done in zip(alive, chosen.tolist(), done.tolist(), strict=True):
+            if not was_done:
+                outputs[row].append(token)
+        done |= chosen == end_id
+        n_done = int(done.sum())
+        if n_done == len(alive):
+            break
+        positions = positions[:, -1:] + 1
+        ids, mask = chosen[:, None], torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
+        if n_done >= SHRINK_SHARE * len(alive):
+            keep = (~done).nonzero()[:, 0]
+            cache.batch_select_indices(keep)
+            ids, mask, positions, done = ids[keep], mask[keep], positions[keep], done[keep]
+            alive = [alive[index] for index in keep.tolist()]
+    return outputs

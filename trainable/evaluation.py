@@ -1,0 +1,77 @@
+"""Validation by generation: documents in, the metric out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.entities import Example
+from data.jsonl import read_examples
+from data.prompt import parse
+from trainable.backend import Backend
+from trainable.metrics import Evaluation, Prediction, evaluate_predictions
+from trainable.tokens import end_of_turn_id, prompt_ids
+
+_ORDER_SEED = 0  # not a setting: every trial of every study must see the same prefix
+
+
+def shuffled_documents(path: Path) -> list[Example]:
+    """Read a file in one fixed random order, so that each prefix is a fair sample of it."""
+    examples = read_examples(path)
+    random.Random(_ORDER_SEED).shuffle(examples)
+    return examples
+
+
+class Evaluator:
+    """Scores whatever adapter the backend carries on a fixed list of documents.
+
+    Args:
+        backend: Must hold a base model; its tokenizer makes the prompts, once.
+        examples: The documents, in the order whose prefixes are used.
+        max_new_tokens: Longest answer, in tokens.
+        known_types: Entity types that exist; any other predicted type is counted as unknown.
+        min_precision: Enters the score.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        examples: Sequence[Example],
+        max_new_tokens: int,
+        known_types: frozenset[str],
+        min_precision: float,
+    ) -> None:
+        self._backend, self._examples, self._limit = backend, list(examples), max_new_tokens
+        self._prompts = prompt_ids(backend.tokenizer, [example.text for example in examples])
+        self._known_types, self._min_precision = known_types, min_precision
+
+    def predict(self, n_documents: int | None = None) -> list[Prediction]:
+        """Generate an answer for the first `n_documents` (all when None)."""
+        end = end_of_turn_id(self._backend.tokenizer)
+        outputs = self._backend.generate(self._prompts[:n_documents], self._limit)
+        return [
+            Prediction(parse(text), truncated=ids[-1:] != [end])
+            for ids, text in zip(outputs, self._texts(outputs), strict=True)
+        ]
+
+    def evaluate(self, n_documents: int | None = None) -> Evaluation:
+        """Generate and score the first `n_documents` (all when None)."""
+        return self.score(self.predict(n_documents))
+
+    def score(self, predictions: Sequence[Prediction]) -> Evaluation:
+        """Score predictions for the first documents of the list."""
+        return evaluate_predictions(
+            self._examples[: len(predictions)],
+            predictions,
+            known_types=self._known_types,
+            min_precision=self._min_precision,
+        )
+
+    def _texts(self, outputs: list[list[int]]) -> list[str]:
+        return self._backend.tokenizer.batch_decode(outputs, skip_special_tokens=True)
+
+
+def entity_types(examples: Sequence[Example]) -> frozenset[str]:
+    """Return the types that occur in the gold entities."""
+    return frozenset(entity.type for example in examples for entity in example.entities)

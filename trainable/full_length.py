@@ -1,0 +1,157 @@
+"""Train one config at full length: evaluate after each epoch, keep the best, test once at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.jsonl import read_examples
+from trainable.adapters import load_weights, save_adapter, set_adapter_weights
+from trainable.backend import Backend, create_backend
+from trainable.base_models import locate_base
+from trainable.checkpoint import STATE_FILE
+from trainable.config import TrialConfig
+from trainable.evaluation import Evaluator, entity_types
+from trainable.loop import TrainingRun, plan_batches
+from trainable.masking import masked_items
+from trainable.metrics import Evaluation
+from trainable.tokens import TokenizedCorpus, answer_limit, tokenized
+
+
+@dataclass(frozen=True, slots=True)
+class FullLengthSettings:
+    """What a full-length run needs beside its config; all paths are absolute."""
+
+    backend: str
+    train_file: Path
+    validation_file: Path
+    test_file: Path | None
+    out_dir: Path
+    epochs: int
+    min_precision: float
+    window_tokens: int
+
+    @property
+    def adapter_dir(self) -> Path:
+        """Adapter of the best epoch."""
+        return self.out_dir / "adapter"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One epoch: its number (from 1), mean training loss and validation numbers."""
+
+    epoch: int
+    train_loss: float
+    score: float
+    validation: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FullLengthResult:
+    """What came out; `test` is the evaluation of the best epoch, None without a test file."""
+
+    epochs: tuple[EpochResult, ...]
+    best_epoch: int
+    test: Evaluation | None
+    facts: dict[str, Any]
+
+
+class FullLengthRun:
+    """Base model, adapter, data and evaluators of one full-length run.
+
+    Args:
+        config: Hyperparameters.
+        settings: Files, epochs and where the results go.
+    """
+
+    def __init__(self, config: TrialConfig, settings: FullLengthSettings) -> None:
+        self.config, self.settings = config, settings
+        base_dir = locate_base(config.model)
+        self.backend: Backend = create_backend(settings.backend)
+        self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
+        self.backend.attach_adapter(config)
+        cache = settings.out_dir / "tokens"
+        self.corpus: TokenizedCorpus = tokenized(base_dir, settings.train_file, settings.window_tokens, cache)
+        self._known_types = entity_types(read_examples(settings.train_file))
+        self.validation = self._evaluator(settings.validation_file)
+        self.epochs: list[EpochResult] = []
+
+    def finish_epoch(self, epoch: int, train_loss: float) -> EpochResult:
+        """Evaluate on validation, and keep the adapter if it is the best so far."""
+        evaluation = self.validation.evaluate()
+        result = EpochResult(epoch, train_loss, evaluation.score, evaluation.headline())
+        self.epochs.append(result)
+        if self.best().epoch == epoch:
+            save_adapter(self.backend.model, self.settings.adapter_dir, self.config.model)
+        return result
+
+    def best(self) -> EpochResult:
+        """Return the epoch with the highest score; the earlier one of equals."""
+        return max(self.epochs, key=lambda result: (result.score, -result.epoch))
+
+    def test(self) -> Evaluation | None:
+        """Score the best epoch's adapter on the test set, and write masked predictions."""
+        if self.settings.test_file is None:
+            return None
+        set_adapter_weights(self.backend.model, load_weights(self.settings.adapter_dir))
+        evaluator = self._evaluator(self.settings.test_file)
+        predictions = evaluator.predict()
+        examples = read_examples(self.settings.test_file)
+        with (self.settings.out_dir / "predictions.jsonl").open("w", encoding="utf-8") as file:
+            for example, prediction in zip(examples, predictions, strict=True):
+                items = [asdict(item) for item in masked_items(example, prediction)]
+                row = {"id": example.id, "valid": prediction.parsed.valid, "entities": items}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return evaluator.score(predictions)
+
+    def _evaluator(self, path: Path) -> Evaluator:
+        examples = read_examples(path)
+        types = self._known_types | entity_types(examples)
+        return Evaluator(
+            self.backend, examples, answer_limit(self.corpus), types, self.settings.min_precision
+        )
+
+
+def train_full_length(run: FullLengthRun, on_epoch: Callable[[EpochResult], None]) -> FullLengthResult:
+    """Train with our own loop; an interrupted run goes on after its last whole epoch.
+
+    Args:
+        run: See `FullLengthRun`.
+        on_epoch: Called after each epoch.
+    """
+    started = time.perf_counter()
+    plan = plan_batches(run.config, run.corpus)
+    steps = plan.steps_per_epoch
+    training = TrainingRun(run.config, run.backend, run.corpus, plan, steps * run.settings.epochs)
+    state = run.settings.out_dir / STATE_FILE
+    if state.is_file():
+        run.epochs = [EpochResult(**epoch) for epoch in training.restore(state)["epochs"]]
+    for epoch in range(len(run.epochs) + 1, run.settings.epochs + 1):
+        loss = training.train_to(epoch * steps)
+        on_epoch(run.finish_epoch(epoch, loss))
+        training.save(state, {"epochs": [asdict(result) for result in run.epochs]})
+    facts = {
+        **asdict(run.backend.facts()),
+        "too_long": run.corpus.too_long,
+        "samples_per_epoch": plan.samples_per_epoch,
+        "steps": training.step,
+        "micro_batch": training.micro_batch,
+        "tokens_per_s": training.tokens / training.train_s,
+        "train_s": training.train_s,
+        "seconds": time.perf_counter() - started,
+    }
+    return conclude(run, facts)
+
+
+def conclude(run: FullLengthRun, facts: dict[str, Any]) -> FullLengthResult:
+    """Test the best epoch once and remove what only a resume needed."""
+    result = FullLengthResult(tuple(run.epochs), run.best().epoch, run.test(), facts)
+    (run.settings.out_dir / STATE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(run.settings.out_dir / "tokens", ignore_errors=True)
+    return result

@@ -1,0 +1,176 @@
+"""The one training loop: the Ray trainable, retrain and the benchmarks call it. It knows no Ray."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainable.adapters import adapter_weights, set_adapter_weights
+from trainable.backend import Backend, Batch
+from trainable.batches import BatchPlan
+from trainable.checkpoint import read_state, write_state
+from trainable.config import TrialConfig, warmup_steps
+from trainable.tokens import TokenizedCorpus
+
+IGNORED = -100
+
+
+class OutOfMemoryAtOne(RuntimeError):
+    """The config does not fit into memory even with one sequence a forward pass: infeasible."""
+
+
+def learning_rate_factor(step: int, total_steps: int) -> float:
+    """Return the share of the peak learning rate at a 0-based step: linear warm-up, then cosine to 0.
+
+    Equal to transformers' `get_cosine_schedule_with_warmup`.
+    """
+    warmup = warmup_steps(total_steps)
+    if step < warmup:
+        return step / warmup
+    progress = (step - warmup) / max(1, total_steps - warmup)
+    return max(0.0, 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def make_optimizer(config: TrialConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """Return AdamW, or its 8-bit variant, at the config's peak learning rate."""
+    if config.optimizer == "adamw_8bit":
+        from bitsandbytes.optim import AdamW8bit
+
+        return AdamW8bit(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def plan_batches(config: TrialConfig, corpus: TokenizedCorpus) -> BatchPlan:
+    """Return the batches of every step of a config on a corpus."""
+    flags = list(corpus.dataset["has_entities"])
+    return BatchPlan(corpus.lengths(), flags, config.oversampling, config.effective_batch, config.seed)
+
+
+class TrainingRun:
+    """One fine-tune that can stop after any step, be saved, and go on as if it had not stopped.
+
+    Sample order, dropout and learning rate depend on the step alone, so the saved state is the
+    adapter, the optimizer and the step.
+
+    Args:
+        config: Hyperparameters.
+        backend: Holds the base model with the adapter attached.
+        corpus: Tokenised training documents.
+        plan: Batches of that corpus, see `plan_batches`.
+        total_steps: Horizon of the learning-rate schedule, in optimizer steps.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        backend: Backend,
+        corpus: TokenizedCorpus,
+        plan: BatchPlan,
+        total_steps: int,
+    ) -> None:
+        self._samples = corpus.samples()
+        self.config, self.backend, self.plan, self.total_steps = config, backend, plan, total_steps
+        self.parameters = [p for p in backend.model.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer(config, self.parameters)
+        dtype = getattr(torch, backend.facts().compute_dtype)
+        self.scaler = torch.amp.GradScaler(backend.device.type, enabled=dtype == torch.float16)
+        self.micro_batch = config.micro_batch or config.effective_batch
+        self.step, self.tokens, self.train_s = 0, 0, 0.0
+
+    def train_to(self, step: int, on_step: Callable[[int, float], None] | None = None) -> float:
+        """Train until `step` optimizer steps are done.
+
+        Args:
+            step: At most `total_steps`.
+            on_step: Called after each step with the number of steps done and the mean loss; reading
+                the loss waits for the device.
+
+        Returns:
+            Mean of the steps' losses (nats a label token); NaN if no step was left to do.
+
+        Raises:
+            OutOfMemoryAtOne: If one sequence alone does not fit into memory.
+        """
+        started, losses = time.perf_counter(), []
+        self.backend.model.train()
+        while self.step < step:
+            losses.append(self._fitting_step())
+            self.step += 1
+            if on_step:
+                on_step(self.step, float(losses[-1]))
+        mean = float(torch.stack(losses).mean()) if losses else math.nan
+        self.train_s += time.perf_counter() - started
+        return mean
+
+    def save(self, path: Path, extra: dict[str, Any]) -> None:
+        """Write everything needed to go on, and `extra`, atomically to one file."""
+        state = {
+            "step": self.step, "tokens": self.tokens, "train_s": self.train_s, "micro_batch": self.micro_batch,
+            "adapter": adapter_weights(self.backend.model), "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(), "extra": extra,
+        }  # fmt: skip
+        write_state(path, state)
+
+    def restore(self, path: Path) -> dict[str, Any]:
+        """Go back to what `save` wrote and return its `extra`."""
+        state = read_state(path)
+        set_adapter_weights(self.backend.model, state["adapter"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.step, self.tokens = state["step"], state["tokens"]
+        self.train_s, self.micro_batch = state["train_s"], state["micro_batch"]
+        return dict(state["extra"])
+
+    def _fitting_step(self) -> torch.Tensor:
+        """Do one step; when memory runs out, halve the micro-batch and do the same step again."""
+        while True:
+            try:
+                return self._step()
+            except torch.OutOfMemoryError as error:
+                self.optimizer.zero_grad(set_to_none=True)
+                if self.micro_batch == 1:
+                    raise OutOfMemoryAtOne(f"no memory for one sequence a pass: {error}") from error
+            torch.cuda.empty_cache()
+            self.micro_batch //= 2
+            print(f"out of memory: micro-batch is now {self.micro_batch}, effective batch stays", flush=True)
+
+    def _step(self) -> torch.Tensor:
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout
+        rows = self.plan.batch(self.step)
+        n_labels = sum(len(self._samples[row][1]) for row in rows)
+        total = torch.zeros((), device=self.backend.device)
+        for start in range(0, len(rows), self.micro_batch):
+            loss = self.backend.loss(self._collate(rows[start : start + self.micro_batch]), n_labels)
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        rate = self.config.learning_rate * learning_rate_factor(self.step, self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.tokens += sum(
+            len(prompt) + len(answer) for prompt, answer in (self._samples[row] for row in rows)
+        )
+        return total
+
+    def _collate(self, rows: list[int]) -> Batch:
+        samples = [self._samples[row] for row in rows]
+        width = max(len(prompt) + len(answer) for prompt, answer in samples)
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        labels = torch.full_like(ids, IGNORED)
+        for row, (prompt, answer) in enumerate(samples):
+            end = len(prompt) + len(answer)
+            ids[row, :end] = torch.tensor([*prompt, *answer])
+            labels[row, len(prompt) : end] = torch.tensor(answer)
+        device = self.backend.device
+        return Batch(ids.to(device), labels.to(device))

@@ -1,0 +1,78 @@
+"""The Ray Tune trainable: one `step()` trains to the next rung and evaluates there."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+
+SETTINGS_KEY = "settings_file"
+"""The one constant in a Ray config; everything else in it is a hyperparameter."""
+
+
+def split_ray_config(ray_config: dict[str, Any]) -> tuple[TrialConfig, Path]:
+    """Return the hyperparameters and the settings file of a Ray config."""
+    values = dict(ray_config)
+    settings_file = Path(values.pop(SETTINGS_KEY))
+    return TrialConfig.from_dict(values), settings_file
+
+
+def knobs(config: TrialConfig) -> str:
+    """Return the searched hyperparameters in one short string.
+
+    Example:
+        >>> knobs(TrialConfig("small-2m", True, 16, 2e-3, 3))
+        'small-2m 4-bit r=16 lr=2.0e-03 x3'
+    """
+    bits = "4-bit" if config.load_in_4bit else "16-bit"
+    name = Path(config.model).name
+    return f"{name} {bits} r={config.lora_rank} lr={config.learning_rate:.1e} x{config.oversampling:g}"
+
+
+class TunerTrial(tune.Trainable):
+    """Owns its checkpoints: Tune is handed none, so a stale snapshot can never name a deleted one."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Load base, adapter, data and, if there is one, the state of an earlier run of this trial."""
+        import torch
+
+        from trainable.trial import Trial
+
+        trial_config, settings_file = split_ray_config(config)
+        settings = TrialSettings.load(settings_file)
+        self._infeasible = ""
+        try:
+            self._trial = Trial(trial_config, settings, Path(settings.checkpoint_dir) / self.trial_id)
+        except torch.OutOfMemoryError as error:
+            self._infeasible = f"the base model does not fit into memory: {error}"
+
+    def step(self) -> dict[str, Any]:
+        """Return the numbers of the next rung; an infeasible config ends with outcome `infeasible`."""
+        from trainable.loop import OutOfMemoryAtOne
+
+        if not self._infeasible:
+            try:
+                return self._trial.next_rung()
+            except OutOfMemoryAtOne as error:
+                self._infeasible = str(error)
+        return {
+            "outcome": "infeasible",
+            "reason": self._infeasible,
+            METRIC: math.nan,
+            TIME_ATTR: 0,
+            "done": True,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Give Tune nothing; the trial saved itself at the rung."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Do nothing; `setup` has found the trial's own state."""
+
+    def __repr__(self) -> str:
+        config, _ = split_ray_config(self.config)
+        return f"TunerTrial({self.trial_id} {knobs(config)})"

@@ -1,0 +1,153 @@
+"""The tokenised corpus: made once for each tokenizer, data file and window, then memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.entities import Example
+from data.jsonl import read_examples
+from data.prompt import chat_messages, completion
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+END_OF_TURN = "<|im_end|>"
+_FORMAT = 1  # raise it when the columns change, so that no old cache is read
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedCorpus:
+    """Token ids of one data file.
+
+    `dataset` has one row a kept document: `row` (its place in the file), `prompt_ids` and
+    `completion_ids` (int32, the completion ends with the end-of-turn token), `has_entities`.
+    `too_long` counts the documents left out because they do not fit the window.
+    """
+
+    dataset: Dataset
+    too_long: int
+
+    def samples(self) -> list[tuple[list[int], list[int]]]:
+        """Return (prompt ids, completion ids) of every kept document."""
+        return list(zip(self.dataset["prompt_ids"], self.dataset["completion_ids"], strict=True))
+
+    def lengths(self) -> list[int]:
+        """Return tokens a sample, prompt and completion together."""
+        return [len(prompt) + len(answer) for prompt, answer in self.samples()]
+
+
+def load_tokenizer(base_dir: Path) -> Any:
+    """Load a base model's tokenizer and check that it knows ChatML.
+
+    Raises:
+        ValueError: If the tokenizer lacks a chat template or the end-of-turn token.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_dir, local_files_only=True)
+    if tokenizer.chat_template is None or tokenizer.convert_tokens_to_ids(END_OF_TURN) in (
+        None,
+        tokenizer.unk_token_id,
+    ):
+        raise ValueError(f"the tokenizer in {base_dir} must have a chat template and the token {END_OF_TURN}")
+    return tokenizer
+
+
+def end_of_turn_id(tokenizer: Any) -> int:
+    """Return the id of the token that closes every turn."""
+    return int(tokenizer.convert_tokens_to_ids(END_OF_TURN))
+
+
+def prompt_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the prompt of each text up to the start of the answer, thinking off."""
+    chats = [chat_messages(text) for text in texts]
+    rendered = tokenizer.apply_chat_template(
+        chats, add_generation_prompt=True, enable_thinking=False, tokenize=False
+    )
+    return tokenizer(rendered, add_special_tokens=False)["input_ids"]
+
+
+def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
+    """Return (prompt ids, completion ids with the end-of-turn token) of each example."""
+    prompts = prompt_ids(tokenizer, [example.text for example in examples])
+    answers = tokenizer([completion(example.entities) for example in examples], add_special_tokens=False)[
+        "input_ids"
+    ]
+    end = end_of_turn_id(tokenizer)
+    return [(prompt, [*answer, end]) for prompt, answer in zip(prompts, answers, strict=True)]
+
+
+def tokenized(base_dir: Path, data_file: Path, window_tokens: int, cache_dir: Path) -> TokenizedCorpus:
+    """Return the tokenised documents of a file, from the cache when it has them.
+
+    Args:
+        base_dir: Base model whose tokenizer is used.
+        data_file: JSONL in the users' format.
+        window_tokens: Documents with more tokens are left out (and counted).
+        cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
+    """
+    from datasets import load_from_disk
+
+    path = cache_dir / _cache_key(base_dir, data_file, window_tokens)
+    if not path.is_dir():
+        _write(base_dir, data_file, window_tokens, path)
+    dataset = load_from_disk(str(path))
+    return TokenizedCorpus(dataset, too_long=int(dataset.info.description))
+
+
+def answer_limit(corpus: TokenizedCorpus) -> int:
+    """Return `max_new_tokens` for generation: the 99.9th percentile of the gold answers, in tokens."""
+    lengths = sorted(len(ids) for ids in corpus.dataset["completion_ids"])
+    return lengths[min(len(lengths) - 1, int(0.999 * len(lengths)))]
+
+
+def file_checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _cache_key(base_dir: Path, data_file: Path, window_tokens: int) -> str:
+    digest = hashlib.sha256(f"{_FORMAT} {window_tokens} {chat_messages('')}".encode())
+    for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")) + [data_file]:
+        digest.update(path.name.encode() + bytes.fromhex(file_checksum(path)))
+    return digest.hexdigest()[:32]
+
+
+def _write(base_dir: Path, data_file: Path, window_tokens: int, path: Path) -> None:
+    from datasets import Dataset, DatasetInfo, Features, Sequence, Value
+
+    examples = read_examples(data_file)
+    pairs = tokenize_examples(load_tokenizer(base_dir), examples)
+    kept = [row for row, (prompt, answer) in enumerate(pairs) if len(prompt) + len(answer) <= window_tokens]
+    if not kept:
+        raise ValueError(f"no document of {data_file} fits `window_tokens` ({window_tokens}); raise it")
+    ids = Sequence(Value("int32"))
+    features = {
+        "row": Value("int32"),
+        "prompt_ids": ids,
+        "completion_ids": ids,
+        "has_entities": Value("bool"),
+    }
+    dataset = Dataset.from_dict(
+        {
+            "row": kept,
+            "prompt_ids": [pairs[row][0] for row in kept],
+            "completion_ids": [pairs[row][1] for row in kept],
+            "has_entities": [examples[row].has_entities for row in kept],
+        },
+        features=Features(features),
+        info=DatasetInfo(description=str(len(examples) - len(kept)), features=Features(features)),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = tempfile.mkdtemp(dir=path.parent)
+    dataset.save_to_disk(scratch)
+    try:
+        Path(scratch).replace(path)  # a directory appears whole or not at all
+    except OSError:  # another trial was first
+        shutil.rmtree(scratch)

@@ -1,0 +1,120 @@
+"""One trial from its config to its numbers: load, train to a rung, evaluate, save. No Ray here."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.jsonl import read_examples
+from trainable.adapters import save_adapter
+from trainable.backend import create_backend
+from trainable.base_models import locate_base
+from trainable.checkpoint import STATE_FILE
+from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.evaluation import Evaluator, entity_types, shuffled_documents
+from trainable.intervals import bootstrap_interval
+from trainable.loop import TrainingRun, plan_batches
+from trainable.tokens import answer_limit, tokenized
+
+GIB = 2**30
+
+
+class Trial:
+    """A fine-tune that goes from rung to rung; made anew in the same directory, it goes on.
+
+    Args:
+        config: Hyperparameters.
+        settings: What all trials of the study share.
+        directory: Absolute; holds the resumable state and the adapter.
+    """
+
+    def __init__(self, config: TrialConfig, settings: TrialSettings, directory: Path) -> None:
+        started = time.perf_counter()
+        _limit_resources(settings)
+        self.config, self.settings, self.directory = config, settings, directory
+        base_dir = locate_base(config.model)
+        self.backend = create_backend(settings.backend)
+        self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
+        self.backend.attach_adapter(config)
+        cache = Path(settings.token_cache)
+        corpus = tokenized(base_dir, Path(settings.train_file), settings.window_tokens, cache)
+        plan = plan_batches(config, corpus)
+        self.run = TrainingRun(config, self.backend, corpus, plan, settings.horizon_steps)
+        documents = shuffled_documents(Path(settings.validation_file))
+        types = entity_types(documents) | entity_types(read_examples(Path(settings.train_file)))
+        self.evaluator = Evaluator(
+            self.backend, documents, answer_limit(corpus), types, settings.min_precision
+        )
+        self._last_result: dict[str, Any] = {}
+        self._generate_s = 0.0
+        self._facts = {"too_long": corpus.too_long, **asdict(self.backend.facts())}
+        if (directory / STATE_FILE).is_file():
+            self._last_result = self.run.restore(directory / STATE_FILE)
+            self._generate_s = self._last_result["generate_s"]
+        self._load_s = time.perf_counter() - started
+
+    def next_rung(self) -> dict[str, Any]:
+        """Train to the next rung, evaluate there and save.
+
+        Returns:
+            Flat, finite-or-NaN numbers and short strings; no text of any document. At the horizon
+            the last result is returned again.
+        """
+        ahead = [index for index, rung in enumerate(self.settings.rungs) if rung > self.run.step]
+        if not ahead:
+            return self._last_result
+        loss = self.run.train_to(self.settings.rungs[ahead[0]])
+        result = {TIME_ATTR: self.run.step, "training_iteration": ahead[0] + 1, "train_loss": loss}
+        if math.isfinite(loss):
+            result |= {"outcome": "ok", **self._validation(self.settings.evaluation_documents[ahead[0]])}
+        else:
+            result |= {"outcome": "diverged", METRIC: math.nan}
+        self._last_result = result | self._live_values()
+        self.run.save(self.directory / STATE_FILE, self._last_result)
+        save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
+        return self._last_result
+
+    def _validation(self, n_documents: int) -> dict[str, Any]:
+        started = time.perf_counter()
+        evaluation = self.evaluator.evaluate(n_documents)
+        self._generate_s += time.perf_counter() - started
+        low, high = bootstrap_interval(evaluation.documents, "micro_recall")
+        return {**evaluation.headline(), "micro_recall_low": low, "micro_recall_high": high}
+
+    def _live_values(self) -> dict[str, Any]:
+        """Read back what the trial really used."""
+        run = self.run
+        return {
+            **self._facts,
+            "samples_per_epoch": run.plan.samples_per_epoch,
+            "positives_per_epoch": run.plan.positives_per_epoch,
+            "micro_batch": run.micro_batch,
+            "learning_rate_peak": self.config.learning_rate,
+            "learning_rate_now": run.optimizer.param_groups[0]["lr"],
+            "tokens_per_s": run.tokens / run.train_s,
+            "peak_gib": peak_memory_gib(),
+            "load_s": self._load_s,
+            "train_s": run.train_s,
+            "generate_s": self._generate_s,
+        }
+
+
+def peak_memory_gib() -> float:
+    """Return the peak of allocated GPU memory, or of this process's resident memory without a GPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+def _limit_resources(settings: TrialSettings) -> None:
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    if settings.vram_gib is not None and torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory / GIB
+        torch.cuda.set_per_process_memory_fraction(min(1.0, settings.vram_gib / total))

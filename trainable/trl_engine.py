@@ -1,0 +1,170 @@
+"""The reference engine: the same plan through TRL's SFTTrainer, with its checkpoints, resume and logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Sampler
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from trainable.backend import Backend
+from trainable.batches import BatchPlan
+from trainable.config import TrialConfig, warmup_steps
+from trainable.full_length import EpochResult, FullLengthResult, FullLengthRun, conclude
+from trainable.loop import IGNORED, plan_batches
+from trainable.tokens import TokenizedCorpus
+
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
+
+
+class PlanSampler(Sampler[int]):
+    """Yields the sample order of a `BatchPlan`, epoch by epoch, so that both engines see the same batches."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        self._plan, self._epoch = plan, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; accelerate calls this."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return (row for batch in self._plan.epoch_batches(self._epoch) for row in batch)
+
+    def __len__(self) -> int:
+        return self._plan.samples_per_epoch
+
+
+class PlanTrainer(SFTTrainer):
+    """SFTTrainer that takes its sample order from a `BatchPlan`."""
+
+    plan: BatchPlan
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> PlanSampler:
+        return PlanSampler(self.plan)
+
+
+def make_trainer(
+    config: TrialConfig,
+    backend: Backend,
+    corpus: TokenizedCorpus,
+    out_dir: Path,
+    *,
+    epochs: int,
+    max_steps: int = -1,
+) -> PlanTrainer:
+    """Return a trainer with every argument given: unsloth changes the defaults of SFTConfig.
+
+    Args:
+        config: Hyperparameters.
+        backend: Holds the model with its adapter.
+        corpus: Tokenised training documents.
+        out_dir: Checkpoints and logs.
+        epochs: Length of the schedule.
+        max_steps: Stop earlier; the schedule is then this long. -1 means never.
+    """
+    plan = plan_batches(config, corpus)
+    total = plan.steps_per_epoch * epochs if max_steps < 0 else max_steps
+    micro = config.micro_batch or config.effective_batch
+    dtype = backend.facts().compute_dtype
+    arguments = SFTConfig(
+        output_dir=str(out_dir),
+        num_train_epochs=epochs,
+        max_steps=max_steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=config.effective_batch // micro,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=warmup_steps(total),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim=OPTIMIZERS[config.optimizer],
+        gradient_checkpointing=config.gradient_checkpointing,
+        bf16=dtype == "bfloat16",
+        fp16=dtype == "float16",
+        use_cpu=backend.device.type == "cpu",
+        seed=config.seed,
+        loss_type="nll",
+        packing=False,
+        padding_free=False,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        logging_strategy="steps",
+        logging_steps=1,
+        save_strategy="epoch" if max_steps < 0 else "no",
+        save_total_limit=1,
+        eval_strategy="no",
+        report_to=["tensorboard"] if _has_tensorboard() else [],
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=backend.device.type == "cuda",
+    )
+    trainer = PlanTrainer(
+        model=backend.model,
+        args=arguments,
+        train_dataset=_labelled(corpus),
+        processing_class=backend.tokenizer,
+    )
+    trainer.plan = plan
+    return trainer
+
+
+class _EpochEvaluation(TrainerCallback):
+    """Runs our evaluation at the end of each epoch."""
+
+    def __init__(self, run: FullLengthRun, on_epoch: Callable[[EpochResult], None]) -> None:
+        self._run, self._on_epoch = run, on_epoch
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **info: Any) -> None:
+        """Evaluate the epoch that has just ended."""
+        steps = state.global_step // round(state.epoch)
+        losses = [entry["loss"] for entry in state.log_history[-steps:] if "loss" in entry]
+        result = self._run.finish_epoch(
+            round(state.epoch), sum(losses) / len(losses) if losses else float("nan")
+        )
+        self._on_epoch(result)
+
+
+def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], None]) -> FullLengthResult:
+    """Train with SFTTrainer; an interrupted run goes on from its last checkpoint.
+
+    Args:
+        run: See `trainable.full_length.FullLengthRun`.
+        on_epoch: Called after each epoch.
+    """
+    started = time.perf_counter()
+    out_dir = run.settings.out_dir / "trl"
+    trainer = make_trainer(run.config, run.backend, run.corpus, out_dir, epochs=run.settings.epochs)
+    trainer.add_callback(_EpochEvaluation(run, on_epoch))
+    checkpoint = get_last_checkpoint(str(out_dir)) if out_dir.is_dir() else None
+    trainer.train(resume_from_checkpoint=checkpoint)
+    facts = {
+        **asdict(run.backend.facts()),
+        "samples_per_epoch": trainer.plan.samples_per_epoch,
+        "steps": trainer.state.global_step,
+        "seconds": time.perf_counter() - started,
+    }
+    return conclude(run, facts)
+
+
+def _labelled(corpus: TokenizedCorpus) -> Any:
+    """Return the corpus with the columns that SFTTrainer's collator takes as they are."""
+    from datasets import Dataset
+
+    rows = [
+        {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + list(answer)}
+        for prompt, answer in corpus.samples()
+    ]
+    return Dataset.from_list(rows)
+
+
+def _has_tensorboard() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("tensorboard") is not None
