@@ -120,6 +120,6 @@ def _state(trial: Any, decisions: dict[str, RungDecision]) -> str:
     if outcome != "ok":
         return str(outcome)
     decision = decisions.get(trial.trial_id)
-    if trial.status == "RUNNING":
-        return f"running; {decision.reason}" if decision else "running"
-    return decision.reason if decision else str(trial.status).lower()
+    if decision and decision.decision != CONTINUED:
+        return decision.reason
+    return f"{trial.status.lower()}; {decision.reason}" if decision else str(trial.status).lower()

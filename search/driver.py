@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -91,13 +92,15 @@ def _start_ray(plan: SearchPlan) -> None:
     import ray
 
     local = plan.options.address == "local"
-    resources = {"object_store_memory": 256 << 20, "num_cpus": os.cpu_count()} if local else {}
+    settings = plan.settings
+    own = {"object_store_memory": 256 << 20, "num_cpus": settings.threads, "num_gpus": settings.gpus}
+    resources: dict[str, Any] = own if local else {}
     context = ray.init(
         address=plan.options.address,
         include_dashboard=plan.options.dashboard if local else None,
         dashboard_host="127.0.0.1",
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         job_config=ray.job_config.JobConfig(metadata={"job_name": f"search {plan.files.root.name}"}),
         **resources,
     )
@@ -121,7 +124,8 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
     files, options = plan.files, plan.options
     if options.resume and _reconcile(files):
         tuner = tune.Tuner.restore(str(files.ray / EXPERIMENT), trainable=TunerTrial)
-        callbacks = tuner._local_tuner._run_config.callbacks
+        local: Any = tuner._local_tuner
+        callbacks = local.get_run_config().callbacks
         return tuner, next(callback for callback in callbacks if isinstance(callback, SearchDisplay))
     searcher = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {SETTINGS_KEY: str(files.trial_settings)}),
@@ -206,8 +210,8 @@ def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, An
         "infeasible": outcomes.count("infeasible"),
         "interrupted": interrupted,
         "best_trial": best["trial"],
-        **{name: validation[name] for name in ("score", "micro_recall", "micro_precision", "micro_f1")},
-        "micro_recall_ci": [validation["micro_recall_low"], validation["micro_recall_high"]],
+        **{name: validation.get(name) for name in ("score", "micro_recall", "micro_precision", "micro_f1")},
+        "micro_recall_ci": [validation.get("micro_recall_low"), validation.get("micro_recall_high")],
         "cost_share": round(cost_share(study, plan.rungs[-1]), 4),
         "seconds": round(seconds, 1),
         "best_json": str(files.best),

@@ -43,7 +43,15 @@ def model_card(metrics: dict[str, Any]) -> str:
         metrics: Content of metrics.json.
     """
     config, test = metrics["config"], metrics["test"]
-    shown = ("load_in_4bit", "lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "oversampling", "effective_batch")
+    shown = (
+        "load_in_4bit",
+        "lora_rank",
+        "lora_alpha",
+        "lora_dropout",
+        "learning_rate",
+        "oversampling",
+        "effective_batch",
+    )
     source = metrics["provenance"]
     interval = ""
     if test:

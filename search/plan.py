@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from trainable.base_models import locate_base
 from trainable.config import TrialSettings
 
 T = TypeVar("T")
+MAX_THREADS = 8
+"""More do not help models this small, and a GPU trial needs few."""
 MIN_FREE_GIB = 2.0
 """Ray's session files, checkpoints of a search and the token cache together stay below this."""
 
@@ -88,9 +91,9 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         n_train = len(_gather(problems, lambda: read_examples(corpus.train)) or ())
         n_validation = len(_gather(problems, lambda: read_examples(corpus.validation)) or ())
     for model in space.models():
-        _gather(problems, lambda model=model: locate_base(model))
+        _gather(problems, partial(locate_base, model))
     files = _gather(problems, lambda: _study_files(options))
-    rungs = (1,)
+    rungs: tuple[int, ...] = (1,)
     if n_train and not problems:
         rungs = _gather(problems, lambda: _rungs(options, preset, n_train)) or rungs
     if problems or corpus is None or files is None:
@@ -194,7 +197,8 @@ def _settings(
         rungs=rungs,
         evaluation_documents=tuple(documents for _ in rungs),
         min_precision=options.min_precision,
-        threads=os.cpu_count() if preset.name == "cpu" else None,
+        threads=min(os.cpu_count() or 1, MAX_THREADS),
+        gpus=1 if preset.name == "gpu" else 0,
         vram_gib=options.vram_gb,
     )
 

@@ -23,7 +23,13 @@ from search.study import StudyFiles, write_json
 from trainable.adapters import check_init_adapter
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig, TrialSettings
-from trainable.full_length import EpochResult, FullLengthResult, FullLengthRun, FullLengthSettings, train_full_length
+from trainable.full_length import (
+    EpochResult,
+    FullLengthResult,
+    FullLengthRun,
+    FullLengthSettings,
+    train_full_length,
+)
 from trainable.intervals import bootstrap_interval
 from trainable.metrics import Evaluation
 
@@ -61,12 +67,16 @@ def prepare(options: RetrainOptions) -> RetrainJob:
     best_json = options.best_json.resolve()
     files = StudyFiles(best_json.parent)
     if not best_json.is_file() or not files.config.is_file():
-        raise FileNotFoundError(f"{best_json} must exist, with the study's config.json beside it; run a search first")
+        raise FileNotFoundError(
+            f"{best_json} must exist, with the study's config.json beside it; run a search first"
+        )
     if options.epochs < 1:
         raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
     best = json.loads(best_json.read_text(encoding="utf-8"))
     saved = json.loads(files.config.read_text(encoding="utf-8"))
-    data_dir = options.data_dir or (Path(saved["options"]["data_dir"]) if saved["options"]["data_dir"] else None)
+    data_dir = options.data_dir or (
+        Path(saved["options"]["data_dir"]) if saved["options"]["data_dir"] else None
+    )
     corpus = find_corpus(data_dir.resolve() if data_dir else None)
     config = _changed(TrialConfig.from_dict(best["config"]), options)
     locate_base(config.model)
@@ -134,9 +144,15 @@ def type_table(evaluation: Evaluation, title: str) -> Table:
     """Return the per-type table of an evaluation, with a line for all types."""
     table = Table("type", "gold", "predicted", "found", "recall", "precision", "F1", title=title)
     for row in evaluation.per_type:
-        table.add_row(row.type, *map(str, (row.support, row.predicted, row.tp)), *map(_share, (row.recall, row.precision, row.f1)))
+        table.add_row(
+            row.type,
+            *map(str, (row.support, row.predicted, row.tp)),
+            *map(_share, (row.recall, row.precision, row.f1)),
+        )
     totals = evaluation.micro_recall, evaluation.micro_precision, evaluation.micro_f1
-    counts = [sum(getattr(row, name) for row in evaluation.per_type) for name in ("support", "predicted", "tp")]
+    counts = [
+        sum(getattr(row, name) for row in evaluation.per_type) for name in ("support", "predicted", "tp")
+    ]
     table.add_row("all", *map(str, counts), *map(_share, totals), style="bold")
     return table
 

@@ -49,7 +49,7 @@ class DurableASHA(FIFOScheduler):
         self, journal: Path, rungs: tuple[int, ...], reduction_factor: int, metric: str, time_attr: str
     ) -> None:
         super().__init__()
-        self._metric = metric
+        self._metric: str = metric
         self._journal, self._rungs = journal, rungs
         self._reduction_factor, self._time_attr = reduction_factor, time_attr
         self._decisions: dict[int, dict[str, RungDecision]] | None = None

@@ -67,6 +67,7 @@ class TruthfulOptunaSearch(OptunaSearch):
             study_name=study_name,
             sampler=make_sampler(seed),
         )
+        self._ot_study: Any
         self._horizon_steps = horizon_steps
         for name, plan in plans.items():
             self._ot_study.enqueue_trial(plan, user_attrs={"plan": name}, skip_if_exists=True)

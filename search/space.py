@@ -29,7 +29,8 @@ class Choice:
 
     def suggest(self, trial: optuna.Trial, name: str) -> Value:
         """Let the sampler choose."""
-        return trial.suggest_categorical(name, self.values)
+        value: Value = trial.suggest_categorical(name, self.values)  # type: ignore[assignment]  # never None here
+        return value
 
     def __contains__(self, value: Value) -> bool:
         return value in self.values

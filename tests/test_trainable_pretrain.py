@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from data.prompt import SYSTEM_PROMPT, chat_messages, completion
-from trainable import pretrain, pretrain_corpus
-from trainable.pretrain_corpus import TASK_LABELS, Carriers, Sample
+from trainable import pretrain, pretrain_card, pretrain_carriers, pretrain_corpus, pretrain_tokens
+from trainable.pretrain_carriers import Carriers
+from trainable.pretrain_corpus import Sample
+from trainable.pretrain_kinds import TASK_LABELS
+from trainable.pretrain_options import Size
+from trainable.pretrain_score import Score
+from trainable.pretrain_values import is_personal
 
 _BASES = Path(pretrain.__file__).parent / "bases"
 _SENTENCES_ZH = [f"看似简单，只是{word}选一做决定，但最后还是自己负责。" for word in "二三四五六七八九十百"]
@@ -27,17 +32,17 @@ def carriers(tmp_path_factory: pytest.TempPathFactory) -> Carriers:
     en.append("My\tO\nPHONE\tO\nis\tO\nbroken\tO\nagain\tO\n")
     (folder / "zh.iob2").write_text("\n".join(zh), "utf-8")
     (folder / "en.conll").write_text("\n".join(en), "utf-8")
-    return pretrain_corpus.read_carriers(folder / "zh.iob2", folder / "en.conll")
+    return pretrain_carriers.read_carriers(folder / "zh.iob2", folder / "en.conll")
 
 
 @pytest.fixture(scope="module")
 def samples(carriers: Carriers) -> list[Sample]:
-    return pretrain.draw(0, carriers, seed=0, count=3000)
+    return pretrain_corpus.draw(0, carriers, seed=0, count=3000)
 
 
 @pytest.fixture(scope="module")
 def tokenizer(carriers: Carriers) -> Any:
-    return pretrain.train_tokenizer(carriers)
+    return pretrain_tokens.train_tokenizer(carriers)
 
 
 def test_carriers_leave_out_sentences_with_a_kind_or_a_label_of_the_task(carriers: Carriers) -> None:
@@ -50,7 +55,7 @@ def test_too_few_carrier_sentences_are_refused(tmp_path: Path) -> None:
     for name in ("zh", "en"):
         (tmp_path / name).write_text("# text = 看似简单，只是二选一做决定。\n", "utf-8")
     with pytest.raises(ValueError, match="at least 100"):
-        pretrain_corpus.read_carriers(tmp_path / "zh", tmp_path / "en")
+        pretrain_carriers.read_carriers(tmp_path / "zh", tmp_path / "en")
 
 
 def test_every_target_stands_at_its_offsets_in_order_of_appearance(samples: list[Sample]) -> None:
@@ -73,9 +78,9 @@ def test_the_corpus_holds_no_label_and_no_prompt_of_the_task(samples: list[Sampl
 
 def test_no_target_looks_like_a_phone_number_or_an_email_address(samples: list[Sample]) -> None:
     values = [entity.text for sample in samples for entity in sample.entities]
-    assert not [value for value in values if pretrain_corpus._is_personal(value)]
+    assert not [value for value in values if is_personal(value)]
     for personal in ("13800138000", "138 0013 8000", "a.b@c.com", "京A12345", "010-12345678"):
-        assert pretrain_corpus._is_personal(personal)
+        assert is_personal(personal)
 
 
 def test_about_a_fifth_of_the_tasks_is_empty_and_some_list_many_targets(samples: list[Sample]) -> None:
@@ -85,10 +90,10 @@ def test_about_a_fifth_of_the_tasks_is_empty_and_some_list_many_targets(samples:
 
 
 def test_the_same_seed_draws_the_same_tasks_and_shards_differ(carriers: Carriers) -> None:
-    first = pretrain.draw(3, carriers, seed=1, count=50)
-    assert first == pretrain.draw(3, carriers, seed=1, count=50)
-    assert first != pretrain.draw(4, carriers, seed=1, count=50)
-    assert first != pretrain.draw(3, carriers, seed=2, count=50)
+    first = pretrain_corpus.draw(3, carriers, seed=1, count=50)
+    assert first == pretrain_corpus.draw(3, carriers, seed=1, count=50)
+    assert first != pretrain_corpus.draw(4, carriers, seed=1, count=50)
+    assert first != pretrain_corpus.draw(3, carriers, seed=2, count=50)
 
 
 @pytest.mark.parametrize("text", ["黄芳的单号是 1234-5678。", "龘𠮷 José 😀👍🏽\n\tx_y@z", '{"a":"\\\\"}'])
@@ -105,7 +110,7 @@ def test_digits_and_common_han_characters_stand_alone(tokenizer: Any) -> None:
 def test_a_saved_tokenizer_loads_as_fast_and_renders_the_same_prompt(tokenizer: Any, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    pretrain.save(pretrain.new_model(pretrain.Size("tiny", 64, 1, 64), 0), tokenizer, tmp_path, "card")
+    pretrain_card.save(pretrain.new_model(Size("tiny", 64, 1, 64), 0), tokenizer, tmp_path, "card")
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert loaded.is_fast
     assert loaded.eos_token == "<|im_end|>"
@@ -115,7 +120,7 @@ def test_a_saved_tokenizer_loads_as_fast_and_renders_the_same_prompt(tokenizer: 
     rendered = loaded.apply_chat_template(
         chat_messages(text), tokenize=False, add_generation_prompt=True, enable_thinking=False
     )
-    assert rendered == pretrain.prompt_text(SYSTEM_PROMPT, text)
+    assert rendered == pretrain_tokens.prompt_text(SYSTEM_PROMPT, text)
 
 
 def test_twenty_steps_lower_the_loss_of_a_tiny_model(tokenizer: Any, carriers: Carriers) -> None:
@@ -123,22 +128,32 @@ def test_twenty_steps_lower_the_loss_of_a_tiny_model(tokenizer: Any, carriers: C
     import torch
 
     json_text = tokenizer.backend_tokenizer.to_str()
-    tokens, prompts, lengths = pretrain.encode_shard(0, carriers, 0, 200, json_text)
+    tokens, prompts, lengths = pretrain_tokens.encode_shard(0, carriers, 0, 200, json_text)
     assert len(tokens) == int(lengths.astype(np.int64).sum())
     whole = torch.from_numpy(lengths).long()
-    corpus = pretrain.Corpus(
+    corpus = pretrain_tokens.Corpus(
         torch.from_numpy(tokens), whole.cumsum(0) - whole, torch.from_numpy(prompts).long(), whole
     )
-    model = pretrain.new_model(pretrain.Size("tiny", 64, 1, 64), seed=0)
-    losses = pretrain.train(model, pretrain.batches(corpus, 2048, seed=0), steps=20, peak=1e-2)
+    model = pretrain.new_model(Size("tiny", 64, 1, 64), seed=0)
+    losses = pretrain.train(model, pretrain_tokens.batches(corpus, 2048, seed=0), steps=20, peak=1e-2)
     assert losses[-1] < losses[0] - 1
 
 
-@pytest.mark.skipif(not (_BASES / "small-2m").exists(), reason="the base models are not here yet")
+def test_figures_of_one_model_leave_those_of_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    for name, steps in (("small-4m", 1), ("small-2m", 2), ("small-4m", 3)):
+        score = Score(0.5, None, 1.0)
+        pretrain_card.write_figures(file, [pretrain_card.Figures(name, 1, steps, 2.0, 1.0, 1.0, score, None)])
+    rows = json.loads(file.read_text("utf-8"))
+    assert [(row["name"], row["steps"]) for row in rows] == [("small-2m", 2), ("small-4m", 3)]
+
+
 def test_the_shipped_models_match_their_checksums_sizes_and_cards() -> None:
     from transformers import AutoModelForCausalLM
 
     total_bytes = 0
+    figures = {row["name"]: row for row in json.loads((_BASES / "figures.json").read_text("utf-8"))}
+    assert sorted(figures) == ["small-2m", "small-4m"]
     for name, low, high in (("small-2m", 2.0e6, 2.4e6), ("small-4m", 4.0e6, 4.3e6)):
         folder = _BASES / name
         for line in (folder / "SHA256SUMS").read_text("utf-8").splitlines():
@@ -149,8 +164,10 @@ def test_the_shipped_models_match_their_checksums_sizes_and_cards() -> None:
         assert low <= model.num_parameters() <= high
         linears = [p for key, p in model.named_parameters() if p.ndim == 2 and "embed" not in key]
         assert all(p.numel() % 64 == 0 and p.shape[1] % 64 == 0 for p in linears)
+        card = (folder / "README.md").read_text("utf-8")
+        row = figures[name]
+        assert f"{row['steps']} steps" in card
+        assert f"| {row['own_task']['micro_recall']:.3f} |" in card
+        assert row["parameters"] == model.num_parameters()
+        assert "--out trainable/bases " in card
     assert total_bytes <= 14e6
-    assert {row["name"] for row in json.loads((_BASES / "figures.json").read_text())} == {
-        "small-2m",
-        "small-4m",
-    }

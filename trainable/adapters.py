@@ -24,7 +24,7 @@ def save_adapter(model: Any, directory: Path, base_model: str) -> None:
         base_model: What `base_model_name_or_path` shall say.
     """
     model.peft_config["default"].base_model_name_or_path = base_model
-    model.save_pretrained(directory, safe_serialization=True)
+    model.save_pretrained(directory, safe_serialization=True, save_embedding_layers=False)
     (directory / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
 
 
@@ -32,9 +32,9 @@ def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
     """Return the adapter's tensors by name, on the CPU."""
     from peft import get_peft_model_state_dict
 
-    return {
-        name: tensor.detach().cpu().contiguous() for name, tensor in get_peft_model_state_dict(model).items()
-    }
+    # Without the flag PEFT asks the hub whether the vocabulary has grown.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
 def set_adapter_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
@@ -94,7 +94,7 @@ def read_facts(model: Any, backend: str, compute_dtype: torch.dtype) -> LiveFact
     """Read rank, sizes and quantisation from the modules of a PEFT model."""
     from peft.tuners.lora import LoraLayer
 
-    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     ranks = {module.lora_A["default"].weight.shape[0] for module in layers}
     if len(ranks) != 1:
         raise RuntimeError(f"the LoRA layers have ranks {sorted(ranks)}, but must all have one")
@@ -107,10 +107,15 @@ def read_facts(model: Any, backend: str, compute_dtype: torch.dtype) -> LiveFact
         lora_modules=len(layers),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total_parameters=sum(_size(p) for p in model.parameters()),
-        quantised_layers=sum(type(module).__name__ == "Linear4bit" for module in model.modules()),
+        # Not by module: PEFT's wrapper of a quantised layer has the same class name as the layer.
+        quantised_layers=sum(_is_4bit(p) for p in model.parameters()),
     )
 
 
 def _size(parameter: Any) -> int:
     """Count weights; a packed 4-bit tensor holds two in a byte."""
-    return parameter.numel() * (2 if type(parameter).__name__ == "Params4bit" else 1)
+    return parameter.numel() * (2 if _is_4bit(parameter) else 1)
+
+
+def _is_4bit(parameter: Any) -> bool:
+    return type(parameter).__name__ == "Params4bit"

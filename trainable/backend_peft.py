@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from trainable import merged_forward
 from trainable.adapters import check_init_adapter, read_facts
 from trainable.backend import Batch, LiveFacts
 from trainable.config import TrialConfig
@@ -85,6 +86,8 @@ class PeftBackend:
             self.model = get_peft_model(self.model, lora_config(config))
         else:
             self.model = PeftModel.from_pretrained(self.model, check_init_adapter(config), is_trainable=True)
+        if self.device.type == "cpu":
+            merged_forward.install(self.model)
         if config.gradient_checkpointing:
             self.model.enable_input_require_grads()
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -110,7 +113,7 @@ class PeftBackend:
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily with dropout off; training mode is restored."""
         self.model.eval()
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), self._autocast(), merged_forward.frozen(self.model):
             rows = DECODE_ROWS[self.device.type]
             base = self.model.get_base_model()
             outputs = greedy_decode(base, prompts, max_new_tokens, end_of_turn_id(self.tokenizer), rows)

@@ -11,16 +11,17 @@ POOL_BATCHES = 8
 """Batches that are sorted by length together: little padding, still a new mix each epoch."""
 
 
-def oversampled_indices(has_entities: Sequence[bool], factor: float, seed: int) -> list[int]:
+def oversampled_indices(has_entities: Sequence[bool], factor: float, seed: int, epoch: int = 0) -> list[int]:
     """Return the samples of one epoch, those with entities repeated `factor` times.
 
-    A fractional part adds exactly that share of the samples, chosen by `seed`; the last,
-    partial sample is drawn with its remaining probability, so the expectation is exact.
+    A fractional part adds exactly that share of the samples, others in each epoch; the last,
+    partial sample is drawn with its remaining probability, so the expectation over seeds is exact.
 
     Args:
         has_entities: One flag a sample.
         factor: At least 1; 1 repeats nothing.
-        seed: Decides which samples get the extra copy.
+        seed: Decides how many samples get an extra copy, the same number in each epoch.
+        epoch: Decides, with `seed`, which ones.
 
     Example:
         >>> oversampled_indices([True, False], 3, seed=0)
@@ -28,10 +29,9 @@ def oversampled_indices(has_entities: Sequence[bool], factor: float, seed: int) 
     """
     positives = [index for index, flag in enumerate(has_entities) if flag]
     whole, share = int(factor), factor - int(factor)
-    rng = random.Random(f"oversampling-{seed}")
     wanted = share * len(positives)
-    n_extra = int(wanted) + (rng.random() < wanted - int(wanted))
-    extra = set(rng.sample(positives, n_extra))
+    n_extra = int(wanted) + (random.Random(f"oversampling-{seed}").random() < wanted - int(wanted))
+    extra = set(random.Random(f"oversampling-{seed}-{epoch}").sample(positives, n_extra))
     return [
         index
         for index, flag in enumerate(has_entities)
@@ -79,7 +79,7 @@ class BatchPlan:
         return self.epoch_batches(epoch)[position]
 
     def _epoch_indices(self, epoch: int) -> list[int]:
-        return oversampled_indices(self._flags, self._factor, self._seed + epoch)
+        return oversampled_indices(self._flags, self._factor, self._seed, epoch)
 
     def _epoch_batches(self, epoch: int) -> list[list[int]]:
         rng = random.Random(f"order-{self._seed}-{epoch}")

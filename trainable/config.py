@@ -124,8 +124,10 @@ class TrialSettings:
     """Precision below this costs score."""
     window_tokens: int = 512
     """Longest training sample, prompt and completion together."""
-    threads: int | None = None
-    """CPU threads of a trial; None leaves torch's choice."""
+    threads: int = 1
+    """CPU threads of a trial."""
+    gpus: int = 0
+    """GPUs of a trial: 0 or 1."""
     vram_gib: float | None = None
     """GPU memory a trial may use; None means all."""
 

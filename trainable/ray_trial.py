@@ -36,6 +36,12 @@ def knobs(config: TrialConfig) -> str:
 class TunerTrial(tune.Trainable):
     """Owns its checkpoints: Tune is handed none, so a stale snapshot can never name a deleted one."""
 
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """Ask for the trial's CPU threads and, on the GPU preset, for one whole GPU."""
+        settings = TrialSettings.load(split_ray_config(config)[1])
+        return tune.PlacementGroupFactory([{"CPU": settings.threads, "GPU": settings.gpus}])
+
     def setup(self, config: dict[str, Any]) -> None:
         """Load base, adapter, data and, if there is one, the state of an earlier run of this trial."""
         import torch

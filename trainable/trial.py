@@ -70,7 +70,11 @@ class Trial:
         if not ahead:
             return self._last_result
         loss = self.run.train_to(self.settings.rungs[ahead[0]])
-        result = {TIME_ATTR: self.run.step, "training_iteration": ahead[0] + 1, "train_loss": loss}
+        result: dict[str, Any] = {
+            TIME_ATTR: self.run.step,
+            "training_iteration": ahead[0] + 1,
+            "train_loss": loss,
+        }
         if math.isfinite(loss):
             result |= {"outcome": "ok", **self._validation(self.settings.evaluation_documents[ahead[0]])}
         else:
@@ -113,8 +117,7 @@ def peak_memory_gib() -> float:
 
 
 def _limit_resources(settings: TrialSettings) -> None:
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads)
     if settings.vram_gib is not None and torch.cuda.is_available():
         total = torch.cuda.get_device_properties(0).total_memory / GIB
         torch.cuda.set_per_process_memory_fraction(min(1.0, settings.vram_gib / total))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Sampler
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
@@ -41,9 +41,15 @@ class PlanSampler(Sampler[int]):
 
 
 class PlanTrainer(SFTTrainer):
-    """SFTTrainer that takes its sample order from a `BatchPlan`."""
+    """SFTTrainer that takes its sample order from a `BatchPlan`, and that trains on a CPU too."""
 
     plan: BatchPlan
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **batch: Any) -> Any:
+        """Return TRL's loss; on a CPU, where its Triton kernel does not run, transformers' equal one."""
+        if self.args.use_cpu:
+            return Trainer.compute_loss(self, model, inputs, return_outputs, **batch)
+        return super().compute_loss(model, inputs, return_outputs, **batch)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> PlanSampler:
         return PlanSampler(self.plan)

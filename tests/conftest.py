@@ -1,0 +1,24 @@
+"""Fixtures that several files of tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+_SAMPLE_DIR = Path(__file__).resolve().parent.parent / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def sample_head(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+    """Return a function that writes the first documents of one part of the sample corpus to a file of their own."""
+
+    def head(part: str, n_documents: int) -> Path:
+        path = tmp_path_factory.mktemp(part) / f"{part}.jsonl"
+        with (_SAMPLE_DIR / f"{part}.jsonl").open(encoding="utf-8") as file:
+            path.write_text("".join(islice(file, n_documents)), encoding="utf-8")
+        return path
+
+    return head

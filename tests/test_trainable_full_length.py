@@ -1,0 +1,84 @@
+"""A full-length run: the files it leaves, the best epoch, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trainable.adapters import load_weights
+from trainable.config import TrialConfig
+from trainable.full_length import EpochResult, FullLengthRun, FullLengthSettings, train_full_length
+
+_CONFIG = TrialConfig(
+    "small-2m", learning_rate=3e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=8
+)
+Head = Callable[[str, int], Path]
+
+
+@pytest.fixture(scope="module")
+def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> FullLengthSettings:
+    return FullLengthSettings(
+        backend="peft",
+        train_file=sample_head("train", 64),
+        validation_file=sample_head("validation", 8),
+        test_file=sample_head("test", 8),
+        out_dir=tmp_path_factory.mktemp("retrain"),
+        epochs=2,
+        min_precision=0.85,
+        window_tokens=512,
+    )
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_a_run_leaves_the_adapter_of_its_best_epoch_and_masked_predictions(
+    settings: FullLengthSettings, tmp_path: Path
+) -> None:
+    run = FullLengthRun(_CONFIG, replace(settings, out_dir=tmp_path))
+    result = train_full_length(run, lambda epoch: None)
+    assert files(tmp_path) == {
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        "predictions.jsonl",
+    }
+    assert [epoch.epoch for epoch in result.epochs] == [1, 2]
+    assert result.epochs[1].train_loss < result.epochs[0].train_loss
+    assert result.best_epoch == max(result.epochs, key=lambda epoch: (epoch.score, -epoch.epoch)).epoch
+    assert result.test is not None
+    rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == 8
+    shapes = "".join(entity["shape"] for row in rows for entity in row["entities"])
+    assert {char for char in shapes if char.isalnum()} <= set("9x字")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_an_interrupted_run_goes_on_after_its_last_whole_epoch(
+    settings: FullLengthSettings, tmp_path: Path
+) -> None:
+    whole = replace(settings, out_dir=tmp_path / "whole")
+    broken = replace(settings, out_dir=tmp_path / "broken")
+    expected = train_full_length(FullLengthRun(_CONFIG, whole), lambda epoch: None)
+
+    def interrupt(epoch: EpochResult) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_full_length(FullLengthRun(_CONFIG, broken), interrupt)
+    assert "state.pt" in files(broken.out_dir)
+    seen: list[int] = []
+    result = train_full_length(FullLengthRun(_CONFIG, broken), lambda epoch: seen.append(epoch.epoch))
+    assert seen == [2]
+    assert result.epochs == expected.epochs
+    assert result.test == expected.test
+    weights, resumed = (load_weights(run.adapter_dir) for run in (whole, broken))
+    assert all(weights[name].equal(resumed[name]) for name in weights)
+    assert files(broken.out_dir) == files(whole.out_dir)

@@ -1,0 +1,67 @@
+"""Run LoRA layers as one matrix product with W + s·B·A: much faster for small layers on a CPU.
+
+PEFT computes W·x + s·B·(A·x). For a layer a few hundred wide the two thin products and the extra
+sums cost more than the update they save; autograd gives the same gradients either way.
+Only without dropout, which PEFT applies to x on the adapter's path alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+import torch
+from peft.tuners.lora import LoraLayer
+
+
+def install(model: Any) -> None:
+    """Replace the forward of every LoRA layer whose dropout is 0.
+
+    Args:
+        model: PEFT model with one adapter named default.
+    """
+    for layer in _layers(model):
+        if isinstance(layer.lora_dropout["default"], torch.nn.Identity):
+            layer.forward = MethodType(_forward, layer)
+
+
+@contextmanager
+def frozen(model: Any) -> Iterator[None]:
+    """Compute W + s·B·A once for all forward passes inside; for generation.
+
+    Args:
+        model: PEFT model on which `install` was called.
+    """
+    layers = [layer for layer in _layers(model) if layer.forward.__func__ is _forward]
+    try:
+        with torch.no_grad():
+            for layer in layers:
+                layer.merged_weight = _merged_weight(layer)
+        yield
+    finally:
+        for layer in layers:
+            layer.merged_weight = None
+
+
+def _layers(model: Any) -> list[Any]:
+    return [module for module in model.modules() if isinstance(module, LoraLayer)]
+
+
+def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    """Apply the layer; x has shape (..., in_features)."""
+    merged = getattr(layer, "merged_weight", None)
+    weight = _merged_weight(layer) if merged is None else merged
+    return torch.nn.functional.linear(x, weight, layer.base_layer.bias)
+
+
+def _merged_weight(layer: Any) -> torch.Tensor:
+    """Return W + s·B·A, shape (out_features, in_features); a 4-bit W is dequantised."""
+    weight = layer.base_layer.weight
+    if type(weight).__name__ == "Params4bit":
+        from bitsandbytes.functional import dequantize_4bit
+
+        weight = dequantize_4bit(weight.data, weight.quant_state)
+    update: torch.Tensor = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
+    return torch.add(weight, update, alpha=layer.scaling["default"])
