@@ -93,7 +93,11 @@ def _start_ray(plan: SearchPlan) -> None:
 
     local = plan.options.address == "local"
     settings = plan.settings
-    own = {"object_store_memory": 256 << 20, "num_cpus": settings.threads, "num_gpus": settings.gpus}
+    own = {
+        "object_store_memory": 256 << 20,
+        "num_cpus": settings.threads * plan.concurrent_trials,
+        "num_gpus": settings.gpus,
+    }
     resources: dict[str, Any] = own if local else {}
     context = ray.init(
         address=plan.options.address,
@@ -143,7 +147,7 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
         search_alg=searcher,
         scheduler=scheduler,
         num_samples=options.trials,
-        max_concurrent_trials=1,  # one trial trains at a time; each gets the whole machine
+        max_concurrent_trials=plan.concurrent_trials,
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
     )

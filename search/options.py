@@ -50,5 +50,7 @@ class SearchOptions:
     """Print what would be done, and stop."""
     address: str = "local"
     """Ray cluster to run on; storage must then be shared."""
+    concurrent_trials: int | None = None
+    """Trials that run at a time (none: 1 on a GPU, one a core, at most 4, without); with 1, equal seeds give equal searches."""
     dashboard: bool = True
     """Serve Ray's dashboard on 127.0.0.1."""

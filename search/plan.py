@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from trainable.base_models import locate_base
 from trainable.config import TrialSettings
 
 T = TypeVar("T")
-MAX_THREADS = 8
-"""More do not help models this small, and a GPU trial needs few."""
+GPU_TRIAL_THREADS = 8
+MAX_CPU_TRIALS = 4
+"""Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
+trial loads while another trains. More of them would decide with too few finished peers."""
 MIN_FREE_GIB = 2.0
 """Ray's session files, checkpoints of a search and the token cache together stay below this."""
 
@@ -42,6 +45,12 @@ class SearchPlan:
     n_train: int
 
     @property
+    def concurrent_trials(self) -> int:
+        """Trials that run at a time."""
+        automatic = min(os.cpu_count() or 1, MAX_CPU_TRIALS) if self.preset.name == "cpu" else 1
+        return min(self.options.trials, self.options.concurrent_trials or automatic)
+
+    @property
     def rungs(self) -> tuple[int, ...]:
         """Steps at which trials are compared."""
         return self.settings.rungs
@@ -56,7 +65,7 @@ class SearchPlan:
         lines = [
             f"study      {self.files.root}",
             f"preset     {self.preset.name} ({self.preset.why})",
-            f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents a rung",
+            f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
             f"first      {', '.join(self.space.fitting_plans()) or 'no plan fits the space'}",
             f"rungs      steps {', '.join(map(str, self.rungs))}; 1 in {self.options.reduction_factor} goes past each",
@@ -95,7 +104,13 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     files = _gather(problems, lambda: _study_files(options))
     rungs: tuple[int, ...] = (1,)
     if n_train and not problems:
-        rungs = _gather(problems, lambda: _rungs(options, preset, n_train)) or rungs
+        rungs = (
+            _gather(
+                problems,
+                lambda: _rungs(options, preset, n_train, int(space.fixed.get("effective_batch", 32))),
+            )
+            or rungs
+        )
     if problems or corpus is None or files is None:
         raise ValueError("\n".join(problems))
     settings = _settings(options, preset, corpus, files, rungs, n_validation)
@@ -172,9 +187,11 @@ def _study_files(options: SearchOptions) -> StudyFiles:
     return files
 
 
-def _rungs(options: SearchOptions, preset: Preset, n_train: int) -> tuple[int, ...]:
+def _rungs(options: SearchOptions, preset: Preset, n_train: int, batch_size: int) -> tuple[int, ...]:
     factor = options.reduction_factor
-    horizon = options.horizon_steps or default_horizon(n_train, 32, factor, preset.horizon_limit_steps)
+    horizon = options.horizon_steps or default_horizon(
+        n_train, batch_size, factor, preset.horizon_limit_steps
+    )
     return rung_ladder(horizon, options.grace_steps or default_grace(horizon, factor), factor)
 
 
@@ -195,9 +212,9 @@ def _settings(
         token_cache=str(files.token_cache),
         checkpoint_dir=str(files.checkpoints),
         rungs=rungs,
-        evaluation_documents=tuple(documents for _ in rungs),
+        evaluation_documents=(*(math.ceil(documents / 2) for _ in rungs[:-1]), documents),
         min_precision=options.min_precision,
-        threads=min(os.cpu_count() or 1, MAX_THREADS),
+        threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
         gpus=1 if preset.name == "gpu" else 0,
         vram_gib=options.vram_gb,
     )

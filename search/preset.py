@@ -45,7 +45,7 @@ def choose_preset(wanted: str, backend: str) -> Preset:
         return Preset("gpu", chosen, f"CUDA device found, {chosen} backend", 1800, 500)
     chosen = "peft" if backend == "auto" else backend
     why = "asked for" if wanted == "cpu" else "no CUDA device found"
-    return Preset("cpu", chosen, f"{why}: small bundled models, {chosen} backend", 81, 300)
+    return Preset("cpu", chosen, f"{why}: small bundled models, {chosen} backend", 162, 300)
 
 
 def _has_cuda() -> bool:

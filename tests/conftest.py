@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
+
+# Read when torch is first imported. Two threads that wait for each other on a busy machine are ten times slower
+# than one, and one gives the same bits everywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _SAMPLE_DIR = Path(__file__).resolve().parent.parent / "data" / "sample"
 

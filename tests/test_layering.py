@@ -19,6 +19,7 @@ HEAVY = {
 }  # fmt: skip
 LOADS_AT_IMPORT = {
     "trainable/loop.py": {"torch"},
+    "trainable/merged_forward.py": {"peft", "torch"},
     "trainable/trial.py": {"torch"},
     "trainable/backend_peft.py": {"torch"},
     "trainable/backend_unsloth.py": {"torch", "unsloth"},

@@ -150,12 +150,13 @@ def test_the_winner_is_retrained_tested_and_merged(searched: tuple[Path, dict[st
     assert leaks(out, private_strings(home), skipped={"merged", "adapter"}) == []
 
 
-def test_an_interrupted_search_is_resumed_to_its_number_of_trials(home: Path) -> None:
+def test_an_interrupted_search_is_resumed_to_its_number_of_trials(home: Path, tmp_path: Path) -> None:
     study = home / "results" / "interrupted"
-    process = subprocess.Popen(
-        search_command("interrupted"), cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and trials_at_a_rung(study) < 2:
+    space = tmp_path / "small.toml"
+    space.write_text("[space]\nmodel = 'small-2m'\nload_in_4bit = false\n", encoding="utf-8")
+    command = search_command("interrupted", "--space", str(space))
+    process = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not ended_trials(study):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
@@ -170,8 +171,9 @@ def test_an_interrupted_search_is_resumed_to_its_number_of_trials(home: Path) ->
     assert {path.name for path in study.iterdir()} == STUDY_FILES
 
 
-def trials_at_a_rung(study: Path) -> int:
-    """The number of trials in the rung journal of a running search."""
+def ended_trials(study: Path) -> set[str]:
+    """The trials that the rung journal of a running search says have ended."""
     journal = study / "rungs.jsonl"
     lines = journal.read_text(encoding="utf-8").split("\n")[:-1] if journal.is_file() else []
-    return len({json.loads(line)["trial"] for line in lines})
+    decisions = [json.loads(line) for line in lines]
+    return {decision["trial"] for decision in decisions if decision["decision"] != "continued"}

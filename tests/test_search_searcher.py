@@ -40,9 +40,6 @@ def trial_of(folder: Path, ray_id: str) -> FrozenTrial:
     return next(trial for trial in study.trials if trial.user_attrs.get(RAY_TRIAL_ID) == ray_id)
 
 
-# --- asking ---
-
-
 def test_the_users_plans_are_suggested_first(tmp_path: Path) -> None:
     search = searcher(tmp_path)
     for number, (name, plan) in enumerate(SPACE.fitting_plans().items()):

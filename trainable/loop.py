@@ -47,6 +47,14 @@ def make_optimizer(config: TrialConfig, parameters: list[torch.nn.Parameter]) ->
     )
 
 
+def automatic_micro_batch(effective_batch: int, device_type: str) -> int:
+    """Return the sequences of one pass: all of them on a GPU (halved when memory runs out), 8 on a CPU.
+
+    On a CPU small passes stay in its caches: 4,700 instead of 3,800 tokens per core-second (results/LOG.md).
+    """
+    return math.gcd(effective_batch, 8) if device_type == "cpu" else effective_batch
+
+
 def plan_batches(config: TrialConfig, corpus: TokenizedCorpus) -> BatchPlan:
     """Return the batches of every step of a config on a corpus."""
     flags = list(corpus.dataset["has_entities"])
@@ -81,7 +89,9 @@ class TrainingRun:
         self.optimizer = make_optimizer(config, self.parameters)
         dtype = getattr(torch, backend.facts().compute_dtype)
         self.scaler = torch.amp.GradScaler(backend.device.type, enabled=dtype == torch.float16)
-        self.micro_batch = config.micro_batch or config.effective_batch
+        self.micro_batch = config.micro_batch or automatic_micro_batch(
+            config.effective_batch, backend.device.type
+        )
         self.step, self.tokens, self.train_s = 0, 0, 0.0
 
     def train_to(self, step: int, on_step: Callable[[int, float], None] | None = None) -> float:

@@ -45,11 +45,13 @@ class PlanTrainer(SFTTrainer):
 
     plan: BatchPlan
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **batch: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
+    ) -> Any:
         """Return TRL's loss; on a CPU, where its Triton kernel does not run, transformers' equal one."""
         if self.args.use_cpu:
-            return Trainer.compute_loss(self, model, inputs, return_outputs, **batch)
-        return super().compute_loss(model, inputs, return_outputs, **batch)
+            return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> PlanSampler:
         return PlanSampler(self.plan)
