@@ -67,7 +67,7 @@ def print_summary(examples: Sequence[Example], out: Path) -> None:
         print(f"  {name:<12} {count}")
     print(f"PII-free   {free} ({free / max(1, len(examples)):.1%})")
     print(f"languages  {', '.join(f'{name} {count}' for name, count in languages.most_common())}")
-    print(f"next: python data/audit.py {shlex.quote(str(out))}")
+    print(f"next: python search/run.py --data-dir {shlex.quote(str(out.parent))}")
     summary = {"documents": len(examples), "entities": types.total(), "types": dict(types), "out": str(out)}
     print(json.dumps(summary, ensure_ascii=False))
 

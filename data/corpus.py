@@ -42,7 +42,7 @@ def find_corpus(data_dir: Path | None) -> CorpusFiles:
         return CorpusFiles(sample["train"], sample["validation"], sample["test"], bundled=True)
     missing = [split for split in SPLITS[:2] if split not in own]
     raise FileNotFoundError(
-        f"`data_dir` {data_dir} has no {' and no '.join(f'{USER_PREFIX}{split}.jsonl' for split in missing)}; "
+        f"`--data-dir` {data_dir} has no {' and no '.join(f'{USER_PREFIX}{split}.jsonl' for split in missing)}; "
         f"it must hold {USER_PREFIX}train.jsonl and {USER_PREFIX}validation.jsonl (a test file is optional)"
     )
 

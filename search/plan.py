@@ -15,6 +15,7 @@ from typing import TypeVar
 from data.corpus import CorpusFiles, find_corpus
 from data.jsonl import read_examples
 from search.options import SearchOptions
+from search.options_check import wrong_values
 from search.preset import Preset, choose_preset
 from search.rungs import default_grace, default_horizon, rung_ladder
 from search.space import Choice, Range, SearchSpace, default_space, fix, read_space
@@ -84,21 +85,16 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     if options.resume:
         options = stored_options(options)
     preset = choose_preset(options.preset, options.backend)
-    problems: list[str] = []
-    for name, value, least in (
-        ("trials", options.trials, 1),
-        ("reduction_factor", options.reduction_factor, 2),
-    ):
-        if value < least:
-            problems.append(f"`--{name.replace('_', '-')}` is {value}, but must be at least {least}")
-    if not 0 <= options.min_precision <= 1:
-        problems.append(f"`--min-precision` is {options.min_precision}, but must be between 0 and 1")
+    problems = wrong_values(options)
     space = _gather(problems, lambda: _space(options, preset)) or default_space(preset.name, options.seed)
     corpus = _gather(problems, lambda: find_corpus(options.data_dir))
     n_train = n_validation = 0
     if corpus:
         n_train = len(_gather(problems, lambda: read_examples(corpus.train)) or ())
         n_validation = len(_gather(problems, lambda: read_examples(corpus.validation)) or ())
+        if not problems and not (n_train and n_validation):
+            empty = corpus.validation if n_train else corpus.train
+            problems.append(f"{empty} of `--data-dir` is empty, but must hold at least one document")
     for model in space.models():
         _gather(problems, partial(locate_base, model))
     files = _gather(problems, lambda: _study_files(options))
@@ -157,6 +153,8 @@ def _gather(problems: list[str], action: Callable[[], T]) -> T | None:
 
 def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
     space = default_space(preset.name, options.seed)
+    if options.space is not None and not options.space.is_file():
+        raise FileNotFoundError(f"`--space` is {options.space}, but must be a TOML file; check the path")
     if options.space is not None:
         space = read_space(options.space.resolve(), space)
     if options.init_adapter is None:
@@ -173,7 +171,10 @@ def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
 
 def _study_files(options: SearchOptions) -> StudyFiles:
     results_dir = options.results_dir.resolve()
-    results_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        results_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"`--results-dir` is {results_dir}, but must be a folder: {error.strerror}") from error
     if not os.access(results_dir, os.W_OK):
         raise PermissionError(f"`--results-dir` {results_dir} must be writable")
     free_gib = shutil.disk_usage(results_dir).free / 2**30
@@ -189,9 +190,12 @@ def _study_files(options: SearchOptions) -> StudyFiles:
 
 def _rungs(options: SearchOptions, preset: Preset, n_train: int, batch_size: int) -> tuple[int, ...]:
     factor = options.reduction_factor
-    horizon = options.horizon_steps or default_horizon(
-        n_train, batch_size, factor, preset.horizon_limit_steps
-    )
+    limit = preset.horizon_limit_steps
+    horizon = options.horizon_steps or default_horizon(n_train, batch_size, factor, limit)
+    if options.grace_steps is not None and options.grace_steps > horizon:
+        raise ValueError(
+            f"`--grace-steps` is {options.grace_steps}, but must be at most the horizon ({horizon})"
+        )
     return rung_ladder(horizon, options.grace_steps or default_grace(horizon, factor), factor)
 
 

@@ -100,6 +100,7 @@ class DurableASHA(FIFOScheduler):
 
     def _record(self, decision: RungDecision) -> None:
         self._load()[decision.rung][decision.trial] = decision
+        _drop_torn_line(self._journal)
         with self._journal.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(decision)) + "\n")
             file.flush()
@@ -119,6 +120,15 @@ def read_decisions(journal: Path) -> list[RungDecision]:
         return []
     lines = journal.read_text(encoding="utf-8").split("\n")
     return [RungDecision(**json.loads(line)) for line in lines[:-1]]
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """Cut off what a crash left behind the last line feed; the next line would be glued to it."""
+    if not journal.is_file():
+        return
+    content = journal.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(journal, content.rfind(b"\n") + 1)
 
 
 def _quantile(values: list[float], share: float) -> float:

@@ -154,7 +154,7 @@ def write_best(
     trials = ranked(study)
     if not trials:
         raise RuntimeError(
-            f"no trial of this study got a score; see {files.trials} and the logs below {files.ray}"
+            f"no trial of this study has a score yet; see {files.trials} for the reasons, or go on with --resume"
         )
     winner = trials[0]
     metrics = {

@@ -71,8 +71,11 @@ def command(options: Options) -> str:
     """Return the command line that gives these options; files by name only."""
     parts = ["python trainable/pretrain.py"]
     for name, value in asdict(options).items():
-        if value is not None:
-            parts.append(f"--{name.replace('_', '-')} {value.name if isinstance(value, Path) else value}")
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parts += [flag] if value else []
+        elif value is not None:
+            parts.append(f"{flag} {value.name if isinstance(value, Path) else value}")
     return " ".join(parts).replace(f"--out {options.out.name}", f"--out {options.out}")
 
 
