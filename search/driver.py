@@ -81,6 +81,7 @@ def _write_settings(plan: SearchPlan) -> None:
         {
             "options": options,
             "preset": asdict(plan.preset),
+            "concurrent_trials": plan.concurrent_trials,
             "space": asdict(plan.space),
             "trial_settings": asdict(plan.settings),
             "provenance": provenance(plan.corpus, plan.options.seed),

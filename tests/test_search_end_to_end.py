@@ -16,7 +16,7 @@ import pytest
 from data.jsonl import read_examples
 from search.searcher import open_storage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {"train": 96, "validation": 24, "test": 24}
@@ -159,7 +159,7 @@ def test_an_interrupted_search_is_resumed_to_its_number_of_trials(home: Path, tm
     while process.poll() is None and not ended_trials(study):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=240)
     first = last_line(subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr))
     assert first["interrupted"]
     assert 1 <= first["trials"] < TRIALS
