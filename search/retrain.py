@@ -14,6 +14,7 @@ from search.retrain_options import RetrainOptions
 def main() -> int:
     """Train, test and sum up; return the exit code."""
     options = tyro.cli(RetrainOptions)
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads crawl on a busy machine
     from search.retraining import prepare, retrain
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,14 +102,16 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
     started = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights were found by `prepare`
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _quieten()
     out = job.settings.out_dir
     out.mkdir(parents=True, exist_ok=True)
     run = FullLengthRun(job.config, job.settings)
     if job.options.engine == "trl":
-        from trainable.trl_engine import train_full_length_trl as train
+        from trainable.trl_engine import train_full_length_trl
+
+        result = train_full_length_trl(run, _print_epoch)
     else:
-        train = train_full_length
-    result = train(run, _print_epoch)
+        result = train_full_length(run, _print_epoch, _print_progress(started))
     metrics = _metrics(job, result)
     write_json(out / "metrics.json", metrics)
     (out / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
@@ -157,6 +161,14 @@ def type_table(evaluation: Evaluation, title: str) -> Table:
     return table
 
 
+def _quieten() -> None:
+    """Turn off the libraries' bars and hints; the lines of this command say what happens."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
 def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:
     if options.seed is not None:
         config = config.with_changes(seed=options.seed)
@@ -196,6 +208,14 @@ def _print_epoch(result: EpochResult) -> None:
         f"precision {_share(numbers['micro_precision'])}, F1 {_share(numbers['micro_f1'])}",
         flush=True,
     )
+
+
+def _print_progress(started: float) -> Callable[[int, int, float], None]:
+    def report(step: int, total: int, loss: float) -> None:
+        minutes = (time.monotonic() - started) / step * (total - step) / 60
+        print(f"step {step}/{total}: loss {loss:.4f}, about {minutes:.1f} min of training to go", flush=True)
+
+    return report
 
 
 def _share(value: float | None) -> str:

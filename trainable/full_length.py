@@ -22,6 +22,9 @@ from trainable.masking import masked_items
 from trainable.metrics import Evaluation
 from trainable.tokens import TokenizedCorpus, answer_limit, tokenized
 
+PROGRESS_PARTS = 10
+"""Progress reports an epoch; reading the loss waits for the device, so not each step."""
+
 
 @dataclass(frozen=True, slots=True)
 class FullLengthSettings:
@@ -118,24 +121,46 @@ class FullLengthRun:
         )
 
 
-def train_full_length(run: FullLengthRun, on_epoch: Callable[[EpochResult], None]) -> FullLengthResult:
+def train_full_length(
+    run: FullLengthRun,
+    on_epoch: Callable[[EpochResult], None],
+    on_progress: Callable[[int, int, float], None] | None = None,
+) -> FullLengthResult:
     """Train with our own loop; an interrupted run goes on after its last whole epoch.
 
     Args:
         run: See `FullLengthRun`.
         on_epoch: Called after each epoch.
+        on_progress: Called about ten times an epoch with steps done, steps in all and the mean loss since the last call.
+
+    Raises:
+        ValueError: If the interrupted run in `out_dir` had another config or length.
     """
     started = time.perf_counter()
     plan = plan_batches(run.config, run.corpus)
     steps = plan.steps_per_epoch
     training = TrainingRun(run.config, run.backend, run.corpus, plan, steps * run.settings.epochs)
     state = run.settings.out_dir / STATE_FILE
+    identity = {"config": run.config.to_dict(), "epochs_planned": run.settings.epochs}
     if state.is_file():
-        run.epochs = [EpochResult(**epoch) for epoch in training.restore(state)["epochs"]]
+        saved = training.restore(state)
+        if {key: saved[key] for key in identity} != identity:
+            raise ValueError(
+                f"{run.settings.out_dir} holds an interrupted run of another config or length; choose another --out"
+            )
+        run.epochs = [EpochResult(**epoch) for epoch in saved["epochs"]]
     for epoch in range(len(run.epochs) + 1, run.settings.epochs + 1):
-        loss = training.train_to(epoch * steps)
-        on_epoch(run.finish_epoch(epoch, loss))
-        training.save(state, {"epochs": [asdict(result) for result in run.epochs]})
+        losses = []
+        for part in range(1, PROGRESS_PARTS + 1):
+            before = training.step
+            loss = training.train_to((epoch - 1) * steps + steps * part // PROGRESS_PARTS)
+            if training.step > before:
+                losses.append((loss, training.step - before))
+                if on_progress:
+                    on_progress(training.step, training.total_steps, loss)
+        mean = sum(loss * n_steps for loss, n_steps in losses) / steps
+        on_epoch(run.finish_epoch(epoch, mean))
+        training.save(state, {**identity, "epochs": [asdict(result) for result in run.epochs]})
     facts = {
         **asdict(run.backend.facts()),
         "too_long": run.corpus.too_long,
