@@ -45,7 +45,7 @@ def adapter(folder: Path) -> Path:
 
 def test_the_defaults_make_a_plan_and_create_nothing_but_the_results_folder(tmp_path: Path) -> None:
     plan = make_plan(options(tmp_path))
-    assert plan.rungs == (9, 27, 81)
+    assert plan.rungs == (17, 51, 153)
     assert plan.files.root == tmp_path / "results" / "study-001"
     assert [path.name for path in tmp_path.rglob("*")] == ["results"]
 
@@ -53,7 +53,7 @@ def test_the_defaults_make_a_plan_and_create_nothing_but_the_results_folder(tmp_
 def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> None:
     text = make_plan(options(tmp_path, horizon_steps=9, evaluation_documents=24, trials=3)).describe()
     assert "first      conservative, oversampling, bigger model, all of it" in text
-    assert "24 validation documents a rung" in text
+    assert "24 validation documents" in text
     assert "rungs      steps 1, 3, 9; 1 in 3 goes past each" in text
     assert "3 trials" in text
 
@@ -72,7 +72,8 @@ def test_settings_hold_absolute_paths_although_options_are_relative(
         settings.checkpoint_dir,
     ):
         assert Path(path).is_absolute()
-    assert set(settings.evaluation_documents) == {10}
+    assert settings.evaluation_documents[-1] == 10  # the horizon uses every document
+    assert set(settings.evaluation_documents[:-1]) == {5}
     assert plan.n_train == 40
 
 

@@ -106,7 +106,7 @@ def test_the_winner_is_written_with_config_numbers_and_provenance(tmp_path: Path
 
 def test_a_study_without_a_score_says_where_to_look(tmp_path: Path) -> None:
     files = StudyFiles(tmp_path)
-    with pytest.raises(RuntimeError, match="no trial of this study got a score") as error:
+    with pytest.raises(RuntimeError, match="no trial of this study has a score yet") as error:
         write_best(study_of(["nothing", "broken"]), files, FIXED, {})
     assert str(files.trials) in str(error.value)
     assert not files.best.exists()

@@ -81,3 +81,32 @@ def test_a_full_length_run_leaves_adapter_predictions_and_its_own_checkpoints(
     assert (settings.adapter_dir / "adapter_model.safetensors").is_file()
     assert (settings.out_dir / "predictions.jsonl").is_file()
     assert len(list((settings.out_dir / "trl").glob("checkpoint-*"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_an_interrupted_run_goes_on_from_its_last_checkpoint(sample_head: Head, tmp_path: Path) -> None:
+    from trainable.full_length import EpochResult, FullLengthRun, FullLengthSettings
+    from trainable.trl_engine import train_full_length_trl
+
+    settings = FullLengthSettings(
+        backend="peft",
+        train_file=sample_head("train", 30),
+        validation_file=sample_head("validation", 6),
+        test_file=None,
+        out_dir=tmp_path / "out",
+        epochs=2,
+        min_precision=0.85,
+        window_tokens=512,
+    )
+
+    def interrupt(epoch: EpochResult) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_full_length_trl(FullLengthRun(_CONFIG, settings), interrupt)
+    seen: list[int] = []
+    result = train_full_length_trl(FullLengthRun(_CONFIG, settings), lambda epoch: seen.append(epoch.epoch))
+    assert seen == [2]
+    assert [epoch.epoch for epoch in result.epochs] == [1, 2]

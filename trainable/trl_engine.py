@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -17,9 +18,11 @@ from trainable.backend import Backend
 from trainable.batches import BatchPlan
 from trainable.config import TrialConfig, warmup_steps
 from trainable.full_length import EpochResult, FullLengthResult, FullLengthRun, conclude
-from trainable.loop import IGNORED, plan_batches
+from trainable.loop import IGNORED, automatic_micro_batch, plan_batches
 from trainable.tokens import TokenizedCorpus
 
+EPOCHS_FILE = "epochs.json"
+"""Results of the epochs so far, beside SFTTrainer's checkpoints: a resumed run needs them to name the best."""
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
 
 
@@ -78,9 +81,22 @@ def make_trainer(
     """
     plan = plan_batches(config, corpus)
     total = plan.steps_per_epoch * epochs if max_steps < 0 else max_steps
-    micro = config.micro_batch or config.effective_batch
-    dtype = backend.facts().compute_dtype
-    arguments = SFTConfig(
+    trainer = PlanTrainer(
+        model=backend.model,
+        args=_arguments(config, backend, out_dir, total, epochs, max_steps),
+        train_dataset=_labelled(corpus),
+        processing_class=backend.tokenizer,
+    )
+    trainer.plan = plan
+    return trainer
+
+
+def _arguments(
+    config: TrialConfig, backend: Backend, out_dir: Path, total_steps: int, epochs: int, max_steps: int
+) -> SFTConfig:
+    device, dtype = backend.device.type, backend.facts().compute_dtype
+    micro = config.micro_batch or automatic_micro_batch(config.effective_batch, device)
+    return SFTConfig(
         output_dir=str(out_dir),
         num_train_epochs=epochs,
         max_steps=max_steps,
@@ -88,14 +104,14 @@ def make_trainer(
         gradient_accumulation_steps=config.effective_batch // micro,
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=warmup_steps(total),
+        warmup_steps=warmup_steps(total_steps),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         optim=OPTIMIZERS[config.optimizer],
         gradient_checkpointing=config.gradient_checkpointing,
         bf16=dtype == "bfloat16",
         fp16=dtype == "float16",
-        use_cpu=backend.device.type == "cpu",
+        use_cpu=device == "cpu",
         seed=config.seed,
         loss_type="nll",
         packing=False,
@@ -111,16 +127,8 @@ def make_trainer(
         report_to=["tensorboard"] if _has_tensorboard() else [],
         disable_tqdm=True,
         dataloader_num_workers=0,
-        dataloader_pin_memory=backend.device.type == "cuda",
+        dataloader_pin_memory=device == "cuda",
     )
-    trainer = PlanTrainer(
-        model=backend.model,
-        args=arguments,
-        train_dataset=_labelled(corpus),
-        processing_class=backend.tokenizer,
-    )
-    trainer.plan = plan
-    return trainer
 
 
 class _EpochEvaluation(TrainerCallback):
@@ -136,6 +144,8 @@ class _EpochEvaluation(TrainerCallback):
         result = self._run.finish_epoch(
             round(state.epoch), sum(losses) / len(losses) if losses else float("nan")
         )
+        epochs = [asdict(epoch) for epoch in self._run.epochs]
+        (Path(args.output_dir) / EPOCHS_FILE).write_text(json.dumps(epochs), encoding="utf-8")
         self._on_epoch(result)
 
 
@@ -151,6 +161,10 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     trainer = make_trainer(run.config, run.backend, run.corpus, out_dir, epochs=run.settings.epochs)
     trainer.add_callback(_EpochEvaluation(run, on_epoch))
     checkpoint = get_last_checkpoint(str(out_dir)) if out_dir.is_dir() else None
+    if checkpoint is not None:
+        done = int(checkpoint.rpartition("-")[2]) // trainer.plan.steps_per_epoch
+        saved = json.loads((out_dir / EPOCHS_FILE).read_text(encoding="utf-8"))
+        run.epochs = [EpochResult(**epoch) for epoch in saved[:done]]
     trainer.train(resume_from_checkpoint=checkpoint)
     facts = {
         **asdict(run.backend.facts()),
