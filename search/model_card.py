@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trainable.config import TrialConfig
+
 _TEMPLATE = """# PII extraction adapter
 
 LoRA adapter for `{model}`, trained to turn a text into `{{"entities": [{{"type", "text"}}]}}`.
@@ -42,7 +44,9 @@ def model_card(metrics: dict[str, Any]) -> str:
     Args:
         metrics: Content of metrics.json.
     """
-    config, test = metrics["config"], metrics["test"]
+    config, test = {**metrics["config"]}, metrics["test"]
+    config["lora_alpha"] = TrialConfig.from_dict(metrics["config"]).alpha
+    config["learning_rate"] = f"{config['learning_rate']:.3g}"
     shown = (
         "load_in_4bit",
         "lora_rank",

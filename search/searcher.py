@@ -94,7 +94,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         result = result or {}
         self._completed_trials.add(trial_id)
         for name, value in result.items():
-            if name not in _NOT_STORED and isinstance(value, bool | int | float | str) and name != OUTCOME:
+            if _is_stored(name) and isinstance(value, bool | int | float | str):
                 trial.set_user_attr(
                     name, value if not isinstance(value, float) or math.isfinite(value) else None
                 )
@@ -126,6 +126,11 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def _frozen(self, trial: optuna.Trial) -> optuna.trial.FrozenTrial:
         return self._ot_study._storage.get_trial(trial._trial_id)
+
+
+def _is_stored(name: str) -> bool:
+    """Leave out Tune's bookkeeping and its flattened copy of the config (`config/...`)."""
+    return name not in _NOT_STORED and name != OUTCOME and "/" not in name
 
 
 def fail_lost_trials(study: optuna.Study, known_ray_ids: set[str]) -> int:
