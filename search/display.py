@@ -29,6 +29,7 @@ class SearchDisplay(Callback):
         self._journal, self._total = journal, total
         self._live: Live | None = None
         self._started = 0.0
+        self._done: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_live": None}
@@ -54,6 +55,7 @@ class SearchDisplay(Callback):
             line += (
                 f"; recall {_number(result['micro_recall'])} precision {_number(result['micro_precision'])}"
             )
+        self._done.add(trial.trial_id)  # Tune marks it as finished only after this call
         self._show(trials, f"{line} [{self._progress(trials)}]")
 
     def on_trial_result(
@@ -86,7 +88,7 @@ class SearchDisplay(Callback):
         return {decision.trial: decision for decision in read_decisions(self._journal)}
 
     def _progress(self, trials: Sequence[Any]) -> str:
-        done = sum(trial.is_finished() for trial in trials)
+        done = sum(trial.is_finished() or trial.trial_id in self._done for trial in trials)
         elapsed = time.monotonic() - self._started
         text = f"{done}/{self._total} trials, {elapsed / 60:.1f} min"
         if 0 < done < self._total:

@@ -119,6 +119,7 @@ def _start_ray(plan: SearchPlan) -> None:
 
 def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
     """Return Ray's Tuner, new or restored from the last snapshot, and the display it feeds."""
+    import optuna
     from ray import tune
 
     from search.display import SearchDisplay
@@ -126,6 +127,7 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
     from search.searcher import TruthfulOptunaSearch, open_storage
     from search.space import SpaceSampler
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     files, options = plan.files, plan.options
     if options.resume and _reconcile(files):
         tuner = tune.Tuner.restore(str(files.ray / EXPERIMENT), trainable=TunerTrial)
