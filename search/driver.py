@@ -52,12 +52,14 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     started = time.monotonic()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if plan.preset.name == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
     import ray
 
     files = plan.files
+    _start_ray(plan)
     if not plan.options.resume:
         _write_settings(plan)
-    _start_ray(plan)
     display = None
     try:
         tuner, display = _make_tuner(plan)

@@ -166,6 +166,9 @@ def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
         "lora_rank": adapter["r"],
         "lora_alpha": adapter["lora_alpha"],
     }
+    if isinstance(adapter.get("target_modules"), list):
+        own["target_modules"] = tuple(adapter["target_modules"])
+    own["lora_dropout"] = adapter.get("lora_dropout", 0.0)
     return fix(space, {**own, "use_rslora": adapter.get("use_rslora", False), "init_adapter": str(directory)})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import tyro
@@ -24,7 +25,11 @@ def main() -> int:
         print(f"cannot start:\n{error}", file=sys.stderr)
         return 2
     print(job.describe(), flush=True)
-    summary = retrain(job)
+    try:
+        summary = retrain(job)
+    except (OSError, ValueError, RuntimeError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"next: the adapter is in {summary['adapter']}")
     print(json.dumps(summary))
     return 0

@@ -45,6 +45,7 @@ class RetrainJob:
     config: TrialConfig
     settings: FullLengthSettings
     provenance: dict[str, Any]
+    uses_gpu: bool
 
     def describe(self) -> str:
         """Return what will be done, for people."""
@@ -94,7 +95,9 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         min_precision=trial_settings.min_precision,
         window_tokens=trial_settings.window_tokens,
     )
-    return RetrainJob(options, best["study"], config, settings, provenance(corpus, config.seed))
+    return RetrainJob(
+        options, best["study"], config, settings, provenance(corpus, config.seed), preset.name == "gpu"
+    )
 
 
 def retrain(job: RetrainJob) -> dict[str, Any]:
@@ -102,6 +105,8 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
     started = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights were found by `prepare`
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not job.uses_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     _quieten()
     out = job.settings.out_dir
     out.mkdir(parents=True, exist_ok=True)
@@ -118,6 +123,8 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
     if result.test:
         Console().print(type_table(result.test, "test set"))
     if job.options.merge:
+        del run  # on a GPU its memory is needed
+        _free_memory()
         merge(job.settings.adapter_dir, out / "merged", job.config.load_in_4bit)
     names = ("micro_recall", "micro_precision", "micro_f1")
     best = result.epochs[result.best_epoch - 1].validation
@@ -159,6 +166,15 @@ def type_table(evaluation: Evaluation, title: str) -> Table:
     ]
     table.add_row("all", *map(str, counts), *map(_share, totals), style="bold")
     return table
+
+
+def _free_memory() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _quieten() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -28,19 +29,23 @@ def main() -> int:
 
     try:
         summary = run_search(plan)
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
-    low, high = summary["micro_recall_ci"]
-    print(
-        f"\nbest trial {summary['best_trial']}: recall {summary['micro_recall']:.3f} (95 % interval {low:.3f}-{high:.3f}), "
-        f"precision {summary['micro_precision'] or 0:.3f}"
+    recall, precision = summary["micro_recall"] or 0, summary["micro_precision"] or 0
+    interval = (
+        "{:.3f}-{:.3f}".format(*summary["micro_recall_ci"])
+        if summary["micro_recall"] is not None
+        else "undefined"
     )
-    results_dir = Path(summary["best_json"]).parent.parent
+    print(
+        f"\nbest trial {summary['best_trial']}: recall {recall:.3f} (95 % interval {interval}), precision {precision:.3f}"
+    )
+    best_json = Path(summary["best_json"])
     if summary["interrupted"]:
-        resume = f"--study {summary['study']} --results-dir {results_dir} --trials {options.trials} --resume"
-        print(f"interrupted; go on with: python search/run.py {resume}")
-    print(f"next: python search/retrain.py {summary['best_json']}")
+        place = f"--study {summary['study']} --results-dir {shlex.quote(str(best_json.parent.parent))}"
+        print(f"interrupted; go on with: python search/run.py {place} --resume")
+    print(f"next: python search/retrain.py {shlex.quote(str(best_json))}")
     print(json.dumps(summary))
     return 0
 

@@ -108,6 +108,11 @@ class TruthfulOptunaSearch(OptunaSearch):
     def _ending(self, result: dict[str, Any], error: bool) -> tuple[str, TrialState]:
         if error:
             return "failed", TrialState.FAIL
+        if result.get(OUTCOME) == "infeasible":
+            return (
+                "infeasible",
+                TrialState.PRUNED,
+            )  # TPE learns from a constraint of a pruned trial, not of a failed one
         if result.get(OUTCOME, "ok") != "ok":
             return str(result[OUTCOME]), TrialState.FAIL
         if not math.isfinite(result.get(METRIC, math.nan)):

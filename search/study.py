@@ -93,7 +93,7 @@ def next_study_name(results_dir: Path) -> str:
 def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Return trials with a score, best first: further trials before stopped ones, then by score."""
     scored = [trial for trial in study.trials if trial.intermediate_values and trial.state.is_finished()]
-    usable = [trial for trial in scored if trial.state.name in ("COMPLETE", "PRUNED")]
+    usable = [trial for trial in scored if trial.user_attrs.get("outcome") in ("completed", "stopped")]
     return sorted(
         usable,
         key=lambda trial: (last_step(trial), trial.intermediate_values[last_step(trial)]),
@@ -176,14 +176,15 @@ def write_best(
 
 
 def keep_best_adapters(study: optuna.Study, files: StudyFiles) -> None:
-    """Move the adapters of the best trials to adapters/<trial>/ and drop all resumable state."""
+    """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids."""
     for trial in ranked(study)[:BEST_ADAPTERS]:
         name = trial.user_attrs["ray_trial_id"]
         source = files.checkpoints / name / "adapter"
         if source.is_dir():
             shutil.rmtree(files.adapters / name, ignore_errors=True)
             shutil.copytree(source, files.adapters / name)
-    shutil.rmtree(files.checkpoints, ignore_errors=True)
+    for private in (files.checkpoints, files.token_cache):
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

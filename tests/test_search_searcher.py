@@ -131,13 +131,13 @@ def test_a_trial_without_a_score_or_with_an_error_fails(
     assert trial.user_attrs[OUTCOME] == outcome
 
 
-def test_an_infeasible_config_fails_and_breaks_a_constraint(tmp_path: Path) -> None:
+def test_an_infeasible_config_is_pruned_with_a_broken_constraint(tmp_path: Path) -> None:
     search = searcher(tmp_path)
     search.suggest("a")
     final = {"outcome": "infeasible", "reason": "out of memory", "score": math.nan, "step": 0, "done": True}
     search.on_trial_complete("a", final)
     trial = trial_of(tmp_path, "a")
-    assert trial.state == TrialState.FAIL
+    assert trial.state == TrialState.PRUNED
     assert trial.user_attrs[OUTCOME] == "infeasible"
     assert trial.constraints == {"memory": 1.0}
 

@@ -80,7 +80,7 @@ def test_a_full_length_run_leaves_adapter_predictions_and_its_own_checkpoints(
     assert result.facts["steps"] == 2 * steps
     assert (settings.adapter_dir / "adapter_model.safetensors").is_file()
     assert (settings.out_dir / "predictions.jsonl").is_file()
-    assert len(list((settings.out_dir / "trl").glob("checkpoint-*"))) == 1
+    assert not list((settings.out_dir / "trl").glob("checkpoint-*"))
 
 
 @pytest.mark.slow

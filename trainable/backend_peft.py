@@ -27,7 +27,7 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     """Return float32 on a CPU, bfloat16 on a GPU that has it, else float16."""
     if device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def lora_config(config: TrialConfig) -> Any:

@@ -23,7 +23,7 @@ import torch
 from trainable.adapters import check_init_adapter, load_weights, read_facts, set_adapter_weights
 from trainable.backend import Batch, LiveFacts
 from trainable.config import TrialConfig
-from trainable.decode import left_padded
+from trainable.decode import in_batches, left_padded
 from trainable.tokens import end_of_turn_id, load_tokenizer
 
 DECODE_ROWS = 256
@@ -42,7 +42,9 @@ class UnslothBackend:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = torch.float32
         if self.device.type == "cuda":
-            self.dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+            self.dtype = (
+                torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+            )
         self.model: Any = None
         self.tokenizer: Any = None
 
@@ -92,15 +94,8 @@ class UnslothBackend:
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily in large left-padded batches of similar length."""
         unsloth.FastLanguageModel.for_inference(self.model)
-        outputs: list[list[int]] = [[] for _ in prompts]
-        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-        for start in range(0, len(order), DECODE_ROWS):
-            rows = order[start : start + DECODE_ROWS]
-            for row, ids in zip(
-                rows, self._decode([prompts[row] for row in rows], max_new_tokens), strict=True
-            ):
-                outputs[row] = ids
-        unsloth.FastLanguageModel.for_training(self.model, use_gradient_checkpointing=False)
+        outputs = in_batches(prompts, DECODE_ROWS, lambda batch: self._decode(batch, max_new_tokens))
+        unsloth.FastLanguageModel.for_training(self.model)  # keeps the recorded checkpointing
         return outputs
 
     def facts(self) -> LiveFacts:

@@ -34,7 +34,7 @@ def locate_base(model: str) -> Path:
         candidates.append(BUNDLED_DIR / model)
     own_dir = os.environ.get(MODELS_DIR_VARIABLE)
     if own_dir:
-        candidates.append(Path(own_dir) / model)
+        candidates += [Path(own_dir) / model, Path(own_dir) / Path(model).name]
     for candidate in candidates:
         if (candidate / "config.json").is_file():
             return candidate.resolve()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,13 +26,46 @@ def greedy_decode(
         end_id: Token that ends a row; it is kept.
         batch_size: Rows decoded together.
     """
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    return in_batches(prompts, batch_size, lambda batch: _decode_batch(model, batch, max_new_tokens, end_id))
+
+
+def in_batches(
+    prompts: Sequence[Sequence[int]],
+    batch_size: int,
+    decode: Callable[[list[Sequence[int]]], list[list[int]]],
+) -> list[list[int]]:
+    """Decode prompts of similar length together; when memory runs out, halve the batch and repeat it.
+
+    Args:
+        prompts: Token ids, any lengths above 0.
+        batch_size: Rows to start with.
+        decode: Continues one batch.
+
+    Returns:
+        The continuations, in the order of the prompts.
+
+    Raises:
+        torch.OutOfMemoryError: If one row alone does not fit.
+    """
+    import torch
+
+    waiting = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     outputs: list[list[int]] = [[] for _ in prompts]
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        decoded = _decode_batch(model, [prompts[row] for row in rows], max_new_tokens, end_id)
+    while waiting:
+        rows = waiting[:batch_size]
+        try:
+            decoded = decode([prompts[row] for row in rows])
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            decoded = None
+        if decoded is None:  # outside of the handler, which would keep the failed pass's tensors alive
+            torch.cuda.empty_cache()
+            batch_size = max(1, min(batch_size, len(rows)) // 2)
+            continue
         for row, ids in zip(rows, decoded, strict=True):
             outputs[row] = ids
+        waiting = waiting[len(rows) :]
     return outputs
 
 

@@ -14,7 +14,7 @@ from data.jsonl import read_examples
 from trainable.adapters import load_weights, save_adapter, set_adapter_weights
 from trainable.backend import Backend, create_backend
 from trainable.base_models import locate_base
-from trainable.checkpoint import STATE_FILE
+from trainable.checkpoint import STATE_FILE, read_state
 from trainable.config import TrialConfig
 from trainable.evaluation import Evaluator, entity_types
 from trainable.loop import TrainingRun, plan_batches
@@ -143,11 +143,12 @@ def train_full_length(
     state = run.settings.out_dir / STATE_FILE
     identity = {"config": run.config.to_dict(), "epochs_planned": run.settings.epochs}
     if state.is_file():
-        saved = training.restore(state)
+        saved = read_state(state)["extra"]
         if {key: saved[key] for key in identity} != identity:
             raise ValueError(
                 f"{run.settings.out_dir} holds an interrupted run of another config or length; choose another --out"
             )
+        training.restore(state)
         run.epochs = [EpochResult(**epoch) for epoch in saved["epochs"]]
     for epoch in range(len(run.epochs) + 1, run.settings.epochs + 1):
         losses = []

@@ -19,7 +19,7 @@ from trainable.checkpoint import STATE_FILE
 from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
 from trainable.evaluation import Evaluator, entity_types, shuffled_documents
 from trainable.intervals import bootstrap_interval
-from trainable.loop import TrainingRun, plan_batches
+from trainable.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
 from trainable.tokens import answer_limit, tokenized
 
 GIB = 2**30
@@ -86,7 +86,10 @@ class Trial:
 
     def _validation(self, n_documents: int) -> dict[str, Any]:
         started = time.perf_counter()
-        evaluation = self.evaluator.evaluate(n_documents)
+        try:
+            evaluation = self.evaluator.evaluate(n_documents)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryAtOne(f"no memory to answer one document: {error}") from error
         self._generate_s += time.perf_counter() - started
         low, high = bootstrap_interval(evaluation.documents, "micro_recall")
         return {**evaluation.headline(), "micro_recall_low": low, "micro_recall_high": high}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -172,7 +173,11 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
         "steps": trainer.state.global_step,
         "seconds": time.perf_counter() - started,
     }
-    return conclude(run, facts)
+    result = conclude(run, facts)
+    for checkpoint_dir in out_dir.glob("checkpoint-*"):  # a later run must not go on from this one
+        shutil.rmtree(checkpoint_dir)
+    (out_dir / EPOCHS_FILE).unlink()
+    return result
 
 
 def _labelled(corpus: TokenizedCorpus) -> Any:
