@@ -59,7 +59,7 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     files = plan.files
     _start_ray(plan)
     if not plan.options.resume:
-        _write_settings(plan)
+        write_settings(plan)
     display = None
     try:
         tuner, display = _make_tuner(plan)
@@ -73,7 +73,8 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     return _finish(plan, files, time.monotonic() - started)
 
 
-def _write_settings(plan: SearchPlan) -> None:
+def write_settings(plan: SearchPlan) -> None:
+    """Make the study's folder with config.json and trial_settings.json."""
     plan.files.root.mkdir(parents=True)
     plan.settings.save(plan.files.trial_settings)
     values = asdict(plan.options).items()

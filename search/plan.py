@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -110,6 +110,10 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     if problems or corpus is None or files is None:
         raise ValueError("\n".join(problems))
     settings = _settings(options, preset, corpus, files, rungs, n_validation)
+    if options.resume:  # what the finished trials ran with, whatever has changed since
+        settings = TrialSettings.load(files.trial_settings)
+        fixed = json.loads(files.config.read_text(encoding="utf-8"))["space"]["fixed"]
+        space = replace(space, fixed=fixed)
     return SearchPlan(options, preset, corpus, space, files, settings, n_train)
 
 
@@ -126,7 +130,8 @@ def stored_options(options: SearchOptions) -> SearchOptions:
         raise ValueError(
             f"`--resume` needs `--study` to name one of: {', '.join(known) or 'none in ' + str(results_dir)}"
         )
-    saved = json.loads(config.read_text(encoding="utf-8"))["options"]
+    content = json.loads(config.read_text(encoding="utf-8"))
+    saved = {**content["options"], "concurrent_trials": content["concurrent_trials"]}
     paths = {name: Path(saved[name]) for name in ("data_dir", "space", "init_adapter") if saved[name]}
     return SearchOptions(
         **{**saved, **paths, "results_dir": results_dir, "resume": True, "plan": options.plan}

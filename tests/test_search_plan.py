@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search.driver import write_settings
 from search.options import SearchOptions
 from search.plan import expected_cost_share, make_plan, stored_options
 
@@ -182,10 +183,11 @@ def test_resuming_an_unknown_study_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_resuming_takes_the_options_that_the_study_was_started_with(tmp_path: Path) -> None:
     first = options(tmp_path, study="s", seed=7, horizon_steps=18, data_dir=documents(tmp_path / "d", 40, 9))
-    saved = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(first).items()}
-    folder = tmp_path / "results" / "s"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"options": saved}), encoding="utf-8")
+    plan = make_plan(first)
+    write_settings(plan)
     again = stored_options(options(tmp_path, study="s", resume=True))
-    assert again == replace(first, resume=True)
-    assert make_plan(options(tmp_path, study="s", resume=True)).rungs == (2, 6, 18)
+    assert again == replace(first, resume=True, concurrent_trials=plan.concurrent_trials)
+    resumed = make_plan(options(tmp_path, study="s", resume=True))
+    assert resumed.rungs == (2, 6, 18)
+    assert resumed.settings == plan.settings
+    assert resumed.space.fixed == plan.space.fixed
