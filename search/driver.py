@@ -10,7 +10,7 @@ import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.plan import SearchPlan
 from search.provenance import provenance
@@ -24,6 +24,9 @@ from search.study import (
 )
 from trainable.config import METRIC, MODE, TIME_ATTR
 from trainable.ray_trial import SETTINGS_KEY, TunerTrial
+
+if TYPE_CHECKING:
+    import optuna
 
 EXPERIMENT = "tune"
 _ENVIRONMENT = {
@@ -177,7 +180,7 @@ def _reconcile(files: StudyFiles) -> bool:
     Killed before the first snapshot, Tune would run a single trial and call it a success: then the
     study starts again from nothing, which is all that it had.
     """
-    from search.searcher import fail_lost_trials, open_storage
+    from search.searcher import fail_lost_trials
 
     snapshots = sorted((files.ray / EXPERIMENT).glob("experiment_state-*.json"))
     if not snapshots:
@@ -186,21 +189,24 @@ def _reconcile(files: StudyFiles) -> bool:
         for file in (files.database, files.rungs):
             file.unlink(missing_ok=True)
         return False
-    import optuna
-
     trials = json.loads(snapshots[-1].read_text(encoding="utf-8"))["trial_data"]
-    study = optuna.load_study(study_name=files.root.name, storage=open_storage(str(files.database)))
+    study = _open_study(files)
     fail_lost_trials(study, {json.loads(text)["trial_id"] for text, _ in trials})
     return True
 
 
-def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
+def _open_study(files: StudyFiles) -> optuna.Study:
     import optuna
 
-    from search.scheduler import read_decisions
     from search.searcher import open_storage
 
-    study = optuna.load_study(study_name=files.root.name, storage=open_storage(str(files.database)))
+    return optuna.load_study(study_name=files.root.name, storage=open_storage(str(files.database)))
+
+
+def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
+    from search.scheduler import read_decisions
+
+    study = _open_study(files)
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
     write_trials_table(study, files, plan.space.fixed, reasons)
     provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]

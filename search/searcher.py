@@ -109,10 +109,8 @@ class TruthfulOptunaSearch(OptunaSearch):
         if error:
             return "failed", TrialState.FAIL
         if result.get(OUTCOME) == "infeasible":
-            return (
-                "infeasible",
-                TrialState.PRUNED,
-            )  # TPE learns from a constraint of a pruned trial, not of a failed one
+            # TPE learns from the constraint of a pruned trial, not of a failed one
+            return "infeasible", TrialState.PRUNED
         if result.get(OUTCOME, "ok") != "ok":
             return str(result[OUTCOME]), TrialState.FAIL
         if not math.isfinite(result.get(METRIC, math.nan)):

@@ -65,6 +65,15 @@ class Backend(Protocol):
         """Read the loaded model's properties."""
 
 
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """Return float32 on a CPU, bfloat16 on a GPU that has it natively, else float16."""
+    import torch
+
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
 def create_backend(name: str) -> Backend:
     """Build a backend; it owns the process, since unsloth patches transformers for good.
 

@@ -14,20 +14,13 @@ import torch
 
 from trainable import merged_forward
 from trainable.adapters import check_init_adapter, read_facts
-from trainable.backend import Batch, LiveFacts
+from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import greedy_decode
 from trainable.tokens import end_of_turn_id, load_tokenizer
 
 DECODE_ROWS = {"cuda": 256, "cpu": 64}
 """Documents decoded together: a GPU wants many, a CPU wants the cache to stay in its own caches."""
-
-
-def compute_dtype(device: torch.device) -> torch.dtype:
-    """Return float32 on a CPU, bfloat16 on a GPU that has it, else float16."""
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def lora_config(config: TrialConfig) -> Any:

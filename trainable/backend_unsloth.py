@@ -21,7 +21,7 @@ import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
 from trainable.adapters import check_init_adapter, load_weights, read_facts, set_adapter_weights
-from trainable.backend import Batch, LiveFacts
+from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import in_batches, left_padded
 from trainable.tokens import end_of_turn_id, load_tokenizer
@@ -40,11 +40,7 @@ class UnslothBackend:
         if torch.cuda.is_available() and unsloth.DEVICE_TYPE != "cuda":
             raise RuntimeError(f"unsloth runs on {unsloth.DEVICE_TYPE!r} although torch sees a CUDA device")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.dtype = torch.float32
-        if self.device.type == "cuda":
-            self.dtype = (
-                torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-            )
+        self.dtype = compute_dtype(self.device)
         self.model: Any = None
         self.tokenizer: Any = None
 

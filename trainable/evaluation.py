@@ -42,7 +42,7 @@ class Evaluator:
         known_types: frozenset[str],
         min_precision: float,
     ) -> None:
-        self._backend, self._examples, self._limit = backend, list(examples), max_new_tokens
+        self._backend, self.examples, self._limit = backend, list(examples), max_new_tokens
         self._prompts = prompt_ids(backend.tokenizer, [example.text for example in examples])
         self._known_types, self._min_precision = known_types, min_precision
 
@@ -62,7 +62,7 @@ class Evaluator:
     def score(self, predictions: Sequence[Prediction]) -> Evaluation:
         """Score predictions for the first documents of the list."""
         return evaluate_predictions(
-            self._examples[: len(predictions)],
+            self.examples[: len(predictions)],
             predictions,
             known_types=self._known_types,
             min_precision=self._min_precision,

@@ -105,9 +105,8 @@ class FullLengthRun:
         set_adapter_weights(self.backend.model, load_weights(self.settings.adapter_dir))
         evaluator = self._evaluator(self.settings.test_file)
         predictions = evaluator.predict()
-        examples = read_examples(self.settings.test_file)
         with (self.settings.out_dir / "predictions.jsonl").open("w", encoding="utf-8") as file:
-            for example, prediction in zip(examples, predictions, strict=True):
+            for example, prediction in zip(evaluator.examples, predictions, strict=True):
                 items = [asdict(item) for item in masked_items(example, prediction)]
                 row = {"id": example.id, "valid": prediction.parsed.valid, "entities": items}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -25,6 +25,7 @@ def install(model: Any) -> None:
     for layer in _layers(model):
         if isinstance(layer.lora_dropout["default"], torch.nn.Identity):
             layer.forward = MethodType(_forward, layer)
+            layer.merged_weight = None  # also the mark of a replaced layer
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def frozen(model: Any) -> Iterator[None]:
     Args:
         model: PEFT model on which `install` was called.
     """
-    layers = [layer for layer in _layers(model) if layer.forward.__func__ is _forward]
+    layers = [layer for layer in _layers(model) if hasattr(layer, "merged_weight")]
     try:
         with torch.no_grad():
             for layer in layers:
@@ -51,8 +52,7 @@ def _layers(model: Any) -> list[Any]:
 
 def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     """Apply the layer; x has shape (..., in_features)."""
-    merged = getattr(layer, "merged_weight", None)
-    weight = _merged_weight(layer) if merged is None else merged
+    weight = _merged_weight(layer) if layer.merged_weight is None else layer.merged_weight
     return torch.nn.functional.linear(x, weight, layer.base_layer.bias)
 
 
