@@ -35,8 +35,6 @@ class Options:
     """Optimizer steps of small-4m; 0 leaves it out."""
     start_from: Path | None = None
     """Folder of models with the same names and their tokenizer to go on from (none: random weights)."""
-    compile: bool = False
-    """Compile the decoder layers with torch.compile."""
     samples: int = 800_000
     """Synthetic tasks to draw."""
     batch_tokens: int = 65_536

@@ -1,0 +1,190 @@
+"""Records learning curves of random configs of the CPU space, document by document, for replaying searches.
+
+PYTHONPATH=tests/bench python tests/bench/record_curves.py --out results/reference/cpu_curves.npz   (one GPU, about 7 minutes)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOptions:
+    """What to record."""
+
+    out: Path
+    """The table, .npz."""
+    configs: int = 156
+    """Random configs, beside the four plans."""
+    seeds: tuple[int, ...] = (42, 43)
+    """Seeds of each config."""
+    horizon_steps: int = 153
+    """Optimizer steps of each run."""
+    rungs: int = 9
+    """Evaluations of each run, evenly spaced."""
+    documents: int = 300
+    """Validation documents of each evaluation."""
+    together: int = 40
+    """Runs that train together."""
+    seed: int = 0
+    """Seed of the draw."""
+    device: str = "cuda"
+    """cuda or cpu."""
+    workers: int = 12
+    """Processes that score answers."""
+
+
+def draw(count: int, seed: int) -> list[dict[str, Any]]:
+    """Return the plans of the default CPU space, then random configs of it."""
+    import optuna
+
+    from search.space import SpaceSampler, default_space
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    space = default_space("cpu", seed=42)
+    sampler = SpaceSampler(space, {})
+    configs = [{**space.fixed, **plan} for plan in space.fitting_plans().values()]
+    for _ in range(count):
+        trial = study.ask()
+        fixed = sampler(trial)
+        configs.append({**fixed, **trial.params})
+    return configs
+
+
+class Recorder:
+    """Trains group after group and collects the arrays of the table."""
+
+    def __init__(self, options: RecordOptions, work: Path) -> None:
+        import numpy as np
+        from stacked_scores import Scorer, read_documents
+
+        from data.corpus import find_corpus
+        from data.jsonl import read_examples
+        from trainable.base_models import locate_base
+        from trainable.evaluation import entity_types
+
+        self.options, self.work, self.files = options, work, find_corpus(None)
+        step = options.horizon_steps // options.rungs
+        self.steps = [step * (rung + 1) for rung in range(options.rungs - 1)] + [options.horizon_steps]
+        self.validation = read_documents(self.files.validation, True)[: options.documents]
+        self.types = sorted(entity_types(self.validation) | entity_types(read_examples(self.files.train)))
+        self.scorer = Scorer(
+            locate_base("small-2m"), self.files.validation, True, self.types, options.workers
+        )
+        self.promises: list[tuple[tuple[int, int, int], Any]] = []
+        self.configs = draw(options.configs, options.seed)
+        shape = (len(self.configs), len(options.seeds), len(self.steps))
+        self.losses = np.full(shape, np.nan, np.float32)
+
+    def run(self) -> None:
+        """Train every config with every seed."""
+        groups = defaultdict(list)
+        for index, config in enumerate(self.configs):
+            for place in range(len(self.options.seeds)):
+                groups[config["model"], config["load_in_4bit"]].append((index, place))
+        started = time.perf_counter()
+        for (model, four_bit), members in groups.items():
+            members.sort(key=lambda member: self.configs[member[0]]["lora_rank"])
+            for start in range(0, len(members), self.options.together):
+                part = members[start : start + self.options.together]
+                self._train(model, part)
+                seconds = time.perf_counter() - started
+                print(
+                    f"{model} {'4' if four_bit else '16'}-bit: {len(part)} runs, {seconds:.0f} s so far",
+                    flush=True,
+                )
+
+    def _train(self, model: str, members: list[tuple[int, int]]) -> None:
+        from trainable.base_models import locate_base
+        from trainable.config import TrialConfig
+        from trainable.stacked import StackedAdapters, StackedTraining
+        from trainable.stacked_decode import stacked_answers
+        from trainable.tokens import answer_limit, end_of_turn_id, prompt_ids, tokenized
+
+        base_dir = locate_base(model)
+        corpus = tokenized(base_dir, self.files.train, 512, self.work)
+        configs = [
+            TrialConfig.from_dict({**self.configs[index], "seed": self.options.seeds[place]})
+            for index, place in members
+        ]
+        adapters = StackedAdapters(base_dir, configs, 512, self.options.device)
+        training = StackedTraining(adapters, corpus, [self.options.horizon_steps] * len(configs))
+        prompts = prompt_ids(adapters.tokenizer, [document.text for document in self.validation])
+        end = end_of_turn_id(adapters.tokenizer)
+        for rung, step in enumerate(self.steps):
+            losses = training.train_to(step)
+            answers = stacked_answers(adapters, prompts, answer_limit(corpus), end).numpy()
+            for n, (index, place) in enumerate(members):
+                self.losses[index, place, rung] = losses[n]
+                self.promises.append(((index, place, rung), self.scorer.submit(answers[n])))
+
+    def table(self) -> Any:
+        """Wait for the scores and return the table."""
+        import numpy as np
+
+        from search.curves import CurveTable
+        from search.provenance import provenance
+
+        arrays: dict[str, Any] = {}
+        for (index, place, rung), promise in self.promises:
+            for name, values in promise.get().items():
+                if name not in arrays:
+                    arrays[name] = np.zeros((*self.losses.shape, *values.shape), values.dtype)
+                arrays[name][index, place, rung] = values
+        gold = np.zeros((len(self.validation), len(self.types)), np.uint8)
+        for row, document in enumerate(self.validation):
+            for entity in document.entities:
+                gold[row, self.types.index(entity.type)] += 1
+        meta = {"horizon_steps": self.options.horizon_steps, "device": self.options.device,
+                "draw_seed": self.options.seed, **provenance(self.files, self.options.seed)}  # fmt: skip
+        return CurveTable(
+            **arrays,
+            train_loss=self.losses,
+            gold_by_type=gold,
+            document_length=np.array([len(document.text) for document in self.validation], np.int32),
+            document_language=np.array([document.language or "unset" for document in self.validation]),
+            steps=np.array(self.steps, np.int32),
+            seeds=np.array(self.options.seeds, np.int32),
+            types=np.array(self.types),
+            configs=np.array([json.dumps(config, ensure_ascii=False) for config in self.configs]),
+            meta=np.array(json.dumps(meta, ensure_ascii=False)),
+        )
+
+
+def main() -> None:
+    """Record and say how the recalls spread."""
+    options = tyro.cli(RecordOptions)
+    import tempfile
+
+    import numpy as np
+    import torch
+
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    torch.set_float32_matmul_precision("high")
+    with tempfile.TemporaryDirectory() as work:
+        recorder = Recorder(options, Path(work))
+        recorder.run()
+        table = recorder.table()
+    table.save(options.out)
+    counts = table.totals[:, :, -1].sum(axis=2)  # (configs, seeds, 3)
+    recall = counts[..., 0] / (counts[..., 0] + counts[..., 2])
+    summary = {
+        "configs": len(recorder.configs), "bytes": options.out.stat().st_size,
+        "recall_mean": float(recall.mean()), "recall_stdev": float(recall.mean(1).std(ddof=1)),
+        "recall_stdev_first_30_random": float(recall[4:34, 0].std(ddof=1)), "recall_max": float(recall.max()),
+        "seed_stdev": float(np.abs(recall[:, 0] - recall[:, -1]).mean() / np.sqrt(2) * np.sqrt(np.pi / 2)),
+    }  # fmt: skip
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()
