@@ -12,8 +12,9 @@ from trainable.backend_peft import PeftBackend
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig
 from trainable.loop import TrainingRun, plan_batches
-from trainable.stacked import StackedAdapters, StackedTraining
+from trainable.stacked import StackedAdapters
 from trainable.stacked_decode import stacked_answers
+from trainable.stacked_training import StackedTraining
 from trainable.tokens import end_of_turn_id, prompt_ids, tokenized
 
 TRAIN = Path(__file__).resolve().parents[1] / "data" / "sample" / "train.jsonl"

@@ -57,8 +57,9 @@ def train_group(options: FullLengthOptions, model: str, factor: float, work: Pat
     from data.corpus import find_corpus
     from trainable.base_models import locate_base
     from trainable.config import TrialConfig
-    from trainable.stacked import StackedAdapters, StackedTraining
+    from trainable.stacked import StackedAdapters
     from trainable.stacked_decode import stacked_answers
+    from trainable.stacked_training import StackedTraining
     from trainable.tokens import answer_limit, end_of_turn_id, prompt_ids, tokenized
 
     base_dir = locate_base(model)

@@ -106,8 +106,9 @@ class Recorder:
     def _train(self, model: str, members: list[tuple[int, int]]) -> None:
         from trainable.base_models import locate_base
         from trainable.config import TrialConfig
-        from trainable.stacked import StackedAdapters, StackedTraining
+        from trainable.stacked import StackedAdapters
         from trainable.stacked_decode import stacked_answers
+        from trainable.stacked_training import StackedTraining
         from trainable.tokens import answer_limit, end_of_turn_id, prompt_ids, tokenized
 
         base_dir = locate_base(model)
@@ -130,8 +131,8 @@ class Recorder:
     def table(self) -> Any:
         """Wait for the scores and return the table."""
         import numpy as np
-
         from search.curves import CurveTable
+
         from search.provenance import provenance
 
         arrays: dict[str, Any] = {}
