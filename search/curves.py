@@ -1,0 +1,161 @@
+"""The learning-curve table: what many configs scored on each document at each step, recorded once to replay searches."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_DIMENSIONS = {
+    "tp_by_type": "configs seeds steps documents types",
+    "fp_by_type": "configs seeds steps documents types",
+    "fp_other": "configs seeds steps documents",
+    "valid": "configs seeds steps documents",
+    "truncated": "configs seeds steps documents",
+    "train_loss": "configs seeds steps",
+    "gold_by_type": "documents types",
+    "document_length": "documents",
+    "document_language": "documents",
+    "steps": "steps",
+    "seeds": "seeds",
+    "types": "types",
+    "configs": "configs",
+    "meta": "",
+}
+_NEAREST = {"model": 8.0, "load_in_4bit": 4.0}
+"""What a wrong model or precision costs in distance; the other knobs add at most about 5 together."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurveTable:
+    """Counts of every config, seed, step and document; arrays as they lie in the file.
+
+    Documents are in the order whose prefixes the rungs use, so a rung of n documents is the first n.
+    """
+
+    tp_by_type: np.ndarray
+    """uint8 (configs, seeds, steps, documents, types): found entities."""
+    fp_by_type: np.ndarray
+    """uint8 (configs, seeds, steps, documents, types): wrong predictions of a known type."""
+    fp_other: np.ndarray
+    """uint8 (configs, seeds, steps, documents): malformed items and those of an unknown type."""
+    valid: np.ndarray
+    """bool (configs, seeds, steps, documents): the answer was valid JSON."""
+    truncated: np.ndarray
+    """bool (configs, seeds, steps, documents): the answer hit the token limit."""
+    train_loss: np.ndarray
+    """float32 (configs, seeds, steps): mean since the step before; NaN once training has diverged."""
+    gold_by_type: np.ndarray
+    """uint8 (documents, types)."""
+    document_length: np.ndarray
+    """int32 (documents,), in code points."""
+    document_language: np.ndarray
+    """str (documents,)."""
+    steps: np.ndarray
+    """int32 (steps,), rising; the last is the horizon."""
+    seeds: np.ndarray
+    """int32 (seeds,)."""
+    types: np.ndarray
+    """str (types,)."""
+    configs: np.ndarray
+    """str (configs,): one JSON object each."""
+    meta: np.ndarray
+    """str (): JSON with checksums, commit, effective batch and horizon."""
+
+    def __post_init__(self) -> None:
+        sizes: dict[str, int] = {}
+        problems = []
+        for name, dimensions in _DIMENSIONS.items():
+            shape, wanted = getattr(self, name).shape, dimensions.split()
+            for axis, size in zip(wanted, shape, strict=False):
+                sizes.setdefault(axis, size)
+            if shape != tuple(sizes.get(axis) for axis in wanted):
+                problems.append(f"`{name}` has shape {shape}, but must be ({', '.join(wanted)}) of {sizes}")
+        if not problems and (len(self.steps) == 0 or (self.steps[1:] <= self.steps[:-1]).any()):
+            problems.append(f"`steps` is {self.steps.tolist()}, but must rise")
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    @cached_property
+    def parsed_configs(self) -> list[dict[str, Any]]:
+        """The hyperparameters of each recorded config."""
+        return [json.loads(text) for text in self.configs.tolist()]
+
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """Found, wrong and missed entities of each document: uint16 (configs, seeds, steps, documents, 3)."""
+        import numpy as np
+
+        tp = self.tp_by_type.sum(-1, dtype=np.uint16)
+        fp = self.fp_by_type.sum(-1, dtype=np.uint16) + self.fp_other
+        fn = self.gold_by_type.sum(-1, dtype=np.uint16) - tp
+        return np.stack([tp, fp, fn], axis=-1)
+
+    def nearest(self, config: dict[str, Any], used: frozenset[int] = frozenset()) -> tuple[int, float]:
+        """Return the index of the recorded config closest to a suggested one, and its distance.
+
+        The distance adds 8 for another model, 4 for another precision of the base, and the absolute
+        differences of ln(learning rate), log2(rank) and oversampling; of equally close ones the first.
+
+        Args:
+            config: Has model, load_in_4bit, lora_rank, learning_rate and oversampling.
+            used: Indices that may not be returned.
+        """
+        distances = {
+            index: _distance(config, recorded)
+            for index, recorded in enumerate(self.parsed_configs)
+            if index not in used
+        }
+        best = min(distances, key=lambda index: distances[index])
+        return best, distances[best]
+
+    def save(self, path: Path) -> None:
+        """Write a compressed .npz; a reader never sees half of it."""
+        import numpy as np
+
+        scratch = path.with_suffix(".tmp.npz")
+        np.savez_compressed(scratch, **{field.name: getattr(self, field.name) for field in fields(self)})
+        scratch.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> CurveTable:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: If the file is no such table; the message lists every array that is missing or misshapen.
+        """
+        import numpy as np
+
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} does not exist, but must be a learning-curve table (.npz)") from error
+        except Exception as error:  # numpy and zipfile raise many kinds for a file that is none of theirs
+            raise ValueError(f"{path} is no learning-curve table (.npz): {error}") from error
+        if missing := sorted(set(_DIMENSIONS) - set(arrays)):
+            raise ValueError(f"{path} is no learning-curve table: it lacks {', '.join(missing)}")
+        try:
+            return cls(**{name: arrays[name] for name in _DIMENSIONS})
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def snapped_rungs(rungs: tuple[int, ...], table: CurveTable) -> tuple[int, ...]:
+    """Return the recorded steps nearest to planned rungs, each once; the last is the table's horizon."""
+    steps = table.steps.tolist()
+    snapped = {min(steps, key=lambda step: abs(step - rung)) for rung in rungs[:-1]}
+    return (*sorted(snapped - {steps[-1]}), steps[-1])
+
+
+def _distance(a: dict[str, Any], b: dict[str, Any]) -> float:
+    exact = sum(cost for name, cost in _NEAREST.items() if a[name] != b[name])
+    rate = abs(math.log(a["learning_rate"] / b["learning_rate"]))
+    rank = abs(math.log2(a["lora_rank"] / b["lora_rank"]))
+    return exact + rate + rank + abs(a["oversampling"] - b["oversampling"])
