@@ -11,6 +11,7 @@ import pytest
 
 from trainable.adapters import load_weights
 from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.evaluation_record import RECORD_FILE, load_record
 
 _CONFIG = TrialConfig(
     "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
@@ -72,7 +73,11 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
     assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
+        "evaluation.json",
     }
+    record = load_record(tmp_path / "adapter" / RECORD_FILE)
+    assert (record.step, len(record.documents)) == (14, 8)
+    assert record.evaluation().headline().items() <= results[2].items()
     assert Trial(_CONFIG, settings, tmp_path).next_rung() == results[2]
 
 

@@ -98,16 +98,16 @@ def _leaked(text: str, gold: Counter[tuple[str, str]], predicted: set[str]) -> i
     """Count the gold entities of which some occurrence stays readable once every prediction is masked."""
     masked = bytearray(len(text))
     for value in predicted:
-        for start in _occurrences(text, value):
+        for start in occurrences(text, value):
             masked[start : start + len(value)] = b"\1" * len(value)
     return sum(
         count
         for (_, value), count in gold.items()
-        if any(0 in masked[start : start + len(value)] for start in _occurrences(text, value))
+        if any(0 in masked[start : start + len(value)] for start in occurrences(text, value))
     )
 
 
-def _occurrences(text: str, value: str) -> Iterator[int]:
+def occurrences(text: str, value: str) -> Iterator[int]:
     """Yield every start of the value in the text, overlapping ones included."""
     start = text.find(value)
     while start >= 0:

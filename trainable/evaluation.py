@@ -10,6 +10,7 @@ from data.entities import Example
 from data.jsonl import read_examples
 from data.prompt import parse
 from trainable.backend import Backend
+from trainable.evaluation_record import EvaluationRecord, make_record
 from trainable.metrics import Evaluation, Prediction, evaluate_predictions
 from trainable.tokens import end_of_turn_id, prompt_ids
 
@@ -65,6 +66,19 @@ class Evaluator:
             self.examples[: len(predictions)],
             predictions,
             known_types=self._known_types,
+            min_precision=self._min_precision,
+        )
+
+    def record(
+        self, predictions: Sequence[Prediction], evaluation: Evaluation, step: int
+    ) -> EvaluationRecord:
+        """Return what may be kept of an evaluation of the first documents."""
+        return make_record(
+            self.examples[: len(predictions)],
+            predictions,
+            evaluation,
+            known_types=self._known_types,
+            step=step,
             min_precision=self._min_precision,
         )
 

@@ -100,7 +100,12 @@ def evaluate_predictions(
             "pass both lists in the same order."
         )
     pairs = zip(examples, predictions, strict=True)
-    documents = tuple(document_counts(*pair, known_types=known_types) for pair in pairs)
+    documents = [document_counts(*pair, known_types=known_types) for pair in pairs]
+    return evaluate_counts(documents, min_precision=min_precision)
+
+
+def evaluate_counts(documents: Sequence[DocumentCounts], *, min_precision: float = 0.0) -> Evaluation:
+    """Add up the counts of all documents; see `evaluate_predictions`."""
     tp, fp, fn = _totals(documents)
     n_gold = tp + fn
     recall, precision = _ratio(tp, n_gold), _ratio(tp, tp + fp)
@@ -125,7 +130,7 @@ def evaluate_predictions(
         n_gold=n_gold,
         per_type=per_type,
         slices=_slices(documents),
-        documents=documents,
+        documents=tuple(documents),
     )
 
 

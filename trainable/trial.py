@@ -18,6 +18,7 @@ from trainable.base_models import locate_base
 from trainable.checkpoint import STATE_FILE
 from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
 from trainable.evaluation import Evaluator, entity_types, shuffled_documents
+from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_record
 from trainable.intervals import bootstrap_interval
 from trainable.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
 from trainable.tokens import answer_limit, tokenized
@@ -53,6 +54,7 @@ class Trial:
         )
         self._last_result: dict[str, Any] = {}
         self._generate_s = 0.0
+        self._record: EvaluationRecord | None = None
         self._facts = {"too_long": corpus.too_long, **asdict(self.backend.facts())}
         if (directory / STATE_FILE).is_file():
             self._last_result = self.run.restore(directory / STATE_FILE)
@@ -82,15 +84,19 @@ class Trial:
         self._last_result = result | self._live_values()
         self.run.save(self.directory / STATE_FILE, self._last_result)
         save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
+        if self._record is not None:
+            save_record(self.directory / "adapter" / RECORD_FILE, self._record)
         return self._last_result
 
     def _validation(self, n_documents: int) -> dict[str, Any]:
         started = time.perf_counter()
         try:
-            evaluation = self.evaluator.evaluate(n_documents)
+            predictions = self.evaluator.predict(n_documents)
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryAtOne(f"no memory to answer one document: {error}") from error
         self._generate_s += time.perf_counter() - started
+        evaluation = self.evaluator.score(predictions)
+        self._record = self.evaluator.record(predictions, evaluation, self.run.step)
         low, high = bootstrap_interval(evaluation.documents, "micro_recall")
         return {**evaluation.headline(), "micro_recall_low": low, "micro_recall_high": high}
 
