@@ -128,6 +128,7 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
     import optuna
     from ray import tune
 
+    from search.callbacks import GuardedCallbacks, extra_callbacks
     from search.display import SearchDisplay
     from search.scheduler import DurableASHA
     from search.searcher import TruthfulOptunaSearch, open_storage
@@ -138,8 +139,7 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
     if options.resume and _reconcile(files):
         tuner = tune.Tuner.restore(str(files.ray / EXPERIMENT), trainable=TunerTrial)
         local: Any = tuner._local_tuner
-        callbacks = local.get_run_config().callbacks
-        return tuner, next(callback for callback in callbacks if isinstance(callback, SearchDisplay))
+        return tuner, local.get_run_config().callbacks[0].callbacks[0]
     searcher = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {SETTINGS_KEY: str(files.trial_settings)}),
         horizon_steps=plan.rungs[-1],
@@ -164,7 +164,7 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
         name=EXPERIMENT,
         storage_path=str(files.ray),
         verbose=0,
-        callbacks=[display],
+        callbacks=[GuardedCallbacks([display, *extra_callbacks(plan)])],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
     )
     return tune.Tuner(TunerTrial, tune_config=tune_config, run_config=run_config), display

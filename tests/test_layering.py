@@ -30,6 +30,7 @@ LOADS_AT_IMPORT = {
     "trainable/ray_trial.py": {"ray"},
     "search/searcher.py": {"optuna", "ray"},
     "search/scheduler.py": {"ray"},
+    "search/callbacks.py": {"ray"},
     "search/display.py": {"ray"},
 }
 """Modules that are imported only where their heavy import is needed anyway."""

@@ -131,8 +131,8 @@ class Recorder:
     def table(self) -> Any:
         """Wait for the scores and return the table."""
         import numpy as np
-        from search.curves import CurveTable
 
+        from search.curves import CurveTable
         from search.provenance import provenance
 
         arrays: dict[str, Any] = {}
