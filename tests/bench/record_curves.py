@@ -10,6 +10,7 @@ import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ class RecordOptions:
     """cuda or cpu."""
     workers: int = 12
     """Processes that score answers."""
+    limit_s: float = float("inf")
+    """Seconds of training; configs not reached by then are left out of the table."""
 
 
 def draw(count: int, seed: int) -> list[dict[str, Any]]:
@@ -84,24 +87,37 @@ class Recorder:
         self.configs = draw(options.configs, options.seed)
         shape = (len(self.configs), len(options.seeds), len(self.steps))
         self.losses = np.full(shape, np.nan, np.float32)
+        self.recorded: set[int] = set()
 
     def run(self) -> None:
-        """Train every config with every seed."""
-        groups = defaultdict(list)
+        """Train every config with every seed, as far as the time reaches."""
+        started, longest = time.perf_counter(), 0.0
+        for part in self._parts():
+            begun = time.perf_counter()
+            if begun - started + longest > self.options.limit_s:
+                break
+            config = self.configs[part[0][0]]
+            self._train(config["model"], part)
+            longest = max(longest, time.perf_counter() - begun)
+            self.recorded |= {index for index, _ in part}
+            bits = 4 if config["load_in_4bit"] else 16
+            seconds = time.perf_counter() - started
+            print(f"{config['model']} {bits}-bit: {len(part)} runs, {seconds:.0f} s so far", flush=True)
+
+    def _parts(self) -> list[list[tuple[int, int]]]:
+        """Return the runs that train together: equal base, similar rank, all seeds of a config; bases take turns."""
+        groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for index, config in enumerate(self.configs):
-            for place in range(len(self.options.seeds)):
-                groups[config["model"], config["load_in_4bit"]].append((index, place))
-        started = time.perf_counter()
-        for (model, four_bit), members in groups.items():
-            members.sort(key=lambda member: self.configs[member[0]]["lora_rank"])
-            for start in range(0, len(members), self.options.together):
-                part = members[start : start + self.options.together]
-                self._train(model, part)
-                seconds = time.perf_counter() - started
-                print(
-                    f"{model} {'4' if four_bit else '16'}-bit: {len(part)} runs, {seconds:.0f} s so far",
-                    flush=True,
-                )
+            groups[config["model"], config["load_in_4bit"]].append(index)
+        size = max(1, self.options.together // len(self.options.seeds))
+        queues = []
+        for members in groups.values():
+            members.sort(key=lambda index: self.configs[index]["lora_rank"])
+            queues.append([members[start : start + size] for start in range(0, len(members), size)])
+        turns = [part for turn in zip_longest(*queues) for part in turn if part]
+        return [
+            [(index, place) for index in part for place in range(len(self.options.seeds))] for part in turns
+        ]
 
     def _train(self, model: str, members: list[tuple[int, int]]) -> None:
         from trainable.base_models import locate_base
@@ -147,16 +163,19 @@ class Recorder:
                 gold[row, self.types.index(entity.type)] += 1
         meta = {"horizon_steps": self.options.horizon_steps, "device": self.options.device,
                 "draw_seed": self.options.seed, **provenance(self.files, self.options.seed)}  # fmt: skip
+        kept = sorted(self.recorded)
         return CurveTable(
-            **arrays,
-            train_loss=self.losses,
+            **{name: values[kept] for name, values in arrays.items()},
+            train_loss=self.losses[kept],
             gold_by_type=gold,
             document_length=np.array([len(document.text) for document in self.validation], np.int32),
             document_language=np.array([document.language or "unset" for document in self.validation]),
             steps=np.array(self.steps, np.int32),
             seeds=np.array(self.options.seeds, np.int32),
             types=np.array(self.types),
-            configs=np.array([json.dumps(config, ensure_ascii=False) for config in self.configs]),
+            configs=np.array(
+                [json.dumps(config, ensure_ascii=False) for config in map(self.configs.__getitem__, kept)]
+            ),
             meta=np.array(json.dumps(meta, ensure_ascii=False)),
         )
 
@@ -179,7 +198,7 @@ def main() -> None:
     counts = table.totals[:, :, -1].sum(axis=2)  # (configs, seeds, 3)
     recall = counts[..., 0] / (counts[..., 0] + counts[..., 2])
     summary = {
-        "configs": len(recorder.configs), "bytes": options.out.stat().st_size,
+        "configs": len(recall), "bytes": options.out.stat().st_size,
         "recall_mean": float(recall.mean()), "recall_stdev": float(recall.mean(1).std(ddof=1)),
         "recall_stdev_first_30_random": float(recall[4:34, 0].std(ddof=1)), "recall_max": float(recall.max()),
         "seed_stdev": float(np.abs(recall[:, 0] - recall[:, -1]).mean() / np.sqrt(2) * np.sqrt(np.pi / 2)),
