@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 
 from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.live_metrics import LiveMetrics, Position
 
 SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
@@ -51,8 +52,10 @@ class TunerTrial(tune.Trainable):
         trial_config, settings_file = split_ray_config(config)
         settings = TrialSettings.load(settings_file)
         self._infeasible = ""
+        self._live: LiveMetrics | None = None
         try:
             self._trial = Trial(trial_config, settings, Path(settings.checkpoint_dir) / self.trial_id)
+            self._live = self._live_metrics(trial_config, settings)
         except torch.OutOfMemoryError as error:
             self._infeasible = f"the base model does not fit into memory: {error}"
 
@@ -62,7 +65,10 @@ class TunerTrial(tune.Trainable):
 
         if not self._infeasible:
             try:
-                return self._trial.next_rung()
+                result = self._trial.next_rung()
+                if self._live:
+                    self._live.report(result)
+                return result
             except OutOfMemoryAtOne as error:
                 self._infeasible = str(error)
         return {
@@ -72,6 +78,18 @@ class TunerTrial(tune.Trainable):
             TIME_ATTR: 0,
             "done": True,
         }
+
+    def cleanup(self) -> None:
+        """Stop publishing."""
+        if self._live:
+            self._live.stop()
+
+    def _live_metrics(self, config: TrialConfig, settings: TrialSettings) -> LiveMetrics:
+        study = Path(settings.checkpoint_dir).parent.name
+        return LiveMetrics(study, self.trial_id, knobs(config), settings.horizon_steps, self._position)
+
+    def _position(self) -> Position:
+        return Position(self._trial.run.step, self._trial.run.tokens)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Give Tune nothing; the trial saved itself at the rung."""
