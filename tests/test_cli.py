@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ("search/run.py", "search/retrain.py", "data/convert.py", "data/sample_corpus.py")
+SCRIPTS = (
+    "search/run.py",
+    "search/retrain.py",
+    "search/report.py",
+    "data/convert.py",
+    "data/sample_corpus.py",
+)
 HEAVY = ("torch", "ray", "transformers", "optuna")
 MAX_HELP_S = 1.0
 FLAG = re.compile(r"^│ (?:-h, )?(--[a-z0-9-]+)(?:, (--no-[a-z0-9-]+))?")

@@ -1,0 +1,217 @@
+"""A study read back from its folder, as plain values that every section of the report draws on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.study import StudyFiles, last_step, ranked, trial_config
+
+if TYPE_CHECKING:
+    import optuna
+
+MINUTE_S = 60.0
+_PHASES_S = ("load_s", "train_s", "generate_s")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """One trial; `state` is its outcome, or Optuna's state in lower case while it has none."""
+
+    number: int
+    name: str
+    plan: str
+    state: str
+    scores: dict[int, float]
+    """Score by optimizer step."""
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    """What the trial said of itself when it ended; empty while it runs."""
+    started: datetime | None
+    ended: datetime | None
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the last evaluation."""
+        return max(self.scores, default=0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended, for whatever reason."""
+        return self.state not in ("running", "waiting")
+
+    @property
+    def usable(self) -> bool:
+        """Whether its score may be compared with others."""
+        return bool(self.scores) and self.state in ("completed", "stopped")
+
+    @property
+    def label(self) -> str:
+        """The plan's name, or `trial 7`."""
+        return self.plan or f"trial {self.number}"
+
+    @property
+    def minutes(self) -> float | None:
+        """Loading, training and generating; None while it runs."""
+        seconds = [self.metrics.get(name) for name in _PHASES_S]
+        return None if None in seconds else sum(map(float, seconds)) / MINUTE_S  # type: ignore[arg-type]
+
+    def number_of(self, name: str) -> float | None:
+        """Return a metric as a number, None where it is missing or undefined."""
+        value = self.metrics.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """Everything that the report says about one study comes from here."""
+
+    root: Path
+    settings: dict[str, Any]
+    """Content of config.json."""
+    trials: tuple[TrialView, ...]
+    """In the order they were asked for; enqueued ones that never started are left out."""
+    ranking: tuple[str, ...]
+    """Names of the usable trials, best first."""
+    decisions: tuple[dict[str, Any], ...]
+    """Lines of rungs.jsonl."""
+    evaluations: dict[str, dict[str, Any]]
+    """Content of adapters/<trial>/evaluation.json by trial."""
+    retrain: dict[str, Any] | None
+    """Content of retrain/metrics.json."""
+    best_text: str
+    """best.json as it lies on disk; empty without one."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.root.name
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Names of the hyperparameters that were searched."""
+        return tuple(self.settings["space"]["parameters"])
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Steps at which trials were compared; the last is the horizon."""
+        return tuple(self.settings["trial_settings"]["rungs"])
+
+    @property
+    def total(self) -> int:
+        """Trials that were asked for."""
+        return int(self.settings["options"]["trials"])
+
+    @property
+    def min_precision(self) -> float:
+        """Precision below this was taken off the score."""
+        return float(self.settings["trial_settings"]["min_precision"])
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it ran on the bundled sample corpus."""
+        return Path(self.settings["trial_settings"]["train_file"]).parent.name == "sample"
+
+    @property
+    def best(self) -> TrialView | None:
+        """The winner so far."""
+        return self.named(self.ranking[0]) if self.ranking else None
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+        return sum(trial.finished for trial in self.trials) >= self.total
+
+    def named(self, name: str) -> TrialView:
+        """Return a trial by its name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        return next(trial for trial in self.trials if trial.name == name)
+
+    def reason(self, trial: TrialView) -> str:
+        """Say why a trial ended, or where it stands."""
+        reasons = [line["reason"] for line in self.decisions if line["trial"] == trial.name]
+        told = trial.metrics.get("reason")
+        return str(told or (reasons[-1] if reasons else trial.state))
+
+
+def find_study(study: Path, results_dir: Path) -> Path:
+    """Return a study's folder, given as a path or by its name.
+
+    Raises:
+        FileNotFoundError: If neither is a study; the message lists those that are.
+    """
+    for folder in (study, results_dir / study):
+        if StudyFiles(folder).config.is_file() and StudyFiles(folder).database.is_file():
+            return folder.resolve()
+    known = sorted(path.parent.name for path in results_dir.glob("*/study.db"))
+    raise FileNotFoundError(
+        f"{study} is no study: it must be a folder with config.json and study.db, or the name of one in "
+        f"{results_dir} ({', '.join(known) or 'which holds none'}); see `--results-dir`"
+    )
+
+
+def read_study(root: Path) -> StudyView:
+    """Read a study, finished or running, without changing anything.
+
+    Args:
+        root: Folder with config.json and study.db.
+    """
+    import optuna
+
+    files = StudyFiles(root)
+    settings = _json(files.config)
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{files.database}", engine_kwargs={"connect_args": {"timeout": 30}}
+    )
+    name = storage.get_all_studies()[0].study_name  # a renamed folder keeps the name inside
+    study = optuna.load_study(study_name=name, storage=storage)
+    fixed = settings["space"]["fixed"]
+    started = [trial for trial in study.trials if trial.state.name != "WAITING"]
+    names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked(study)]
+    storage.engine.dispose()
+    metrics = root / "retrain" / "metrics.json"
+    return StudyView(
+        root=root,
+        settings=settings,
+        trials=tuple(_view(trial, fixed) for trial in started),
+        ranking=tuple(names),
+        decisions=tuple(_journal(files.rungs)),
+        evaluations={path.parent.name: _json(path) for path in files.adapters.glob("*/evaluation.json")},
+        retrain=_json(metrics) if metrics.is_file() else None,
+        best_text=files.best.read_text(encoding="utf-8") if files.best.is_file() else "",
+    )
+
+
+def _view(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialView:
+    attributes = dict(trial.user_attrs)
+    name, plan = attributes.pop("ray_trial_id", ""), attributes.pop("plan", "")
+    state = attributes.pop("outcome", trial.state.name.lower())
+    return TrialView(
+        number=trial.number,
+        name=name or f"#{trial.number}",
+        plan=plan,
+        state=state,
+        scores=dict(sorted(trial.intermediate_values.items())) if last_step(trial) else {},
+        config=trial_config(trial, fixed).to_dict(),
+        metrics=attributes,
+        started=trial.datetime_start,
+        ended=trial.datetime_complete,
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _journal(path: Path) -> list[dict[str, Any]]:
+    """Read rungs.jsonl; a last line torn by a crash is left out."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]

@@ -1,0 +1,52 @@
+"""Put the report together and write it: report.html and summary.md of a study, never half of either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search.report_answer import answer
+from search.report_course import course
+from search.report_data import StudyView, read_study
+from search.report_html import to_html
+from search.report_markdown import to_markdown
+from search.report_model import Report
+from search.report_tradeoffs import tradeoffs
+from search.report_trust import trust
+
+REFRESH_S = 60
+"""A page of a running search reloads itself this often."""
+
+
+def build_report(view: StudyView) -> Report:
+    """Return what the study's report says."""
+    ended = sum(trial.finished for trial in view.trials)
+    source = view.settings["provenance"]
+    data = "bundled sample" if view.bundled else source["data"]["train"]["file"]
+    state = f"{ended} trials" if view.done else f"{ended} of {view.total} trials so far"
+    sections = (answer(view), tradeoffs(view), course(view), trust(view))
+    return Report(
+        title=f"Search report: {view.name}",
+        subtitle=f"{state}, {data}, commit {source['commit']}, started {source['started']}",
+        sections=sections,
+        refresh_s=None if view.done else REFRESH_S,
+    )
+
+
+def write_report(root: Path) -> Path:
+    """Write report.html and summary.md into the study's folder; return the page's path.
+
+    Args:
+        root: Folder of a study, finished or running.
+    """
+    report = build_report(read_study(root))
+    page = root / "report.html"
+    _write(page, to_html(report))
+    _write(root / "summary.md", to_markdown(report))
+    return page
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.tmp")
+    scratch.touch(mode=0o600)
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)

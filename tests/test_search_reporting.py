@@ -1,0 +1,104 @@
+"""The report of a real search: what it says, that it holds no request and no text, and that it is never half there."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from search.report_data import find_study, read_study
+from search.reporting import build_report, write_report
+
+
+def test_the_page_and_the_summary_say_the_same(reference_study: Path) -> None:
+    page = write_report(reference_study).read_text(encoding="utf-8")
+    summary = (reference_study / "summary.md").read_text(encoding="utf-8")
+    report = build_report(read_study(reference_study))
+    assert len(report.figures()) >= 7
+    for section in report.sections:
+        assert f"## {section.title}" in summary
+        assert f">{section.title}</h2>" in page
+    for figure in report.figures():
+        assert figure.name in page
+        assert figure.caption.split("<")[0] in summary
+
+
+def test_the_answer_gives_the_winners_numbers_as_best_json_has_them(reference_study: Path) -> None:
+    best = json.loads((reference_study / "best.json").read_text(encoding="utf-8"))
+    answer = build_report(read_study(reference_study)).sections[0]
+    text = " ".join(block.text for block in answer.blocks if hasattr(block, "text"))
+    numbers = best["validation"]
+    assert f"{best['trial']})" in text
+    assert f"{100 * numbers['micro_recall']:.1f} % of the {numbers['n_gold']} entities" in text
+    assert f"{100 * numbers['micro_recall_low']:.1f}-{100 * numbers['micro_recall_high']:.1f} %" in text
+    assert f"{100 * (0.88 - numbers['micro_recall']):.1f} points are missing" in text
+
+
+def test_every_plan_of_the_users_is_named(reference_study: Path) -> None:
+    write_report(reference_study)
+    summary = (reference_study / "summary.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in summary.splitlines() if line.startswith("| plan:")}
+    assert list(rows) == ["plan: conservative", "plan: oversampling", "plan: bigger model", "plan: all of it"]
+    assert "27.8 %" in rows["plan: conservative"]  # trials.csv
+    assert "40.9 %" in rows["plan: oversampling"]
+
+
+def test_the_page_asks_the_network_for_nothing_and_is_below_six_megabytes(reference_study: Path) -> None:
+    page = write_report(reference_study)
+    text = page.read_text(encoding="utf-8")
+    own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", own)
+    assert "default-src 'none'" in own
+    assert page.stat().st_size < 6_000_000
+
+
+def test_every_figure_is_valid_for_plotly(reference_study: Path) -> None:
+    from plotly.graph_objects import Figure
+
+    for figure in build_report(read_study(reference_study)).figures():
+        assert Figure(figure.plot).data, figure.name
+
+
+def test_writing_again_takes_less_than_two_seconds_and_leaves_no_scratch_file(reference_study: Path) -> None:
+    write_report(reference_study)
+    before = set(reference_study.iterdir())
+    started = time.process_time()
+    write_report(reference_study)
+    assert time.process_time() - started < 2
+    assert set(reference_study.iterdir()) == before
+
+
+def test_a_study_without_a_single_score_still_has_a_report(reference_study: Path) -> None:
+    import optuna
+
+    (reference_study / "study.db").unlink()
+    (reference_study / "rungs.jsonl").unlink()
+    (reference_study / "best.json").unlink()
+    optuna.create_study(study_name="x", storage=f"sqlite:///{reference_study / 'study.db'}")
+    report = build_report(read_study(reference_study))
+    assert report.sections[0].blocks[0].text == "No trial has a score yet; 0 of 20 have ended."
+    assert report.refresh_s
+    write_report(reference_study)
+
+
+def test_an_unknown_study_is_refused_with_the_names_of_those_there_are(reference_study: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="study-001"):
+        find_study(Path("study-07"), reference_study.parent)
+    assert find_study(Path("study-001"), reference_study.parent) == reference_study.resolve()
+
+
+def test_the_command_to_repeat_the_search_gives_what_differs_from_the_defaults(reference_study: Path) -> None:
+    from search.report_trust import reproduce_command
+
+    config = json.loads((reference_study / "config.json").read_text(encoding="utf-8"))
+    config["options"] |= {"trials": 7, "dashboard": False, "min_precision": 0.9, "data_dir": "/my data"}
+    (reference_study / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    command = reproduce_command(read_study(reference_study)).splitlines()
+    assert command[0] == "git checkout c2f48b339892"
+    assert (
+        command[1]
+        == "python search/run.py --trials 7 --data-dir '/my data' --min-precision 0.9 --no-dashboard"
+    )
