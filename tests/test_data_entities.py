@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.entities import Entity, Example, locate
+from data.entities import Entity, Example, locate, locate_in_order
 
 
 def test_repeated_values_take_one_occurrence_after_the_other() -> None:
@@ -52,3 +52,16 @@ def test_an_example_knows_whether_it_has_entities_and_cannot_be_changed() -> Non
     assert not dataclasses.replace(example, entities=()).has_entities
     with pytest.raises(dataclasses.FrozenInstanceError):
         example.text = "b"  # type: ignore[misc]
+
+
+def test_a_predicted_value_is_not_looked_for_inside_another_while_it_stands_elsewhere() -> None:
+    items = [("ORG", "北京大学"), ("CITY", "北京"), ("CITY", "北京"), ("X", "无")]
+    found, missing = locate_in_order("北京大学在北京", items)
+    assert [(entity.start, entity.end) for entity in found] == [(0, 4), (5, 7), (0, 2)]
+    assert missing == [("X", "无")]
+
+
+def test_a_predicted_value_that_is_listed_out_of_order_is_found_all_the_same() -> None:
+    found, missing = locate_in_order("a b a", [("X", "b"), ("X", "a"), ("X", "a")])
+    assert [entity.start for entity in found] == [2, 4, 0]
+    assert missing == []

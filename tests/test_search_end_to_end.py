@@ -25,6 +25,7 @@ STUDY_FILES = {
     "study.db", "config.json", "trial_settings.json", "trials.csv", "rungs.jsonl", "best.json", "adapters", "ray",
 }  # fmt: skip
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
+TRIAL_FILES = ADAPTER_FILES | {"evaluation.json"}
 SUMMARY = {
     "study", "trials", "completed", "stopped", "failed", "infeasible", "interrupted", "best_trial", "score",
     "micro_recall", "micro_precision", "micro_f1", "micro_recall_ci", "cost_share", "seconds", "best_json",
@@ -108,7 +109,7 @@ def test_a_search_leaves_exactly_the_documented_files(searched: tuple[Path, dict
     assert {path.name for path in study.iterdir()} == STUDY_FILES
     adapters = {path.name: {file.name for file in path.iterdir()} for path in (study / "adapters").iterdir()}
     assert summary["best_trial"] in adapters
-    assert all(files == ADAPTER_FILES for files in adapters.values())
+    assert all(files == TRIAL_FILES for files in adapters.values())
     assert len(adapters) == TRIALS
 
 
