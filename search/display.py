@@ -118,9 +118,9 @@ def _number(value: float | None, style: str = ".3f") -> str:
 
 
 def _state(trial: Any, decisions: dict[str, RungDecision]) -> str:
-    outcome = (trial.last_result or {}).get("outcome", "ok")
-    if outcome != "ok":
-        return str(outcome)
+    result = trial.last_result or {}
+    if result.get("outcome", "ok") != "ok":
+        return ": ".join(str(result[name]) for name in ("outcome", "reason") if result.get(name))
     decision = decisions.get(trial.trial_id)
     if decision and decision.decision != CONTINUED:
         return decision.reason

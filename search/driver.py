@@ -8,32 +8,36 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.lock import StudyLock
 from search.plan import SearchPlan
-from search.provenance import provenance
 from search.study import (
     StudyFiles,
     cost_share,
     keep_best_adapters,
     write_best,
-    write_json,
     write_trials_table,
 )
+from search.study_config import note_session, write_settings
 from trainable.config import METRIC, MODE, TIME_ATTR
+from trainable.faults import is_full_disk, write_traceback
 from trainable.ray_trial import SETTINGS_KEY, TunerTrial
 
 if TYPE_CHECKING:
     import optuna
 
+    from search.searcher import TruthfulOptunaSearch
+
 EXPERIMENT = "tune"
+WORKER_RETRIES = 1
+"""How often a trial goes on from its last rung after its process died; what the config breaks is never retried."""
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # Ray's own tables; ours replaces them
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "5",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nothing is restored from Tune's snapshots
     "TUNE_FORCE_TRIAL_CLEANUP_S": "60",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -44,55 +48,65 @@ _ENVIRONMENT = {
 
 
 def run_search(plan: SearchPlan) -> dict[str, Any]:
-    """Run (or resume) the search and write the study's files.
+    """Run the search, or what is left of it, and write the study's files.
 
     Returns:
         The summary that `search/run.py` prints as its last line.
 
     Raises:
+        StudyInUse: If another process runs the study.
+        SearchBroke: If the search itself (not a trial) broke.
         RuntimeError: If no trial got a score.
     """
     started = time.monotonic()
+    plan.files.root.mkdir(parents=True, exist_ok=True)
+    with StudyLock(plan.files.lock):
+        if plan.options.resume:
+            note_session(plan)
+        else:
+            write_settings(plan)
+        _run_trials(plan)
+        return _finish(plan, plan.files, time.monotonic() - started)
+
+
+class SearchBroke(RuntimeError):
+    """The process that leads the search could not go on; the message says what to do."""
+
+
+def _run_trials(plan: SearchPlan) -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if plan.preset.name == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
     import ray
 
-    files = plan.files
-    _start_ray(plan)
-    if not plan.options.resume:
-        write_settings(plan)
+    searcher = _make_searcher(plan)
+    left = plan.options.trials - searcher.ended()
+    if left < 1:
+        return
     display = None
     try:
-        tuner, display = _make_tuner(plan)
+        _start_ray(plan)
+        tuner, display = _make_tuner(plan, searcher, left)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         tuner.fit()
+    except Exception as error:
+        raise SearchBroke(what_broke(error, plan.files)) from error
     finally:
         if display is not None:
             display.close()
         ray.shutdown()
-    return _finish(plan, files, time.monotonic() - started)
 
 
-def write_settings(plan: SearchPlan) -> None:
-    """Make the study's folder with config.json and trial_settings.json."""
-    plan.files.root.mkdir(parents=True)
-    plan.settings.save(plan.files.trial_settings)
-    values = asdict(plan.options).items()
-    options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
-    write_json(
-        plan.files.config,
-        {
-            "options": options,
-            "preset": asdict(plan.preset),
-            "concurrent_trials": plan.concurrent_trials,
-            "space": asdict(plan.space),
-            "trial_settings": asdict(plan.settings),
-            "provenance": provenance(plan.corpus, plan.options.seed),
-        },
-    )
+def what_broke(error: Exception, files: StudyFiles) -> str:
+    """Return in words what stopped the search and what to do; the traceback goes to errors/search.txt."""
+    goes_on = "repeat the command; trials that have ended stay, running ones go on from their last rung"
+    if is_full_disk(error):
+        return f"no space left for {files.root}: make room, then {goes_on}"
+    write_traceback(error, files.errors / "search.txt")
+    first = (str(error).strip().splitlines() or [""])[-1]
+    return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
 
 
 def _start_ray(plan: SearchPlan) -> None:
@@ -123,40 +137,44 @@ def _start_ray(plan: SearchPlan) -> None:
               "`RAY_AUTH_MODE=token ray get-auth-token` prints)", flush=True)  # fmt: skip
 
 
-def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
-    """Return Ray's Tuner, new or restored from the last snapshot, and the display it feeds."""
+def _make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
+    """Return the searcher on the study's database, as far as it is."""
     import optuna
-    from ray import tune
 
-    from search.callbacks import GuardedCallbacks, extra_callbacks
-    from search.display import SearchDisplay
-    from search.scheduler import DurableASHA
     from search.searcher import TruthfulOptunaSearch, open_storage
     from search.space import SpaceSampler
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    files, options = plan.files, plan.options
-    if options.resume and _reconcile(files):
-        tuner = tune.Tuner.restore(str(files.ray / EXPERIMENT), trainable=TunerTrial)
-        local: Any = tuner._local_tuner
-        return tuner, local.get_run_config().callbacks[0].callbacks[0]
-    searcher = TruthfulOptunaSearch(
-        SpaceSampler(plan.space, {SETTINGS_KEY: str(files.trial_settings)}),
+    return TruthfulOptunaSearch(
+        SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),
         horizon_steps=plan.rungs[-1],
-        storage=open_storage(str(files.database)),
-        study_name=files.root.name,
+        storage=open_storage(str(plan.files.database)),
+        study_name=plan.files.root.name,
         plans=plan.space.fitting_plans(),
-        seed=options.seed,
+        seed=plan.options.seed,
     )
+
+
+def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> tuple[Any, Any]:
+    """Return Ray's Tuner for the trials that are left, and the display it feeds."""
+    from ray import tune
+
+    from search.callbacks import GuardedCallbacks, extra_callbacks
+    from search.display import SearchDisplay
+    from search.fault_watch import FaultWatch
+    from search.scheduler import DurableASHA
+    from search.trial_queue import TrialQueue
+
+    files, options = plan.files, plan.options
+    shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
     scheduler = DurableASHA(files.rungs, plan.rungs, options.reduction_factor, METRIC, TIME_ATTR)
     display = SearchDisplay(files.rungs, options.trials)
     tune_config = tune.TuneConfig(
         metric=METRIC,
         mode=MODE,
-        search_alg=searcher,
+        search_alg=TrialQueue(searcher, plan.concurrent_trials),
         scheduler=scheduler,
-        num_samples=options.trials,
-        max_concurrent_trials=plan.concurrent_trials,
+        num_samples=left,
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
     )
@@ -164,35 +182,15 @@ def _make_tuner(plan: SearchPlan) -> tuple[Any, Any]:
         name=EXPERIMENT,
         storage_path=str(files.ray),
         verbose=0,
-        callbacks=[GuardedCallbacks([display, *extra_callbacks(plan)])],
+        callbacks=[GuardedCallbacks([display, *extra_callbacks(plan)]), FaultWatch()],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
     )
     return tune.Tuner(TunerTrial, tune_config=tune_config, run_config=run_config), display
 
 
 def _trial_name(trial: Any) -> str:
     return str(trial.trial_id)
-
-
-def _reconcile(files: StudyFiles) -> bool:
-    """Prepare an interrupted study; return whether Tune has a snapshot to restore.
-
-    Killed before the first snapshot, Tune would run a single trial and call it a success: then the
-    study starts again from nothing, which is all that it had.
-    """
-    from search.searcher import fail_lost_trials
-
-    snapshots = sorted((files.ray / EXPERIMENT).glob("experiment_state-*.json"))
-    if not snapshots:
-        for path in (files.ray, files.checkpoints):
-            shutil.rmtree(path, ignore_errors=True)
-        for file in (files.database, files.rungs):
-            file.unlink(missing_ok=True)
-        return False
-    trials = json.loads(snapshots[-1].read_text(encoding="utf-8"))["trial_data"]
-    study = _open_study(files)
-    fail_lost_trials(study, {json.loads(text)["trial_id"] for text, _ in trials})
-    return True
 
 
 def _open_study(files: StudyFiles) -> optuna.Study:

@@ -15,9 +15,9 @@ class SearchOptions:
     """
 
     trials: int = 20
-    """Configs to try in total, those before an interruption included."""
+    """Configs to try in total, those before an interruption included; a higher total extends a finished study."""
     study: str = ""
-    """Name of the study, a folder in the results directory (empty: the next free study-NNN)."""
+    """Name of the study, a folder in the results directory; one that exists goes on (empty: the interrupted study of this same command, or the next free study-NNN)."""
     results_dir: Path = Path("results")
     """Folder of all studies."""
     data_dir: Path | None = None
@@ -45,7 +45,7 @@ class SearchOptions:
     init_adapter: Path | None = None
     """Adapter folder that every trial starts from; rank, alpha and model are then the adapter's."""
     resume: bool = False
-    """Go on with an interrupted study."""
+    """Go on with an interrupted study, never start a new one."""
     plan: bool = False
     """Print what would be done, and stop."""
     address: str = "local"

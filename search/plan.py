@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
@@ -17,9 +15,10 @@ from data.jsonl import read_examples
 from search.options import SearchOptions
 from search.options_check import wrong_values
 from search.preset import Preset, choose_preset
+from search.resume import changed_inputs, choose_study, stored_options, stored_space
 from search.rungs import default_grace, default_horizon, rung_ladder
 from search.space import Choice, Range, SearchSpace, default_space, fix, read_space
-from search.study import StudyFiles, next_study_name
+from search.study import StudyFiles
 from trainable.adapters import read_adapter_config
 from trainable.base_models import locate_base
 from trainable.config import TrialSettings
@@ -29,6 +28,8 @@ GPU_TRIAL_THREADS = 8
 MAX_CPU_TRIALS = 4
 """Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
 trial loads while another trains. More of them would decide with too few finished peers."""
+_FIRST_FILES = {"study.lock", "trial_settings.json"}
+"""What a search that was killed before it had written config.json leaves behind."""
 MIN_FREE_GIB = 2.0
 """Ray's session files, checkpoints of a search and the token cache together stay below this."""
 
@@ -82,11 +83,15 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         ValueError: Lists all problems, one a line.
         RuntimeError: If the preset cannot run here.
     """
-    if options.resume:
-        options = stored_options(options)
+    problems: list[str] = []
+    files = _gather(problems, lambda: _study_files(options))
+    goes_on = files is not None and files.config.is_file()
+    if files is not None and goes_on:
+        options = _gather(problems, partial(stored_options, options, files)) or options
     preset = choose_preset(options.preset, options.backend)
-    problems = wrong_values(options)
-    space = _gather(problems, lambda: _space(options, preset)) or default_space(preset.name, options.seed)
+    problems += wrong_values(options)
+    fallback = default_space(preset.name, options.seed)
+    space = fallback if goes_on else _gather(problems, lambda: _space(options, preset)) or fallback
     corpus = _gather(problems, lambda: find_corpus(options.data_dir))
     n_train = n_validation = 0
     if corpus:
@@ -95,9 +100,11 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         if not problems and not (n_train and n_validation):
             empty = corpus.validation if n_train else corpus.train
             problems.append(f"{empty} of `--data-dir` is empty, but must hold at least one document")
+    if files is not None and goes_on and corpus and not problems:
+        problems += changed_inputs(options, files, corpus)
+        space = stored_space(files)
     for model in space.models():
         _gather(problems, partial(locate_base, model))
-    files = _gather(problems, lambda: _study_files(options))
     rungs: tuple[int, ...] = (1,)
     if n_train and not problems:
         rungs = (
@@ -110,32 +117,9 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     if problems or corpus is None or files is None:
         raise ValueError("\n".join(problems))
     settings = _settings(options, preset, corpus, files, rungs, n_validation)
-    if options.resume:  # what the finished trials ran with, whatever has changed since
+    if goes_on:  # what the finished trials ran with, whatever has changed since
         settings = TrialSettings.load(files.trial_settings)
-        fixed = json.loads(files.config.read_text(encoding="utf-8"))["space"]["fixed"]
-        space = replace(space, fixed=fixed)
     return SearchPlan(options, preset, corpus, space, files, settings, n_train)
-
-
-def stored_options(options: SearchOptions) -> SearchOptions:
-    """Return the options that an interrupted study was started with.
-
-    Raises:
-        ValueError: If there is no such study.
-    """
-    results_dir = options.results_dir.resolve()
-    config = StudyFiles(results_dir / options.study).config
-    if not options.study or not config.is_file():
-        known = sorted(path.parent.name for path in results_dir.glob("*/config.json"))
-        raise ValueError(
-            f"`--resume` needs `--study` to name one of: {', '.join(known) or 'none in ' + str(results_dir)}"
-        )
-    content = json.loads(config.read_text(encoding="utf-8"))
-    saved = {**content["options"], "concurrent_trials": content["concurrent_trials"]}
-    paths = {name: Path(saved[name]) for name in ("data_dir", "space", "init_adapter") if saved[name]}
-    return SearchOptions(
-        **{**saved, **paths, "results_dir": results_dir, "resume": True, "plan": options.plan}
-    )
 
 
 def expected_cost_share(rungs: tuple[int, ...], reduction_factor: int) -> float:
@@ -188,11 +172,10 @@ def _study_files(options: SearchOptions) -> StudyFiles:
     free_gib = shutil.disk_usage(results_dir).free / 2**30
     if free_gib < MIN_FREE_GIB:
         raise OSError(f"{results_dir} has {free_gib:.1f} GiB free, but a search needs {MIN_FREE_GIB:g}")
-    files = StudyFiles(results_dir / (options.study or next_study_name(results_dir)))
-    if not options.resume and files.root.exists():
-        raise FileExistsError(
-            f"study {files.root.name!r} exists; add --resume to go on with it, or choose another --study"
-        )
+    files = choose_study(options)
+    strange = {path.name for path in files.root.glob("*")} - _FIRST_FILES
+    if strange and not files.config.is_file():
+        raise FileExistsError(f"{files.root} exists and is no study; choose another --study")
     return files
 
 

@@ -18,7 +18,7 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "unsloth", "
 def provenance(corpus: CorpusFiles, seed: int) -> dict[str, Any]:
     """Return what a stranger needs to judge or repeat a result; no host or user name."""
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "seed": seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -38,7 +38,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the commit of this code, with `-dirty` if it was changed since."""
     root = Path(__file__).resolve().parent.parent
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
     try:

@@ -44,7 +44,7 @@ def main() -> int:
     best_json = Path(summary["best_json"])
     if summary["interrupted"]:
         place = f"--study {summary['study']} --results-dir {shlex.quote(str(best_json.parent.parent))}"
-        print(f"interrupted; go on with: python search/run.py {place} --resume")
+        print(f"interrupted; repeat the command to go on, or: python search/run.py {place} --resume")
     print(f"next: python search/retrain.py {shlex.quote(str(best_json))}")
     print(json.dumps(summary))
     return 0

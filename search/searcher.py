@@ -12,6 +12,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search.space import SpaceSampler
 from trainable.config import METRIC, MODE, TIME_ATTR
+from trainable.faults import DISK_FULL
 
 RAY_TRIAL_ID = "ray_trial_id"
 OUTCOME = "outcome"
@@ -21,8 +22,13 @@ _NOT_STORED = {"trial_id", "config", "pid", "hostname", "node_ip", "timestamp", 
                "experiment_tag", "should_checkpoint", "warmup_time"}  # fmt: skip
 
 
-def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """Return the TPE sampler of a study."""
+def make_sampler(seed: int, number: int = 0) -> optuna.samplers.BaseSampler:
+    """Return the TPE sampler that suggests one trial of a study.
+
+    A fresh one for each trial, seeded by its number: what it suggests then follows from the finished
+    trials alone and not from how often the search was interrupted.
+    """
+    seed = (seed * 1_000_003 + number) % 2**32
     return optuna.samplers.TPESampler(
         seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True
     )
@@ -69,8 +75,34 @@ class TruthfulOptunaSearch(OptunaSearch):
         )
         self._ot_study: Any
         self._horizon_steps = horizon_steps
+        self._sampler_seed = seed
         for name, plan in plans.items():
             self._ot_study.enqueue_trial(plan, user_attrs={"plan": name}, skip_if_exists=True)
+        running = self._ot_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._interrupted = [trial.number for trial in running]
+
+    def ended(self) -> int:
+        """Return how many trials of the study have ended, whatever their outcome."""
+        return sum(trial.state.is_finished() for trial in self._ot_study.get_trials(deepcopy=False))
+
+    def next_trial(self) -> tuple[str, dict[str, Any]]:
+        """Return id and config of a trial that an interruption cut short or, when there is none, of a new one."""
+        if self._interrupted:
+            number = self._interrupted.pop(0)
+            known = self._ot_study.get_trials(deepcopy=False)[number]
+            self._ot_study.sampler = make_sampler(self._sampler_seed, number)
+            # a crash may have fallen between two suggestions: those made are read back, the rest is drawn
+            trial = optuna.trial.Trial(self._ot_study, known._trial_id)
+        else:
+            trials = self._ot_study.get_trials(deepcopy=False)
+            waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+            self._ot_study.sampler = make_sampler(self._sampler_seed, min(waiting, default=len(trials)))
+            trial = self._ot_study.ask()
+        trial_id = f"t{trial.number:03d}"
+        self._ot_trials[trial_id] = trial
+        config = self.suggest(trial_id)
+        assert config is not None  # only Ray's own wrappers return none
+        return trial_id, config
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Ask Optuna for a config and note which Ray trial runs it."""
@@ -89,9 +121,9 @@ class TruthfulOptunaSearch(OptunaSearch):
     ) -> None:
         """Tell Optuna how a trial ended, once."""
         trial = self._ot_trials.get(trial_id)
-        if trial is None or self._frozen(trial).state.is_finished():
-            return
         result = result or {}
+        if trial is None or self._frozen(trial).state.is_finished() or result.get(OUTCOME) == DISK_FULL:
+            return  # a trial that met a full disk stays RUNNING and goes on when there is room again
         self._completed_trials.add(trial_id)
         for name, value in result.items():
             if _is_stored(name) and isinstance(value, bool | int | float | str):
@@ -107,7 +139,8 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def _ending(self, result: dict[str, Any], error: bool) -> tuple[str, TrialState]:
         if error:
-            return "failed", TrialState.FAIL
+            # what the config itself causes is a result with an outcome (trainable/faults.py), never an error
+            return "worker died", TrialState.FAIL
         if result.get(OUTCOME) == "infeasible":
             # TPE learns from the constraint of a pruned trial, not of a failed one
             return "infeasible", TrialState.PRUNED
@@ -134,16 +167,3 @@ class TruthfulOptunaSearch(OptunaSearch):
 def _is_stored(name: str) -> bool:
     """Leave out Tune's bookkeeping and its flattened copy of the config (`config/...`)."""
     return name not in _NOT_STORED and name != OUTCOME and "/" not in name
-
-
-def fail_lost_trials(study: optuna.Study, known_ray_ids: set[str]) -> int:
-    """Mark every RUNNING trial that Tune's snapshot has never heard of as FAIL; return how many."""
-    lost = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if trial.user_attrs.get(RAY_TRIAL_ID) not in known_ray_ids
-    ]
-    for trial in lost:
-        study._storage.set_trial_user_attr(trial._trial_id, OUTCOME, "lost in a crash")
-        study.tell(trial.number, state=TrialState.FAIL)
-    return len(lost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from trainable.config import TrialConfig
 if TYPE_CHECKING:
     import optuna
 
+STUDY_FORMAT = 2
+"""Rises when a study of an older version can no longer be continued."""
 BEST_ADAPTERS = 3
 """Adapters that are kept when a search ends."""
 _CONFIG_COLUMNS = ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
@@ -40,6 +43,16 @@ class StudyFiles:
     def config(self) -> Path:
         """Every setting of the search and its provenance."""
         return self.root / "config.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that runs the study; says which one it is."""
+        return self.root / "study.lock"
+
+    @property
+    def errors(self) -> Path:
+        """Tracebacks of trials that broke, one file each."""
+        return self.root / "errors"
 
     @property
     def trial_settings(self) -> Path:
@@ -137,7 +150,7 @@ def write_trials_table(
             name = attributes.get("ray_trial_id", "")
             state = attributes.get("outcome", trial.state.name.lower())
             row = {"number": trial.number, "trial": name, "plan": attributes.get("plan", ""), "state": state,
-                   "reason": reasons.get(name, ""), "steps": last_step(trial)}  # fmt: skip
+                   "reason": attributes.get("reason") or reasons.get(name, ""), "steps": last_step(trial)}  # fmt: skip
             results = {key: _rounded(attributes.get(key, "")) for key in _RESULT_COLUMNS}
             table.writerow({**fixed, **trial.params, **results, **row})
     scratch.replace(files.trials)
@@ -160,7 +173,7 @@ def write_best(
     metrics = {
         key: value
         for key, value in winner.user_attrs.items()
-        if key not in ("ray_trial_id", "outcome", "plan")
+        if key not in ("ray_trial_id", "outcome", "plan", "reason")
     }
     content = {
         "study": files.root.name,
@@ -177,8 +190,11 @@ def write_best(
 
 def keep_best_adapters(study: optuna.Study, files: StudyFiles) -> None:
     """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids."""
-    for trial in ranked(study)[:BEST_ADAPTERS]:
-        name = trial.user_attrs["ray_trial_id"]
+    best = [trial.user_attrs["ray_trial_id"] for trial in ranked(study)[:BEST_ADAPTERS]]
+    for folder in files.adapters.glob("*"):
+        if folder.name not in best:  # was among the best before the study was extended
+            shutil.rmtree(folder)
+    for name in best:
         source = files.checkpoints / name / "adapter"
         if source.is_dir():
             shutil.rmtree(files.adapters / name, ignore_errors=True)
@@ -190,7 +206,10 @@ def keep_best_adapters(study: optuna.Study, files: StudyFiles) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON with a temporary file, so that a reader never sees half of it."""
     scratch = path.with_suffix(".tmp")
-    scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     scratch.replace(path)
 
 

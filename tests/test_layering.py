@@ -31,6 +31,8 @@ LOADS_AT_IMPORT = {
     "search/searcher.py": {"optuna", "ray"},
     "search/scheduler.py": {"ray"},
     "search/callbacks.py": {"ray"},
+    "search/fault_watch.py": {"ray"},
+    "search/trial_queue.py": {"ray"},
     "search/display.py": {"ray"},
 }
 """Modules that are imported only where their heavy import is needed anyway."""

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from search.driver import write_settings
 from search.options import SearchOptions
-from search.plan import expected_cost_share, make_plan, stored_options
+from search.plan import expected_cost_share, make_plan
 
 
 def options(folder: Path, **changes: Any) -> SearchOptions:
@@ -164,30 +163,8 @@ def test_an_unwritable_results_folder_is_refused(tmp_path: Path) -> None:
     assert "writable" in problems
 
 
-def test_an_existing_study_is_never_overwritten(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_study_is_never_written_to(tmp_path: Path) -> None:
     (tmp_path / "results" / "mine").mkdir(parents=True)
-    assert "add --resume" in "\n".join(problems_of(options(tmp_path, study="mine")))
-
-
-# --- resuming ---
-
-
-def test_resuming_an_unknown_study_lists_the_known_ones(tmp_path: Path) -> None:
-    known = tmp_path / "results" / "known"
-    known.mkdir(parents=True)
-    (known / "config.json").write_text("{}", encoding="utf-8")
-    for study in ("", "unknown"):
-        problems = "\n".join(problems_of(options(tmp_path, study=study, resume=True)))
-        assert "`--resume` needs `--study` to name one of: known" in problems
-
-
-def test_resuming_takes_the_options_that_the_study_was_started_with(tmp_path: Path) -> None:
-    first = options(tmp_path, study="s", seed=7, horizon_steps=18, data_dir=documents(tmp_path / "d", 40, 9))
-    plan = make_plan(first)
-    write_settings(plan)
-    again = stored_options(options(tmp_path, study="s", resume=True))
-    assert again == replace(first, resume=True, concurrent_trials=plan.concurrent_trials)
-    resumed = make_plan(options(tmp_path, study="s", resume=True))
-    assert resumed.rungs == (2, 6, 18)
-    assert resumed.settings == plan.settings
-    assert resumed.space.fixed == plan.space.fixed
+    (tmp_path / "results" / "mine" / "thesis.txt").write_text("", encoding="utf-8")
+    problems = problems_of(options(tmp_path, study="mine"))
+    assert problems == [f"{tmp_path}/results/mine exists and is no study; choose another --study"]

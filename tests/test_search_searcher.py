@@ -15,11 +15,11 @@ from search.searcher import (
     OUTCOME,
     RAY_TRIAL_ID,
     TruthfulOptunaSearch,
-    fail_lost_trials,
     make_sampler,
     open_storage,
 )
 from search.space import SpaceSampler, default_space
+from trainable.faults import DISK_FULL, last_result
 
 HORIZON = 9
 SPACE = default_space("cpu", 42)
@@ -116,8 +116,8 @@ def test_a_diverged_trial_fails_and_keeps_its_earlier_rungs(tmp_path: Path) -> N
     [
         (result(9, math.nan), False, "no result"),
         (None, False, "no result"),
-        (result(3, 0.5), True, "failed"),
-        (None, True, "failed"),
+        (result(3, 0.5), True, "worker died"),
+        (None, True, "worker died"),
     ],
 )
 def test_a_trial_without_a_score_or_with_an_error_fails(
@@ -187,12 +187,53 @@ def test_a_snapshot_from_before_the_end_can_be_restored_after_it(tmp_path: Path)
     assert trial_of(tmp_path, "a").value == 0.6
 
 
-def test_trials_that_tune_never_heard_of_fail_and_the_others_stay(tmp_path: Path) -> None:
+def test_trials_that_were_cut_short_are_handed_out_again_under_their_ids_before_new_ones(
+    tmp_path: Path,
+) -> None:
     search = searcher(tmp_path)
-    for name in ("known", "lost"):
-        search.suggest(name)
-    study = optuna.load_study(study_name="study", storage=open_storage(str(tmp_path / "study.db")))
-    assert fail_lost_trials(study, {"known"}) == 1
-    lost = trial_of(tmp_path, "lost")
-    assert (lost.state, lost.user_attrs[OUTCOME]) == (TrialState.FAIL, "lost in a crash")
-    assert trial_of(tmp_path, "known").state == TrialState.RUNNING
+    configs = dict(search.next_trial() for _ in range(3))
+    search.on_trial_complete("t001", result(3, 0.3))
+    again = searcher(tmp_path)
+    assert again.ended() == 1
+    assert [again.next_trial() for _ in range(2)] == [(name, configs[name]) for name in ("t000", "t002")]
+    assert again.next_trial()[0] == "t003"
+    assert trial_of(tmp_path, "t000").state == TrialState.RUNNING
+
+
+def test_a_crash_between_two_suggestions_changes_no_config(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    expected = finish(searcher(tmp_path / "whole"), 8)
+    finish(searcher(tmp_path / "cut"), 7)
+    crashed = searcher(tmp_path / "cut")
+    crashed._ot_study.sampler = make_sampler(42, 7)
+    crashed._ot_study.ask().suggest_categorical("model", SPACE.parameters["model"].values)  # and then kill -9
+    assert searcher(tmp_path / "cut").next_trial() == expected[7]
+
+
+def test_interruptions_change_no_config(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    expected = finish(searcher(tmp_path / "whole"), 9)
+    found = []
+    for _ in range(9):
+        found += finish(searcher(tmp_path / "cut"), 1)
+    assert found == expected
+    assert len({str(config) for _, config in found}) == 9
+
+
+def finish(search: TruthfulOptunaSearch, count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Run trials one after the other; their score follows from their config."""
+    done = []
+    for _ in range(count):
+        trial_id, config = search.next_trial()
+        search.on_trial_complete(trial_id, result(HORIZON, -abs(math.log10(config["learning_rate"]) + 2.5)))
+        done.append((trial_id, config))
+    return done
+
+
+def test_a_full_disk_leaves_the_trial_running(tmp_path: Path) -> None:
+    search = searcher(tmp_path)
+    search.suggest("a")
+    search.on_trial_complete("a", last_result(DISK_FULL, "OSError: no space", 3))
+    assert trial_of(tmp_path, "a").state == TrialState.RUNNING

@@ -22,9 +22,20 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     scratch.replace(path)
 
 
+class UnreadableState(ValueError):
+    """A state file is torn, damaged or of another version."""
+
+
 def read_state(path: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote, without running any code from the file."""
+    """Read what `write_state` wrote, without running any code from the file.
+
+    Raises:
+        UnreadableState: If the file is damaged.
+    """
     import torch
 
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zipfile, pickle and torch each have errors of their own for a torn file
+        raise UnreadableState(f"{path.name} cannot be read ({type(error).__name__})") from error
     return state

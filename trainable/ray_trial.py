@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.config import TrialConfig, TrialSettings
 from trainable.live_metrics import LiveMetrics, Position
+
+if TYPE_CHECKING:
+    from trainable.trial import Trial
 
 SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
@@ -44,58 +46,58 @@ class TunerTrial(tune.Trainable):
         return tune.PlacementGroupFactory([{"CPU": settings.threads, "GPU": settings.gpus}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Load base, adapter, data and, if there is one, the state of an earlier run of this trial."""
-        import torch
-
-        from trainable.trial import Trial
-
-        trial_config, settings_file = split_ray_config(config)
-        settings = TrialSettings.load(settings_file)
-        self._infeasible = ""
+        """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
+        self._trial_config, settings_file = split_ray_config(config)
+        self._settings = TrialSettings.load(settings_file)
+        self._trial: Trial | None = None
         self._live: LiveMetrics | None = None
-        try:
-            self._trial = Trial(trial_config, settings, Path(settings.checkpoint_dir) / self.trial_id)
-            self._live = self._live_metrics(trial_config, settings)
-        except torch.OutOfMemoryError as error:
-            self._infeasible = f"the base model does not fit into memory: {error}"
 
     def step(self) -> dict[str, Any]:
-        """Return the numbers of the next rung; an infeasible config ends with outcome `infeasible`."""
-        from trainable.loop import OutOfMemoryAtOne
+        """Return the numbers of the next rung; whatever the config itself breaks is a result with an outcome.
 
-        if not self._infeasible:
-            try:
-                result = self._trial.next_rung()
-                if self._live:
-                    self._live.report(result)
-                return result
-            except OutOfMemoryAtOne as error:
-                self._infeasible = str(error)
-        return {
-            "outcome": "infeasible",
-            "reason": self._infeasible,
-            METRIC: math.nan,
-            TIME_ATTR: 0,
-            "done": True,
-        }
+        A trial that goes on from a saved rung reports that one again first: the search may never have
+        heard of it, and answers as it did before if it has.
+        """
+        from trainable.faults import result_of
+
+        steps = self._trial.run.step if self._trial else 0
+        try:
+            result = self._next_result()
+        except Exception as error:
+            log_file = Path(self._settings.checkpoint_dir).parent / "errors" / f"{self.trial_id}.txt"
+            result = result_of(error, steps, log_file)
+        if self._live:
+            self._live.report(result)
+        return result
+
+    def _next_result(self) -> dict[str, Any]:
+        from trainable.trial import Trial
+
+        if self._trial is not None:
+            return self._trial.next_rung()
+        directory = Path(self._settings.checkpoint_dir) / self.trial_id
+        self._trial = Trial(self._trial_config, self._settings, directory)
+        self._live = self._live_metrics()
+        return self._trial.last_result or self._trial.next_rung()
 
     def cleanup(self) -> None:
         """Stop publishing."""
         if self._live:
             self._live.stop()
 
-    def _live_metrics(self, config: TrialConfig, settings: TrialSettings) -> LiveMetrics:
-        study = Path(settings.checkpoint_dir).parent.name
-        return LiveMetrics(study, self.trial_id, knobs(config), settings.horizon_steps, self._position)
+    def _live_metrics(self) -> LiveMetrics:
+        study = Path(self._settings.checkpoint_dir).parent.name
+        horizon = self._settings.horizon_steps
+        return LiveMetrics(study, self.trial_id, knobs(self._trial_config), horizon, self._position)
 
     def _position(self) -> Position:
-        return Position(self._trial.run.step, self._trial.run.tokens)
+        return Position(self._trial.run.step, self._trial.run.tokens) if self._trial else Position(0, 0)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Give Tune nothing; the trial saved itself at the rung."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Do nothing; `setup` has found the trial's own state."""
+        """Do nothing; the trial finds its own state."""
 
     def __repr__(self) -> str:
         config, _ = split_ray_config(self.config)

@@ -15,7 +15,7 @@ from data.jsonl import read_examples
 from trainable.adapters import save_adapter
 from trainable.backend import create_backend
 from trainable.base_models import locate_base
-from trainable.checkpoint import STATE_FILE
+from trainable.checkpoint import STATE_FILE, UnreadableState
 from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
 from trainable.evaluation import Evaluator, entity_types, shuffled_documents
 from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_record
@@ -52,14 +52,25 @@ class Trial:
         self.evaluator = Evaluator(
             self.backend, documents, answer_limit(corpus), types, settings.min_precision
         )
-        self._last_result: dict[str, Any] = {}
+        self.last_result: dict[str, Any] = {}
+        """Of the last rung, this process's or an earlier one's; empty before the first."""
         self._generate_s = 0.0
         self._record: EvaluationRecord | None = None
-        self._facts = {"too_long": corpus.too_long, **asdict(self.backend.facts())}
-        if (directory / STATE_FILE).is_file():
-            self._last_result = self.run.restore(directory / STATE_FILE)
-            self._generate_s = self._last_result["generate_s"]
+        self._facts: dict[str, Any] = {"too_long": corpus.too_long, **asdict(self.backend.facts())}
+        self._restore()
         self._load_s = time.perf_counter() - started
+
+    def _restore(self) -> None:
+        """Go on from the saved state; with one that cannot be read, set it aside and start anew."""
+        file = self.directory / STATE_FILE
+        if not file.is_file():
+            return
+        try:
+            self.last_result = self.run.restore(file)
+            self._generate_s = self.last_result["generate_s"]
+        except UnreadableState as error:
+            file.replace(file.with_suffix(".unreadable"))
+            self._facts["restarted"] = str(error)
 
     def next_rung(self) -> dict[str, Any]:
         """Train to the next rung, evaluate there and save.
@@ -70,7 +81,7 @@ class Trial:
         """
         ahead = [index for index, rung in enumerate(self.settings.rungs) if rung > self.run.step]
         if not ahead:
-            return self._last_result
+            return self.last_result
         loss = self.run.train_to(self.settings.rungs[ahead[0]])
         result: dict[str, Any] = {
             TIME_ATTR: self.run.step,
@@ -81,12 +92,13 @@ class Trial:
             result |= {"outcome": "ok", **self._validation(self.settings.evaluation_documents[ahead[0]])}
         else:
             result |= {"outcome": "diverged", METRIC: math.nan}
-        self._last_result = result | self._live_values()
-        self.run.save(self.directory / STATE_FILE, self._last_result)
+        self.last_result = result | self._live_values()
         save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
         if self._record is not None:
             save_record(self.directory / "adapter" / RECORD_FILE, self._record)
-        return self._last_result
+        # last: a rung counts as done only when everything of it is on disk
+        self.run.save(self.directory / STATE_FILE, self.last_result)
+        return self.last_result
 
     def _validation(self, n_documents: int) -> dict[str, Any]:
         started = time.perf_counter()

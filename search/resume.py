@@ -1,0 +1,221 @@
+"""Going on with a study: which one is meant, and whether what is asked for now agrees with how it was started."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from data.corpus import CorpusFiles
+from search.lock import is_held
+from search.options import SearchOptions
+from search.space import Choice, Range, SearchSpace, read_space
+from search.study import STUDY_FORMAT, StudyFiles, next_study_name
+from trainable.tokens import file_checksum
+
+MAY_CHANGE = frozenset(
+    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "dashboard"}
+)
+"""Options that a study may be continued with although it was started with others."""
+_WHERE_ONLY = MAY_CHANGE - {"trials"}
+_ENDED = ("COMPLETE", "PRUNED", "FAIL")
+
+
+def choose_study(options: SearchOptions) -> StudyFiles:
+    """Return the study that is meant: the named one, an interrupted one of the same command, or the next free name.
+
+    Raises:
+        ValueError: If `--resume` names no study.
+    """
+    results_dir = options.results_dir.resolve()
+    if options.study:
+        files = StudyFiles(results_dir / options.study)
+        if options.resume and not files.config.is_file():
+            raise ValueError(_unknown_study(results_dir))
+        return files
+    for files in _newest_first(results_dir):
+        if _is_interrupted(files) and (options.resume or _same_command(options, files)):
+            return files
+    if options.resume:
+        raise ValueError(_unknown_study(results_dir))
+    return StudyFiles(results_dir / next_study_name(results_dir))
+
+
+def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
+    """Return the options of a study that goes on: the stored ones, and of those given now what may change.
+
+    A flag that is left at its default counts as not given.
+
+    Raises:
+        ValueError: Lists everything that does not agree, one a line.
+    """
+    config = read_config(files)
+    problems = [
+        f"`{_flag(name)}` is {now}, but the study was started with {before}; leave the flag out, or choose another --study"
+        for name, now, before in _differences(options, config)
+    ]
+    problems += database_problems(files)
+    if problems:
+        raise ValueError("\n".join(problems))
+    given = {
+        name: getattr(options, name)
+        for name in MAY_CHANGE
+        if getattr(options, name) != getattr(SearchOptions(), name)
+    }
+    saved = {**config["options"], "concurrent_trials": config["concurrent_trials"]}
+    names = {field.name for field in fields(SearchOptions)}
+    values = {name: _typed(name, saved[name]) for name in names & set(saved)}
+    values["preset"] = config["preset"]["name"]  # whatever this machine would choose now
+    own = {"study": files.root.name, "results_dir": files.root.parent, "resume": True, "plan": options.plan}
+    return SearchOptions(**{**values, **given, **own})
+
+
+def stored_space(files: StudyFiles) -> SearchSpace:
+    """Return the search space that a study was started with."""
+    content = read_config(files)["space"]
+    parameters: dict[str, Choice | Range] = {
+        name: Choice(tuple(entry["values"])) if "values" in entry else Range(**entry)
+        for name, entry in content["parameters"].items()
+    }
+    return SearchSpace(parameters, content["fixed"], content["plans"])
+
+
+def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFiles) -> list[str]:
+    """Return one line for each file that is not what it was when the study was started."""
+    problems = []
+    known = read_config(files)["provenance"]["data"]
+    for split, path in corpus.by_name().items():
+        if split in known and known[split]["sha256"] != file_checksum(path):
+            problems.append(
+                f"{path} has changed since the study was started, so its trials would not compare; "
+                "put the old file back, or choose another --study"
+            )
+    if options.space is not None and options.space.is_file():
+        stored = stored_space(files)
+        now = read_space(options.space, stored)
+        for name in sorted({*stored.parameters, *now.parameters}):
+            if stored.parameters.get(name) != now.parameters.get(name):
+                problems.append(
+                    f"`--space`: `{name}` differs from what the study was started with; choose another --study"
+                )
+    return problems
+
+
+def read_config(files: StudyFiles) -> dict[str, Any]:
+    """Return config.json of a study.
+
+    Raises:
+        ValueError: If it cannot be read or another version wrote it.
+    """
+    try:
+        content: dict[str, Any] = json.loads(files.config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{files.config} cannot be read ({error}); choose another --study") from error
+    found = content.get("format", 0)
+    if found != STUDY_FORMAT:
+        commit = content.get("provenance", {}).get("commit", "unknown")
+        raise ValueError(
+            f"study {files.root.name!r} was made by another version (commit {commit}, format {found}; this version "
+            f"writes format {STUDY_FORMAT}); go on with that version, or choose another --study"
+        )
+    return content
+
+
+def ended_trials(files: StudyFiles) -> int:
+    """Return how many trials of a study have ended, whatever their outcome.
+
+    Raises:
+        sqlite3.Error: If the database cannot be read.
+    """
+    if not files.database.is_file():
+        return 0
+    with closing(sqlite3.connect(f"{files.database.as_uri()}?mode=ro", uri=True, timeout=30)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone():
+            return 0
+        marks = ", ".join("?" * len(_ENDED))
+        row = database.execute(f"SELECT COUNT(*) FROM trials WHERE state IN ({marks})", _ENDED).fetchone()
+    return int(row[0])
+
+
+def database_problems(files: StudyFiles) -> list[str]:
+    """Return one line for each reason why the study's files cannot be used, without touching them."""
+    problems = [
+        f"{path} must be writable; change its permissions, or choose another --study"
+        for path in (files.root, files.database, files.rungs)
+        if path.exists() and not os.access(path, os.W_OK)
+    ]
+    try:
+        ended_trials(files)
+        if files.database.is_file():
+            with closing(
+                sqlite3.connect(f"{files.database.as_uri()}?mode=ro", uri=True, timeout=30)
+            ) as database:
+                found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+    except sqlite3.Error as error:
+        problems.append(
+            f"{files.database} is damaged ({' '.join(str(error).split())}); put a copy back (`sqlite3 study.db .recover` may help), "
+            "or choose another --study"
+        )
+    return problems
+
+
+def _differences(options: SearchOptions, config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return name, value now and value then of each option that was given and does not agree."""
+    default = asdict(SearchOptions())
+    found = []
+    for name, value in asdict(options).items():
+        now, before = _plain(value), config["options"].get(name, _plain(default[name]))
+        if name == "preset" and now == config["preset"]["name"]:
+            continue
+        if name not in MAY_CHANGE and now not in (before, _plain(default[name])):
+            found.append((name, now, before))
+    return found
+
+
+def _same_command(options: SearchOptions, files: StudyFiles) -> bool:
+    """Return whether the study was started with exactly these options, and nobody runs it."""
+    stored = read_config(files)["options"]
+    now = {name: _plain(value) for name, value in asdict(options).items() if name not in _WHERE_ONLY}
+    return all(stored.get(name) == value for name, value in now.items()) and not is_held(files.lock)
+
+
+def _is_interrupted(files: StudyFiles) -> bool:
+    return _harmless(lambda: ended_trials(files) < read_config(files)["options"]["trials"])
+
+
+def _harmless(question: Callable[[], bool]) -> bool:
+    """Answer no for a study that cannot be read: it is not the one that was meant."""
+    try:
+        return question()
+    except (OSError, ValueError, KeyError, sqlite3.Error):
+        return False
+
+
+def _newest_first(results_dir: Path) -> list[StudyFiles]:
+    configs = sorted(results_dir.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [StudyFiles(path.parent) for path in configs]
+
+
+def _unknown_study(results_dir: Path) -> str:
+    known = sorted(path.parent.name for path in results_dir.glob("*/config.json"))
+    return f"`--resume` needs `--study` to name one of: {', '.join(known) or 'none in ' + str(results_dir)}"
+
+
+def _plain(value: Any) -> Any:
+    return str(value.resolve()) if isinstance(value, Path) else value
+
+
+def _typed(name: str, value: Any) -> Any:
+    kinds = {field.name: str(field.type) for field in fields(SearchOptions)}
+    return Path(value) if value is not None and "Path" in kinds[name] else value
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

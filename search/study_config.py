@@ -1,0 +1,50 @@
+"""config.json and trial_settings.json: what a study was started with, and when it went on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from search.plan import SearchPlan
+from search.provenance import commit, provenance
+from search.study import STUDY_FORMAT, write_json
+
+
+def write_settings(plan: SearchPlan) -> None:
+    """Write trial_settings.json and config.json of a new study; config.json comes last and makes it a study.
+
+    Raises:
+        FileExistsError: If another process made the same study meanwhile.
+    """
+    if plan.files.config.exists():
+        raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
+    plan.settings.save(plan.files.trial_settings)
+    values = asdict(plan.options).items()
+    options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
+    write_json(
+        plan.files.config,
+        {
+            "format": STUDY_FORMAT,
+            "options": options,
+            "preset": asdict(plan.preset),
+            "concurrent_trials": plan.concurrent_trials,
+            "space": asdict(plan.space),
+            "trial_settings": asdict(plan.settings),
+            "provenance": provenance(plan.corpus, plan.options.seed),
+        },
+    )
+
+
+def note_session(plan: SearchPlan) -> None:
+    """Note in config.json that the study goes on, and its new total of trials."""
+    config = json.loads(plan.files.config.read_text(encoding="utf-8"))
+    config["options"]["trials"] = plan.options.trials
+    session = {
+        "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
+        "commit": commit(),
+        "trials": plan.options.trials,
+    }
+    config.setdefault("continued", []).append(session)
+    write_json(plan.files.config, config)
