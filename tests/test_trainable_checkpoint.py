@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.checkpoint import read_state, write_state
+from trainable.checkpoint import UnreadableState, read_state, write_state
 
 
 class _Unwritable:
@@ -34,10 +34,18 @@ def test_a_failed_write_leaves_the_old_state(tmp_path: Path) -> None:
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    import pickle
 
     import torch
 
     torch.save({"path": tmp_path}, tmp_path / "state.pt")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(UnreadableState, match="UnpicklingError"):
         read_state(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_a_torn_file_is_named(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "state.pt"
+    write_state(path, {"adapter": torch.arange(1000.0)})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UnreadableState, match="state.pt cannot be read"):
+        read_state(path)
