@@ -37,7 +37,7 @@ item_lists = st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("xyq")), 
 
 def test_invalid_and_truncated_completions_stay_in_the_denominator_and_are_counted() -> None:
     examples = [make_example((("A", "x"),)), make_example((("A", "y"),))]
-    cut = Prediction(Parsed((("A", "x"),), valid=False), truncated=True)
+    cut = Prediction(Parsed((), valid=False), truncated=True)
     result = evaluate_predictions(examples, [cut, make_prediction((("A", "y"),))], known_types=KNOWN)
     assert (result.micro_recall, result.micro_precision) == (0.5, 1.0)
     assert (result.json_valid_rate, result.truncated_rate) == (0.5, 0.5)

@@ -46,13 +46,17 @@ def test_prompt_and_completion_render_to_the_chat_template_of_the_whole_dialogue
     assert answer[-1] == end_of_turn_id(tokenizer)
 
 
-def test_a_file_is_tokenised_once_and_long_documents_are_counted(data_file: Path, tmp_path: Path) -> None:
+def test_a_file_is_tokenised_once_and_long_documents_become_windows(data_file: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     corpus = tokenized(_BASE, data_file, 512, cache)
-    assert corpus.too_long == 1
-    assert list(corpus.dataset["row"]) == [0, 1]
-    assert list(corpus.dataset["has_entities"]) == [True, False]
+    assert corpus.facts() == {"windowed_documents": 1, "cut_entities": 0, "overlap_tokens": 32}
+    rows = list(corpus.dataset["row"])
+    assert rows[:2] == [0, 1]
+    assert rows[2:] == [2] * (len(rows) - 2)
+    assert len(rows) > 4
+    assert list(corpus.dataset["has_entities"]) == [row == 0 for row in rows]
     assert corpus.lengths() == [len(prompt) + len(answer) for prompt, answer in corpus.samples()]
+    assert max(corpus.lengths()) <= 512
     [folder] = cache.iterdir()
     made = (folder / "state.json").stat().st_mtime_ns
     assert tokenized(_BASE, data_file, 512, cache).samples() == corpus.samples()
@@ -60,17 +64,18 @@ def test_a_file_is_tokenised_once_and_long_documents_are_counted(data_file: Path
     assert cache.stat().st_mode & 0o777 == 0o700
 
 
-def test_another_window_or_another_file_is_tokenised_anew(data_file: Path, tmp_path: Path) -> None:
+def test_another_window_overlap_or_file_is_tokenised_anew(data_file: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     tokenized(_BASE, data_file, 512, cache)
-    assert tokenized(_BASE, data_file, 4096, cache).too_long == 0
+    assert tokenized(_BASE, data_file, 512, cache, overlap_tokens=64).overlap_tokens == 64
+    assert tokenized(_BASE, data_file, 4096, cache).windowed_documents == 0
     data_file.write_text(json.dumps(_ROWS[1], ensure_ascii=False) + "\n", "utf-8")
     assert len(tokenized(_BASE, data_file, 512, cache).samples()) == 1
-    assert len(list(cache.iterdir())) == 3
+    assert len(list(cache.iterdir())) == 4
 
 
-def test_a_window_that_fits_no_document_is_refused(data_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"fits `window_tokens` \(8\); raise it"):
+def test_a_window_that_has_no_room_for_the_prompt_is_refused(data_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`window_tokens` is 8, but must be at least"):
         tokenized(_BASE, data_file, 8, tmp_path / "cache")
 
 

@@ -123,7 +123,9 @@ class TrialSettings:
     min_precision: float = 0.85
     """Precision below this costs score."""
     window_tokens: int = 512
-    """Longest training sample, prompt and completion together."""
+    """Longest training sample, prompt and completion together; longer documents become windows."""
+    overlap_tokens: int | None = None
+    """Least tokens that neighbouring windows share; None means as many as the longest entity has."""
     threads: int = 1
     """CPU threads of a trial."""
     gpus: int = 0

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from data.entities import Example
+from data.entities import Entity, Example
 from data.prompt import Parsed
 
 UNKNOWN = "(unknown)"
@@ -15,10 +15,14 @@ UNKNOWN = "(unknown)"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model said about one document; `truncated` when it hit the limit of new tokens."""
+    """What the model said about one document; `truncated` when it hit the limit of new tokens.
+
+    `entities` are the items of `parsed` that occur in the text, with their places, in order of appearance.
+    """
 
     parsed: Parsed
     truncated: bool
+    entities: tuple[Entity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,12 @@ def document_counts(
 
     Args:
         example: The document with its gold entities.
-        prediction: What was predicted; an invalid completion counts as an empty one.
+        prediction: What was predicted; an invalid completion has no items (of a long document: none of the
+            window that it answers).
         known_types: The types that may be predicted; surplus items of other types are counted in
             `unknown_type` and shown as `UNKNOWN`. None: every type is known.
     """
-    parsed = prediction.parsed if prediction.parsed.valid else Parsed((), valid=False)
+    parsed = prediction.parsed
     gold = Counter((entity.type, entity.text.strip()) for entity in example.entities)
     predicted = Counter((entity_type, value.strip()) for entity_type, value in parsed.items)
     hits, missed = gold & predicted, gold - predicted

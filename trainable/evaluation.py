@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from data.entities import Example
@@ -13,6 +14,7 @@ from trainable.backend import Backend
 from trainable.evaluation_record import EvaluationRecord, make_record
 from trainable.metrics import Evaluation, Prediction, evaluate_predictions
 from trainable.tokens import end_of_turn_id, prompt_ids
+from trainable.windowing import Windowing, cut_texts, join_answers
 
 _ORDER_SEED = 0  # not a setting: every trial of every study must see the same prefix
 
@@ -33,6 +35,10 @@ class Evaluator:
         max_new_tokens: Longest answer, in tokens.
         known_types: Entity types that exist; any other predicted type is counted as unknown.
         min_precision: Enters the score.
+        windowing: Cuts documents that are too long for one answer (None: each is one prompt, however long).
+
+    Attributes:
+        windowed_documents: Documents of more than one window.
     """
 
     def __init__(
@@ -42,19 +48,25 @@ class Evaluator:
         max_new_tokens: int,
         known_types: frozenset[str],
         min_precision: float,
+        windowing: Windowing | None = None,
     ) -> None:
         self._backend, self.examples, self._limit = backend, list(examples), max_new_tokens
-        self._prompts = prompt_ids(backend.tokenizer, [example.text for example in examples])
+        self._cuts = cut_texts(windowing, [example.text for example in examples])
+        texts = [window.text for windows in self._cuts for window in windows]
+        self._prompts = prompt_ids(backend.tokenizer, texts) if texts else []
         self._known_types, self._min_precision = known_types, min_precision
+        self.windowed_documents = sum(len(windows) > 1 for windows in self._cuts)
 
     def predict(self, n_documents: int | None = None) -> list[Prediction]:
         """Generate an answer for the first `n_documents` (all when None)."""
         end = end_of_turn_id(self._backend.tokenizer)
-        outputs = self._backend.generate(self._prompts[:n_documents], self._limit)
-        return [
+        cuts = self._cuts[:n_documents]
+        outputs = self._backend.generate(self._prompts[: sum(map(len, cuts))], self._limit)
+        answers = iter(
             Prediction(parse(text), truncated=ids[-1:] != [end])
             for ids, text in zip(outputs, self._texts(outputs), strict=True)
-        ]
+        )
+        return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
 
     def evaluate(self, n_documents: int | None = None) -> Evaluation:
         """Generate and score the first `n_documents` (all when None)."""

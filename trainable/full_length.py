@@ -21,6 +21,7 @@ from trainable.loop import TrainingRun, plan_batches
 from trainable.masking import masked_items
 from trainable.metrics import Evaluation
 from trainable.tokens import TokenizedCorpus, answer_limit, tokenized
+from trainable.windowing import Windowing
 
 PROGRESS_PARTS = 10
 """Progress reports an epoch; reading the loss waits for the device, so not each step."""
@@ -38,6 +39,7 @@ class FullLengthSettings:
     epochs: int
     min_precision: float
     window_tokens: int
+    overlap_tokens: int | None = None
 
     @property
     def adapter_dir(self) -> Path:
@@ -80,7 +82,10 @@ class FullLengthRun:
         self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
         self.backend.attach_adapter(config)
         cache = settings.out_dir / "tokens"
-        self.corpus: TokenizedCorpus = tokenized(base_dir, settings.train_file, settings.window_tokens, cache)
+        self.corpus: TokenizedCorpus = tokenized(
+            base_dir, settings.train_file, settings.window_tokens, cache, settings.overlap_tokens
+        )
+        self.windowing = Windowing(self.backend.tokenizer, settings.window_tokens, self.corpus.overlap_tokens)
         self._known_types = entity_types(read_examples(settings.train_file))
         self.validation = self._evaluator(settings.validation_file)
         self.epochs: list[EpochResult] = []
@@ -116,7 +121,12 @@ class FullLengthRun:
         examples = read_examples(path)
         types = self._known_types | entity_types(examples)
         return Evaluator(
-            self.backend, examples, answer_limit(self.corpus), types, self.settings.min_precision
+            self.backend,
+            examples,
+            answer_limit(self.corpus),
+            types,
+            self.settings.min_precision,
+            self.windowing,
         )
 
 
@@ -163,7 +173,7 @@ def train_full_length(
         training.save(state, {**identity, "epochs": [asdict(result) for result in run.epochs]})
     facts = {
         **asdict(run.backend.facts()),
-        "too_long": run.corpus.too_long,
+        **run.corpus.facts(),
         "samples_per_epoch": plan.samples_per_epoch,
         "steps": training.step,
         "micro_batch": training.micro_batch,

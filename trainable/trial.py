@@ -22,6 +22,7 @@ from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_reco
 from trainable.intervals import bootstrap_interval
 from trainable.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
 from trainable.tokens import answer_limit, tokenized
+from trainable.windowing import Windowing
 
 GIB = 2**30
 
@@ -44,19 +45,22 @@ class Trial:
         self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
         self.backend.attach_adapter(config)
         cache = Path(settings.token_cache)
-        corpus = tokenized(base_dir, Path(settings.train_file), settings.window_tokens, cache)
+        corpus = tokenized(
+            base_dir, Path(settings.train_file), settings.window_tokens, cache, settings.overlap_tokens
+        )
         plan = plan_batches(config, corpus)
         self.run = TrainingRun(config, self.backend, corpus, plan, settings.horizon_steps)
         documents = shuffled_documents(Path(settings.validation_file))
         types = entity_types(documents) | entity_types(read_examples(Path(settings.train_file)))
+        windowing = Windowing(self.backend.tokenizer, settings.window_tokens, corpus.overlap_tokens)
         self.evaluator = Evaluator(
-            self.backend, documents, answer_limit(corpus), types, settings.min_precision
+            self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
         )
         self.last_result: dict[str, Any] = {}
         """Of the last rung, this process's or an earlier one's; empty before the first."""
         self._generate_s = 0.0
         self._record: EvaluationRecord | None = None
-        self._facts: dict[str, Any] = {"too_long": corpus.too_long, **asdict(self.backend.facts())}
+        self._facts: dict[str, Any] = {**corpus.facts(), **asdict(self.backend.facts())}
         self._restore()
         self._load_s = time.perf_counter() - started
 

@@ -169,6 +169,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     trainer.train(resume_from_checkpoint=checkpoint)
     facts = {
         **asdict(run.backend.facts()),
+        **run.corpus.facts(),
         "samples_per_epoch": trainer.plan.samples_per_epoch,
         "steps": trainer.state.global_step,
         "seconds": time.perf_counter() - started,
