@@ -16,12 +16,19 @@ TrialEnd = Callable[[SearchPlan, str], None]
 
 def extra_callbacks(plan: SearchPlan) -> list[Callback]:
     """Return the Ray callbacks that follow a search besides the display; add new ones here."""
-    return [TrialEndCallback(plan, trial_end_functions(plan))]
+    from search.study_page import StudyPage
+    from search.trackers import make_trackers
+
+    pages = [StudyPage(plan.files.database)] if plan.options.dashboard else []
+    trackers = make_trackers(plan.files, plan.options.track)
+    return [*pages, *trackers, TrialEndCallback(plan, trial_end_functions(plan))]
 
 
 def trial_end_functions(plan: SearchPlan) -> list[TrialEnd]:
     """Return what is done after each trial that ends, in this order; add new functions here."""
-    return []
+    from search.study_page import update_study_note
+
+    return [update_study_note]
 
 
 class TrialEndCallback(Callback):

@@ -53,4 +53,6 @@ class SearchOptions:
     concurrent_trials: int | None = None
     """Trials that run at a time (none: 1 on a GPU, one a core, at most 4, without); with 1, equal seeds give equal searches."""
     dashboard: bool = True
-    """Serve Ray's dashboard on 127.0.0.1."""
+    """Serve Ray's dashboard and the study page on 127.0.0.1."""
+    track: Literal["none", "mlflow", "wandb"] = "none"
+    """Send numbers and knobs, never text, to this tracker as well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from search.options import SearchOptions
@@ -9,6 +10,7 @@ from search.options import SearchOptions
 _LEAST = {
     "trials": 1, "concurrent_trials": 1, "reduction_factor": 2, "horizon_steps": 1, "grace_steps": 1, "evaluation_documents": 1, "seed": 0,
 }  # fmt: skip
+_TRACKERS = {"mlflow": "mlflow-skinny", "wandb": "wandb"}
 MAX_CPU_TRIALS = 4
 """Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
 trial loads while another trains. More of them would decide with too few finished peers."""
@@ -27,4 +29,8 @@ def wrong_values(options: SearchOptions) -> list[str]:
         problems.append(f"`--vram-gb` is {options.vram_gb}, but must be above 0")
     if options.study and (Path(options.study).name != options.study or options.study == ".."):
         problems.append(f"`--study` is {options.study!r}, but must be a plain folder name; see --results-dir")
+    if options.track != "none" and importlib.util.find_spec(options.track) is None:
+        problems.append(
+            f"`--track {options.track}` needs a package; run: pip install {_TRACKERS[options.track]}"
+        )
     return problems

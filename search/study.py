@@ -85,6 +85,11 @@ class StudyFiles:
         return self.root / "checkpoints"
 
     @property
+    def tensorboard(self) -> Path:
+        """Learning curves and hparams of each trial."""
+        return self.root / "tensorboard"
+
+    @property
     def ray(self) -> Path:
         """Ray Tune's experiment folder."""
         return self.root / "ray"

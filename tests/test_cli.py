@@ -16,6 +16,7 @@ SCRIPTS = (
     "search/run.py",
     "search/retrain.py",
     "search/report.py",
+    "search/watch.py",
     "data/convert.py",
     "data/sample_corpus.py",
 )

@@ -34,6 +34,8 @@ LOADS_AT_IMPORT = {
     "search/fault_watch.py": {"ray"},
     "search/trial_queue.py": {"ray"},
     "search/display.py": {"ray"},
+    "search/study_page.py": {"ray"},
+    "search/trackers.py": {"ray"},
 }
 """Modules that are imported only where their heavy import is needed anyway."""
 TABLES = {
