@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from search.study import last_step, ranked, trial_config
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
 
 def save_study_note(study: optuna.Study, fixed: dict[str, Any], horizon_steps: int) -> None:
     """Write the note; the search alone writes it, as the page only reads."""
+    import optuna
     from optuna_dashboard import save_note
 
     if study.metric_names is None:
-        study.set_metric_names([METRIC])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([METRIC])
     save_note(study, study_note(study, fixed, horizon_steps))
 
 

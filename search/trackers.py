@@ -19,6 +19,8 @@ from search.study import StudyFiles
 from trainable.config import TIME_ATTR
 from trainable.ray_trial import SETTINGS_KEY
 
+MLFLOW_STORE = "mlflow.db"
+"""In the folder of the study, unless MLFLOW_TRACKING_URI names a server."""
 _BOOKKEEPING = {
     "pid", "timestamp", "done", "time_since_restore", "iterations_since_restore", "time_total_s", "time_this_iter_s",
     "training_iteration", "should_checkpoint", "warmup_time",
@@ -31,7 +33,7 @@ def make_trackers(files: StudyFiles, track: str) -> list[LoggerCallback]:
     if track == "mlflow":
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or (files.root / "mlruns").as_uri()
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{files.root / MLFLOW_STORE}"
         loggers.append(MLflowLoggerCallback(tracking_uri=uri, experiment_name=files.root.name))
     if track == "wandb":
         loggers.append(_wandb_logger(files))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import pickle
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 
 from search.options import SearchOptions
 from search.options_check import wrong_values
 from search.study import StudyFiles
-from search.trackers import make_trackers, numbers_of
+from search.trackers import MLFLOW_STORE, make_trackers, numbers_of
 from trainable.ray_trial import SETTINGS_KEY
 
 SECRET = "张三丰 13800138000"
@@ -29,11 +30,12 @@ def result(step: int, recall: float) -> dict[str, Any]:
 
 def follow(files: StudyFiles, track: str) -> None:
     """One trial of two rungs, with a pause between them, as Tune would report it."""
-    for tracker in pickle.loads(pickle.dumps(make_trackers(files, track))):
+    for tracker in cloudpickle.loads(cloudpickle.dumps(make_trackers(files, track))):
         trial: Any = SimpleNamespace(trial_id="t1", config=CONFIG)
         tracker.setup()
         tracker.on_trial_start(0, [trial], trial)
         tracker.on_trial_result(1, [trial], trial, result(3, 0.25))
+        time.sleep(1.1)  # event files are named by the second
         tracker.on_trial_start(1, [trial], trial)
         tracker.on_trial_result(2, [trial], trial, result(9, 0.5))
         tracker.on_trial_complete(2, [trial], trial)
@@ -63,6 +65,7 @@ def test_tensorboard_gets_the_curves_and_the_knobs_of_a_trial(tmp_path: Path) ->
     assert_private(tmp_path)
 
 
+@pytest.mark.slow
 def test_mlflow_gets_numbers_and_knobs_in_its_own_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +74,7 @@ def test_mlflow_gets_numbers_and_knobs_in_its_own_store(
     files = StudyFiles(tmp_path / "mine")
     files.root.mkdir()
     follow(files, "mlflow")
-    client = mlflow.MlflowClient(tracking_uri=(files.root / "mlruns").as_uri())
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{files.root / MLFLOW_STORE}")
     experiment = client.get_experiment_by_name("mine")
     [run] = client.search_runs([experiment.experiment_id])
     assert (run.data.params["lora_rank"], run.info.run_name, run.info.status) == ("16", "t1", "FINISHED")
