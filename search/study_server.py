@@ -18,7 +18,6 @@ _LOCAL_NAMES = {"127.0.0.1", "localhost", "[::1]"}
 
 class _ThreadedServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    allow_reuse_address = False  # a port that another study is shown on is not free
 
 
 class _QuietHandler(WSGIRequestHandler):
