@@ -1,6 +1,6 @@
-"""Converts a published data set to the project's JSON Lines.
+"""Converts what labelling tools export and data sets publish to the project's JSON Lines.
 
-python data/convert.py SOURCE --to OUT.jsonl --format iob2
+python data/convert.py SOURCE --to data/merged_pii_dataset_train.jsonl
 """
 
 from __future__ import annotations
@@ -8,78 +8,138 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import tyro
 
-from data.entities import Example
-from data.iob2 import read_iob2
+from data.formats import FORMATS
+from data.importing import ImportOptions, ImportReport, import_examples
 from data.jsonl import write_examples
+from data.lines import DataError
+from data.marks import Units
 
-READERS = {"iob2": read_iob2}
+_DROPPED_LISTED = 20
+_FORMATS = "".join(f"\n  {name}: {form.what}" for name, form in FORMATS.items())
 
 
 @dataclass(frozen=True)
 class ConvertCommand:
-    """Convert a published data set to JSON Lines; nothing is written if any line of it is bad."""
+    """Convert labelled texts to JSON Lines; nothing is written if any record is bad.
+
+    The source is a file (JSON Lines, JSON, CSV, TSV, Parquet, columns of tokens; UTF-8, or UTF-16 with a byte order
+    mark; gzip or not) or a folder that the hub's `datasets` reads. Types are renamed before they are chosen.
+    """
 
     source: tyro.conf.Positional[Path]
-    """The file to read."""
+    """The file or folder to read."""
     to: Path
     """The JSON Lines file to write."""
-    format: Literal["iob2"]
-    """What the source is. iob2: UniversalNER, one token a line below a comment with the text."""
+    format: Annotated[
+        str,
+        tyro.conf.arg(help=f"What the source is, `auto` to find out. iob2: UniversalNER's files{_FORMATS}"),
+    ] = "auto"
+    map_type: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """OLD=NEW: rename a type; may be given several times."""
+    keep_types: tuple[str, ...] = ()
+    """Keep only these types; entities of others are dropped and counted."""
+    offsets: Units | None = None
+    """What offsets count, where the source differs from its format's rule."""
+    split: str = ""
+    """Which part of a folder with several."""
+    new_ids: bool = False
+    """Number the documents anew instead of using the ids of the source."""
+    drop_bad: bool = False
+    """Leave bad records out, and list them, instead of refusing the source."""
     force: bool = False
     """Overwrite the file if it exists."""
 
 
-def convert(command: ConvertCommand) -> list[Example]:
-    """Read the source, write the JSON Lines file and return what is in it.
+def convert(command: ConvertCommand) -> ImportReport:
+    """Read the source as a stream, write the JSON Lines file and return the counts.
 
     Raises:
-        ValueError: If the source is not a file, or the target exists and `force` is not given.
-        DataError: If any line of the source is bad; nothing is written then.
+        ValueError: If an option is wrong, the target exists without `force`, or the format cannot be told.
+        DataError: If any record is bad; nothing is written then.
     """
     problems = []
-    if not command.source.is_file():
-        problems.append(f"`source` is {command.source}, but must be a file; check the path")
-    if command.to.exists() and not command.force:
+    if not command.source.exists():
+        problems.append(f"`source` is {command.source}, but must be a file or folder; check the path")
+    if command.to.is_dir() or (command.to.exists() and not command.force):
         problems.append(f"`to` is {command.to}, but must not exist; name another file or add --force")
+    if command.format not in ("auto", "iob2", *FORMATS):
+        known = ", ".join(("auto", "iob2", *FORMATS))
+        problems.append(f"`--format` is {command.format}, but must be one of {known}")
+    pairs = [pair.partition("=") for pair in command.map_type]
+    problems += [
+        f"`--map-type` is {old}{sign}{new}, but must be OLD=NEW"
+        for old, sign, new in pairs
+        if not (old.strip() and sign and new.strip())
+    ]
     if problems:
         raise ValueError("\n".join(problems))
-    examples = READERS[command.format](command.source)
-    write_examples(command.to, examples)
-    return examples
+    options = ImportOptions(
+        format=command.format,
+        offsets=command.offsets,
+        map_types={old: new for old, _, new in pairs},
+        keep_types=frozenset(command.keep_types),
+        split=command.split,
+        drop_bad=command.drop_bad,
+        new_ids=command.new_ids,
+    )
+    report = ImportReport()
+    write_examples(command.to, import_examples(command.source, options, report))
+    return report
 
 
-def print_summary(examples: Sequence[Example], out: Path) -> None:
+def print_summary(report: ImportReport, command: ConvertCommand) -> None:
     """Print the counts for people, the next command, and one line of JSON for machines."""
-    types = Counter(entity.type for example in examples for entity in example.entities)
-    languages = Counter(example.language for example in examples)
-    free = sum(not example.has_entities for example in examples)
-    print(f"documents  {len(examples)}")
-    print(f"entities   {types.total()}")
-    for name, count in types.most_common():
+    print(f"format     {report.format}")
+    for used, count in report.mapping.most_common(5):
+        print(f"mapping    {used}" + (f" ({count} documents)" if len(report.mapping) > 1 else ""))
+    print(f"documents  {report.documents}")
+    print(f"entities   {report.types.total()}")
+    for name, count in report.types.most_common():
         print(f"  {name:<12} {count}")
-    print(f"PII-free   {free} ({free / max(1, len(examples)):.1%})")
-    print(f"languages  {', '.join(f'{name} {count}' for name, count in languages.most_common())}")
-    print(f"next: python search/run.py --data-dir {shlex.quote(str(out.parent))}")
-    summary = {"documents": len(examples), "entities": types.total(), "types": dict(types), "out": str(out)}
+    print(f"PII-free   {report.pii_free} ({report.pii_free / max(1, report.documents):.1%})")
+    print(f"languages  {', '.join(f'{name} {count}' for name, count in report.languages.most_common())}")
+    dropped = report.dropped.most_common(_DROPPED_LISTED)
+    print(f"dropped    {_counts(dict(dropped)) or 'nothing'}")
+    unused = sorted({pair.partition("=")[0] for pair in command.map_type} - set(report.seen_types))
+    unused += sorted(set(command.keep_types) - set(report.types))
+    if unused:
+        print(f"not seen   {', '.join(unused)}, named by --map-type or --keep-types")
+    if report.bad:
+        error = DataError(command.source, report.problems, report.place, report.bad - len(report.problems))
+        print(error, file=sys.stderr)
+    folder = shlex.quote(str(command.to.parent))
+    print(f"next: python search/run.py --data-dir {folder}")
+    summary = {
+        "documents": report.documents,
+        "entities": report.types.total(),
+        "types": dict(report.types),
+        "languages": dict(report.languages),
+        "dropped": dict(report.dropped),
+        "format": report.format,
+        "out": str(command.to),
+    }
     print(json.dumps(summary, ensure_ascii=False))
+
+
+def _counts(dropped: Mapping[str, int]) -> str:
+    return "; ".join(f"{reason}: {count}" for reason, count in dropped.items())
 
 
 def main() -> None:
     """Run the command line."""
     command = tyro.cli(ConvertCommand, description=ConvertCommand.__doc__)
     try:
-        examples = convert(command)
-    except ValueError as error:
+        report = convert(command)
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
-    print_summary(examples, command.to)
+    print_summary(report, command)
 
 
 if __name__ == "__main__":

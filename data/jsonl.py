@@ -94,10 +94,22 @@ def guess_language(text: str) -> str:
 
 def _parse(line: str) -> Row:
     """Return the object of one line."""
+    row = parse_json(line)
+    if isinstance(row, dict):
+        return row
+    raise ValueError('is JSON, but must be an object; write {"input": ..., "output": {"entities": [...]}}')
+
+
+def parse_json(line: str) -> object:
+    """Return the value of one line of JSON.
+
+    Raises:
+        ValueError: If it is not JSON, or holds what cannot be stored as text; without the line's content.
+    """
     try:
-        row = json.loads(line)
+        value: object = json.loads(line)
         if "\\u" in line:
-            json.dumps(row, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         what = f"not JSON ({error.msg}, column {error.colno}); write one object a line"
     except UnicodeEncodeError:
@@ -105,9 +117,7 @@ def _parse(line: str) -> Row:
     except (ValueError, RecursionError):
         what = "has a number too long or too many brackets; simplify it"
     else:
-        if isinstance(row, dict):
-            return row
-        what = 'is JSON, but must be an object; write {"input": ..., "output": {"entities": [...]}}'
+        return value
     # Raised after the handlers, so that no chained error carries the line.
     raise ValueError(what)
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from data.entities import Entity, locate
+from data.entities import Entity
 from data.mapping import (
     END_KEYS,
     SHAPES,
@@ -21,15 +17,7 @@ from data.mapping import (
     items_of,
     kind_of,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """One labelled value of a row; `span` is the start and end that the row claims, if any."""
-
-    type: str
-    value: str
-    span: tuple[int, int] | None
+from data.marks import Mark, resolve
 
 
 def read_row(row: Row, mapping: Mapping) -> tuple[str, tuple[Entity, ...]]:
@@ -37,6 +25,16 @@ def read_row(row: Row, mapping: Mapping) -> tuple[str, tuple[Entity, ...]]:
 
     Raises:
         ValueError: With every problem of the row, one a line, each with its remedy and without private text.
+    """
+    text, marks = read_marks(row, mapping)
+    return text, resolve(text, marks)
+
+
+def read_marks(row: Row, mapping: Mapping) -> tuple[str, list[Mark]]:
+    """Return the text of a row and what it lists as entities, not yet checked against the text.
+
+    Raises:
+        ValueError: With every problem of the row's form, one a line.
     """
     text = _get(row, mapping.text, TEXT_KEYS, "the line")
     if not isinstance(text, str) or not text.strip():
@@ -48,20 +46,16 @@ def read_row(row: Row, mapping: Mapping) -> tuple[str, tuple[Entity, ...]]:
         raise ValueError(
             f"entities are in `{path}`, but in `{mapping.entities}` elsewhere; use one key in all lines"
         )
-    marks: list[_Mark] = []
+    marks: list[Mark] = []
     problems: list[str] = []
     for index, (shape, item) in enumerate(items_of(container), 1):
         try:
             marks.append(_mark(f"entity {index}", shape, item, mapping))
         except ValueError as error:
             problems.append(str(error))
-    problems = problems or _misplaced(text, marks)
     if problems:
         raise ValueError("\n".join(problems))
-    entities = locate(text, [(mark.type, mark.value) for mark in marks])[0]
-    if marks and marks[0].span:
-        entities = tuple(Entity(mark.type, mark.value, *mark.span) for mark in marks if mark.span)
-    return text, tuple(sorted(entities, key=lambda entity: (entity.start, entity.end)))
+    return text, marks
 
 
 def _get(item: Row, key: str, keys: tuple[str, ...], owner: str) -> object:
@@ -74,7 +68,7 @@ def _get(item: Row, key: str, keys: tuple[str, ...], owner: str) -> object:
     raise ValueError(f"{owner} has none of the keys {', '.join(keys)}; add `{key or keys[0]}`")
 
 
-def _mark(owner: str, shape: str, item: object, mapping: Mapping) -> _Mark:
+def _mark(owner: str, shape: str, item: object, mapping: Mapping) -> Mark:
     """Read one entity; `owner` names it in errors."""
     if shape and shape != mapping.shape:
         raise ValueError(
@@ -93,7 +87,7 @@ def _mark(owner: str, shape: str, item: object, mapping: Mapping) -> _Mark:
         raise ValueError(
             f"{owner} is {kind_of(item)}, but must be an object with its text and type; rewrite it"
         )
-    return _Mark(
+    return Mark(
         _string(kind, f"{owner}: its type"),
         _string(value, f"{owner}: its value"),
         _span(start, end, owner),
@@ -114,37 +108,3 @@ def _span(start: object, end: object, owner: str) -> tuple[int, int] | None:
     raise ValueError(
         f"{owner}: its offsets are {kind_of(start)} and {kind_of(end)}, but must be integers; correct or drop both"
     )
-
-
-def _misplaced(text: str, marks: Sequence[_Mark]) -> list[str]:
-    """Say which marks are not where they claim to be, or not in the text often enough."""
-    problems = []
-    listed: Counter[str] = Counter()
-    placed = any(mark.span for mark in marks)
-    for index, mark in enumerate(marks, 1):
-        value = mark.value
-        owner = f"entity {index}: its value ({len(value)} characters)"
-        listed[value] += 1
-        if value not in text:
-            problems.append(f"{owner} is not in the text; copy it from there character by character")
-        elif placed and not mark.span:
-            problems.append(f"entity {index} has no offsets, but others of the line have; give all or none")
-        elif mark.span:
-            problems += _wrong_span(text, value, *mark.span, owner)
-        elif listed[value] > text.count(value):
-            problems.append(
-                f"{owner} is listed {listed[value]} times, but the text has it {text.count(value)} times; "
-                "drop one, or give offsets if the entities overlap"
-            )
-    return problems
-
-
-def _wrong_span(text: str, value: str, start: int, end: int, owner: str) -> list[str]:
-    if start >= 0 and text[start:end] == value and end - start == len(value):
-        return []
-    inclusive = start >= 0 and text[start : end + 1] == value
-    remedy = (
-        "the ends look inclusive, add 1" if inclusive else "correct the offsets, or drop all of the file's"
-    )
-    rule = "must be where it starts and ends, in code points from 0, the end excluded"
-    return [f"{owner} has the offsets {start} and {end}, but {rule}; {remedy}"]

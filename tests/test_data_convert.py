@@ -149,13 +149,24 @@ def test_the_command_writes_the_file_and_ends_with_one_json_object(tmp_path: Pat
     done = run_convert(save(tmp_path, EXCERPT), "--to", out, "--format", "iob2")
     assert done.returncode == 0, done.stderr
     *for_people, last = done.stdout.splitlines()
-    assert json.loads(last) == {"documents": 3, "entities": 4, "types": {"LOC": 4}, "out": str(out)}
-    assert for_people[:5] == [
+    assert json.loads(last) == {
+        "documents": 3,
+        "entities": 4,
+        "types": {"LOC": 4},
+        "languages": {"zh": 3},
+        "dropped": {},
+        "format": "iob2",
+        "out": str(out),
+    }
+    assert for_people[:8] == [
+        "format     iob2",
+        "mapping    tokens aligned to `# text`, IOB2 tags in the third column",
         "documents  3",
         "entities   4",
         "  LOC          4",
         "PII-free   1 (33.3%)",
         "languages  zh 3",
+        "dropped    nothing",
     ]
     assert read_examples(out) == read_iob2(tmp_path / "zh-test.iob2")
 

@@ -14,8 +14,8 @@ PACKAGES = ("data", "trainable", "search")
 """In the order of the import arrow."""
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = {
-    "bitsandbytes", "datasets", "faker", "numpy", "optuna", "pandas", "peft", "plotly", "ray", "safetensors",
-    "sklearn", "torch", "transformers", "trl", "unsloth",
+    "bitsandbytes", "datasets", "datasketch", "faker", "ijson", "numpy", "optuna", "pandas", "peft", "plotly",
+    "pyarrow", "ray", "safetensors", "sklearn", "torch", "transformers", "trl", "unsloth",
 }  # fmt: skip
 LOADS_AT_IMPORT = {
     "trainable/loop.py": {"torch"},

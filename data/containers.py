@@ -1,0 +1,193 @@
+"""Opens what records come in: JSON Lines, JSON, CSV, Parquet, columns of tokens, folders of the hub's `datasets`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.formats_tokens import TAG, token_blocks
+from data.jsonl import parse_json
+from data.lines import Problem, numbered_lines, open_utf8
+
+Records = Iterator[tuple[int, object]]
+"""Numbered records; the numbers count what `Container.place` says."""
+_HEAD_LINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file or folder that can be read again and again; `kind` is jsonl, json, csv, parquet, conll, uner or hub."""
+
+    kind: str
+    place: str
+    records: Callable[[list[Problem]], Records]
+
+
+def open_container(path: Path, split: str = "") -> Container:
+    """Find out what a file or folder holds, by its name where that says enough, else by its first lines.
+
+    Raises:
+        ValueError: If it is none of the known kinds, or a part must be chosen by `split`.
+    """
+    if path.is_dir():
+        return Container("hub", "record", lambda problems: _hub_records(path, split))
+    name = path.name.lower().removesuffix(".gz")
+    if name.endswith(".parquet"):
+        return Container("parquet", "record", lambda problems: _parquet_records(path))
+    if name.endswith((".csv", ".tsv")):
+        separator = "\t" if name.endswith(".tsv") else ","
+        return Container("csv", "line", lambda problems: _csv_records(path, separator, problems))
+    kind = _kind_of_text(path)
+    if kind == "json":
+        return Container("json", "record", lambda problems: _json_records(path, problems))
+    if kind == "jsonl":
+        return Container("jsonl", "line", lambda problems: _jsonl_records(path, problems))
+    return Container(kind, "line", lambda problems: token_blocks(numbered_lines(path, problems), problems))
+
+
+def _kind_of_text(path: Path) -> str:
+    head = [line.strip(" \t\r\n") for _, line in _first_lines(path)]
+    filled = [line for line in head if line]
+    if not filled:
+        return "jsonl"
+    if filled[0].startswith("["):
+        return "jsonl" if len(filled) > 1 and _is_json(filled[0]) and _is_json(filled[1]) else "json"
+    if filled[0].startswith("{"):
+        return "json" if not _is_json(filled[0]) and filled[0].rstrip() in ("{", '{"') else "jsonl"
+    if any(line.startswith("# text =") for line in filled):
+        return "uner"
+    tagged = sum(bool(TAG.fullmatch(line.replace("\t", " ").rpartition(" ")[2])) for line in filled)
+    if tagged >= 0.8 * len(filled):
+        return "conll"
+    raise ValueError(
+        f"`source` is {path.name}, whose first lines are neither JSON nor tokens with tags; "
+        "name a table .csv or .tsv, or say `--format`"
+    )
+
+
+def _first_lines(path: Path) -> list[tuple[int, str]]:
+    problems: list[Problem] = []
+    lines = []
+    for number, line in numbered_lines(path, problems):
+        lines.append((number, line))
+        if len(lines) == _HEAD_LINES:
+            break
+    return lines
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _jsonl_records(path: Path, problems: list[Problem]) -> Records:
+    for number, line in numbered_lines(path, problems):
+        if line.strip():
+            try:
+                yield number, parse_json(line)
+            except ValueError as error:
+                problems.append(Problem(number, str(error)))
+
+
+def _json_records(path: Path, problems: list[Problem]) -> Records:
+    """Yield the items of an array one by one, or those of the first list in an object read whole."""
+    import ijson
+
+    number = 0
+    try:
+        array = open_utf8(path).read(64).lstrip().startswith(b"[")
+        handle: Any = open_utf8(path)
+        records = ijson.items(handle, "item", use_float=True) if array else iter(_listed(json.load(handle)))
+        for record in records:
+            number += 1
+            yield number, record
+    except (ijson.JSONError, ValueError, RecursionError, EOFError, zlib.error, OSError) as error:
+        problems.append(
+            Problem(number + 1, f"not JSON from here on ({_reason(error)}); export the file again")
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Name an error of a parser without the excerpt of the file that it may carry."""
+    if isinstance(error, UnicodeError):
+        return f"not {error.encoding}" if isinstance(error, UnicodeDecodeError) else "not UTF-8"
+    return "cut off" if "ncomplete" in str(error) or isinstance(error, EOFError) else "wrong syntax"
+
+
+def _listed(document: object) -> list[object]:
+    """Return the records of one JSON document."""
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict):
+        assets = document.get("assets")
+        for holder in (document, assets if isinstance(assets, dict) else {}):
+            for key in ("data", "documents", "utterances", "examples", "annotations"):
+                if isinstance(holder.get(key), list):
+                    return list(holder[key])
+        return [document]
+    return []
+
+
+def _csv_records(path: Path, separator: str, problems: list[Problem]) -> Records:
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.DictReader((line for _, line in numbered_lines(path, problems)), delimiter=separator)
+    while True:
+        number = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problems.append(Problem(number, f"not a table row ({error}); save the table again"))
+            return
+        if None in row or None in row.values():
+            problems.append(
+                Problem(max(2, number), "has more or fewer cells than the header; correct the line")
+            )
+            continue
+        yield max(2, number), dict(row)
+
+
+def _parquet_records(path: Path) -> Records:
+    import pyarrow.parquet
+
+    number = 0
+    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1000):
+        for record in batch.to_pylist():
+            number += 1
+            yield number, record
+
+
+def _hub_records(path: Path, split: str) -> Records:
+    """Yield the rows of a folder that `datasets` saved or can read; integer tags become their names."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        loaded: Any = datasets.load_from_disk(str(path))
+    else:
+        loaded = datasets.load_dataset(str(path), streaming=True)
+    if hasattr(loaded, "column_names") and isinstance(loaded, dict):
+        if split not in loaded and len(loaded) > 1:
+            raise ValueError(f"`--split` is {split or 'not given'}, but must be one of {', '.join(loaded)}")
+        loaded = loaded[split if split in loaded else next(iter(loaded))]
+    names = {
+        key: feature.feature.names for key, feature in (loaded.features or {}).items() if _named(feature)
+    }
+    for number, row in enumerate(loaded, 1):
+        for key, tags in names.items():
+            row[key] = [tags[tag] for tag in row[key]]
+        yield number, row
+
+
+def _named(feature: Any) -> bool:
+    return hasattr(getattr(feature, "feature", None), "names")
