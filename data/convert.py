@@ -53,6 +53,10 @@ class ConvertCommand:
     """Number the documents anew instead of using the ids of the source."""
     drop_bad: bool = False
     """Leave bad records out, and list them, instead of refusing the source."""
+    sample: int = 0
+    """Draw so many documents at random; 0 takes all."""
+    seed: int = 0
+    """Chooses what `--sample` draws."""
     force: bool = False
     """Overwrite the file if it exists."""
 
@@ -78,6 +82,8 @@ def convert(command: ConvertCommand) -> ImportReport:
         for old, sign, new in pairs
         if not (old.strip() and sign and new.strip())
     ]
+    if command.sample < 0:
+        problems.append(f"`--sample` is {command.sample}, but must be at least 0")
     if problems:
         raise ValueError("\n".join(problems))
     options = ImportOptions(
@@ -88,6 +94,8 @@ def convert(command: ConvertCommand) -> ImportReport:
         split=command.split,
         drop_bad=command.drop_bad,
         new_ids=command.new_ids,
+        sample=command.sample,
+        seed=command.seed,
     )
     report = ImportReport()
     write_examples(command.to, import_examples(command.source, options, report))

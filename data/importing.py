@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -38,6 +39,8 @@ class ImportOptions:
     split: str = ""
     drop_bad: bool = False
     new_ids: bool = False
+    sample: int = 0
+    seed: int = 0
 
 
 @dataclass(slots=True)
@@ -96,6 +99,31 @@ class _Ids:
             yield Problem(again, what)
 
 
+class _Draw:
+    """Keeps so many of the examples offered as asked for: those whose id hashes lowest, whatever their order."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._seed = count, seed
+        self._kept: list[tuple[int, int, Example]] = []
+        self.offered = 0
+
+    @property
+    def refused(self) -> int:
+        return self.offered - len(self._kept)
+
+    def offer(self, example: Example) -> None:
+        digest = hashlib.blake2b(f"{self._seed}:{example.id}".encode(), digest_size=8).digest()
+        item = (-int.from_bytes(digest, "big"), self.offered, example)
+        self.offered += 1
+        if len(self._kept) < self._count:
+            heapq.heappush(self._kept, item)
+        else:
+            heapq.heappushpop(self._kept, item)
+
+    def in_order(self) -> list[Example]:
+        return [example for _, _, example in sorted(self._kept, key=lambda item: item[1])]
+
+
 def import_examples(source: Path, options: ImportOptions, report: ImportReport) -> Iterator[Example]:
     """Yield the examples of a file or folder one by one.
 
@@ -109,19 +137,27 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
         examples: Iterator[tuple[int, Example]] = enumerate(read_iob2(source), 1)
     else:
         examples = _from_records(source, options, report)
+    drawn = _Draw(options.sample, options.seed)
     for number, example in examples:
         if options.new_ids:
             example = replace(example, id=f"{source.stem}:{number}")
         example = replace(example, entities=_selected(example.entities, options, report))
+        if options.sample:
+            drawn.offer(example)
+            continue
         report.count(example)
         yield example
     if report.bad and not options.drop_bad:
         raise DataError(source, report.problems, report.place, report.bad - len(report.problems))
-    if report.documents and not report.seen_types and options.format == "auto":
+    if report.documents + drawn.offered and not report.seen_types and options.format == "auto":
         raise ValueError(
-            f"{source} has no entity under any known key; if its {report.documents} documents really hold none, "
+            f"{source} has no entity under any known key; if its {report.documents + drawn.offered} documents really hold none, "
             f"say --format {report.format}"
         )
+    report.dropped.update({"document: not drawn by --sample": drawn.refused} if drawn.refused else {})
+    for example in drawn.in_order():
+        report.count(example)
+        yield example
 
 
 def _is_uner(source: Path) -> bool:
