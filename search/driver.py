@@ -226,6 +226,7 @@ def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, An
         "best_trial": best["trial"],
         **{name: validation.get(name) for name in ("score", "micro_recall", "micro_precision", "micro_f1")},
         "micro_recall_ci": [validation.get("micro_recall_low"), validation.get("micro_recall_high")],
+        "windowed_documents": validation.get("windowed_documents"),
         "cost_share": round(cost_share(study, plan.rungs[-1]), 4),
         "seconds": round(seconds, 1),
         "best_json": str(files.best),

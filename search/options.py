@@ -40,6 +40,10 @@ class SearchOptions:
     """Seed of the sampler and of every trial."""
     min_precision: float = 0.85
     """Precision below this is taken off the score."""
+    window_tokens: int = 512
+    """Most tokens of a text with prompt and answer; longer documents are cut into overlapping windows."""
+    overlap_tokens: int | None = None
+    """Least tokens that neighbouring windows share (none: the longest entity of the training data, at least 32)."""
     vram_gb: float | None = None
     """GPU memory that a trial may use, in GiB (none: all of the card)."""
     init_adapter: Path | None = None

@@ -9,6 +9,7 @@ from search.options import SearchOptions
 
 _LEAST = {
     "trials": 1, "concurrent_trials": 1, "reduction_factor": 2, "horizon_steps": 1, "grace_steps": 1, "evaluation_documents": 1, "seed": 0,
+    "window_tokens": 64, "overlap_tokens": 0,
 }  # fmt: skip
 _TRACKERS = {"mlflow": "mlflow-skinny", "wandb": "wandb"}
 MAX_CPU_TRIALS = 4
@@ -25,6 +26,11 @@ def wrong_values(options: SearchOptions) -> list[str]:
             problems.append(f"`--{name.replace('_', '-')}` is {value}, but must be at least {least}")
     if not 0 <= options.min_precision <= 1:
         problems.append(f"`--min-precision` is {options.min_precision}, but must be between 0 and 1")
+    if options.overlap_tokens is not None and 3 * options.overlap_tokens > options.window_tokens:
+        problems.append(
+            f"`--overlap-tokens` is {options.overlap_tokens}, but must be at most a third of "
+            f"`--window-tokens` ({options.window_tokens})"
+        )
     if options.vram_gb is not None and options.vram_gb <= 0:
         problems.append(f"`--vram-gb` is {options.vram_gb}, but must be above 0")
     if options.study and (Path(options.study).name != options.study or options.study == ".."):

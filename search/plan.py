@@ -209,6 +209,8 @@ def _settings(
         rungs=rungs,
         evaluation_documents=(*(math.ceil(documents / 2) for _ in rungs[:-1]), documents),
         min_precision=options.min_precision,
+        window_tokens=options.window_tokens,
+        overlap_tokens=options.overlap_tokens,
         threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
         gpus=1 if preset.name == "gpu" else 0,
         vram_gib=options.vram_gb,

@@ -27,5 +27,9 @@ class RetrainOptions:
     """Adapter folder to start from; it must fit the config."""
     data_dir: Path | None = None
     """Other data than the study's."""
+    window_tokens: int | None = None
+    """Most tokens of a text with prompt and answer (none: as in the search); longer documents are cut."""
+    overlap_tokens: int | None = None
+    """Least tokens that neighbouring windows share (none: as in the search)."""
     out: Path | None = None
     """Where the results go (none: retrain/ beside best.json); an interrupted run there goes on."""

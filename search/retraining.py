@@ -93,7 +93,10 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         out_dir=(options.out or files.root / "retrain").resolve(),
         epochs=options.epochs,
         min_precision=trial_settings.min_precision,
-        window_tokens=trial_settings.window_tokens,
+        window_tokens=options.window_tokens or trial_settings.window_tokens,
+        overlap_tokens=(
+            trial_settings.overlap_tokens if options.overlap_tokens is None else options.overlap_tokens
+        ),
     )
     return RetrainJob(
         options, best["study"], config, settings, provenance(corpus, config.seed), preset.name == "gpu"

@@ -41,6 +41,11 @@ def main() -> int:
     print(
         f"\nbest trial {summary['best_trial']}: recall {recall:.3f} (95 % interval {interval}), precision {precision:.3f}"
     )
+    if summary["windowed_documents"]:
+        print(
+            f"{summary['windowed_documents']} training documents did not fit {plan.settings.window_tokens} tokens "
+            "and were cut into overlapping windows"
+        )
     best_json = Path(summary["best_json"])
     if summary["interrupted"]:
         place = f"--study {summary['study']} --results-dir {shlex.quote(str(best_json.parent.parent))}"

@@ -25,11 +25,11 @@ STUDY_FILES = {
     "study.db", "config.json", "trial_settings.json", "trials.csv", "rungs.jsonl", "best.json", "adapters", "ray",
     "study.lock", "tensorboard",
 }  # fmt: skip
-ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
+ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors", "prediction.json"}
 TRIAL_FILES = ADAPTER_FILES | {"evaluation.json"}
 SUMMARY = {
     "study", "trials", "completed", "stopped", "failed", "infeasible", "interrupted", "best_trial", "score",
-    "micro_recall", "micro_precision", "micro_f1", "micro_recall_ci", "cost_share", "seconds", "best_json",
+    "micro_recall", "micro_precision", "micro_f1", "micro_recall_ci", "windowed_documents", "cost_share", "seconds", "best_json",
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def test_a_run_leaves_the_adapter_of_its_best_epoch_and_masked_predictions(
     assert files(tmp_path) == {
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
+        "adapter/prediction.json",
         "predictions.jsonl",
     }
     assert [epoch.epoch for epoch in result.epochs] == [1, 2]

@@ -73,6 +73,7 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
     assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
+        "prediction.json",
         "evaluation.json",
     }
     record = load_record(tmp_path / "adapter" / RECORD_FILE)

@@ -54,7 +54,7 @@ class Evaluator:
         self._cuts = cut_texts(windowing, [example.text for example in examples])
         texts = [window.text for windows in self._cuts for window in windows]
         self._prompts = prompt_ids(backend.tokenizer, texts) if texts else []
-        self._known_types, self._min_precision = known_types, min_precision
+        self.known_types, self._min_precision = known_types, min_precision
         self.windowed_documents = sum(len(windows) > 1 for windows in self._cuts)
 
     def predict(self, n_documents: int | None = None) -> list[Prediction]:
@@ -77,7 +77,7 @@ class Evaluator:
         return evaluate_predictions(
             self.examples[: len(predictions)],
             predictions,
-            known_types=self._known_types,
+            known_types=self.known_types,
             min_precision=self._min_precision,
         )
 
@@ -89,7 +89,7 @@ class Evaluator:
             self.examples[: len(predictions)],
             predictions,
             evaluation,
-            known_types=self._known_types,
+            known_types=self.known_types,
             step=step,
             min_precision=self._min_precision,
         )

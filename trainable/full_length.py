@@ -20,6 +20,7 @@ from trainable.evaluation import Evaluator, entity_types
 from trainable.loop import TrainingRun, plan_batches
 from trainable.masking import masked_items
 from trainable.metrics import Evaluation
+from trainable.prediction_settings import PredictionSettings
 from trainable.tokens import TokenizedCorpus, answer_limit, tokenized
 from trainable.windowing import Windowing
 
@@ -97,6 +98,7 @@ class FullLengthRun:
         self.epochs.append(result)
         if self.best().epoch == epoch:
             save_adapter(self.backend.model, self.settings.adapter_dir, self.config.model)
+            self._prediction_settings().save(self.settings.adapter_dir)
         return result
 
     def best(self) -> EpochResult:
@@ -112,10 +114,20 @@ class FullLengthRun:
         predictions = evaluator.predict()
         with (self.settings.out_dir / "predictions.jsonl").open("w", encoding="utf-8") as file:
             for example, prediction in zip(evaluator.examples, predictions, strict=True):
-                items = [asdict(item) for item in masked_items(example, prediction)]
+                items = [asdict(item) for item in masked_items(example, prediction, evaluator.known_types)]
                 row = {"id": example.id, "valid": prediction.parsed.valid, "entities": items}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
         return evaluator.score(predictions)
+
+    def _prediction_settings(self) -> PredictionSettings:
+        return PredictionSettings(
+            load_in_4bit=self.config.load_in_4bit,
+            window_tokens=self.settings.window_tokens,
+            overlap_tokens=self.windowing.overlap_tokens,
+            max_new_tokens=answer_limit(self.corpus),
+            types=tuple(sorted(self._known_types)),
+            min_precision=self.settings.min_precision,
+        )
 
     def _evaluator(self, path: Path) -> Evaluator:
         examples = read_examples(path)

@@ -6,7 +6,7 @@ Runs in a process of its own and never imports unsloth, so that plain transforme
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -35,6 +35,7 @@ def merge_adapter(options: MergeOptions) -> None:
     from trainable.adapters import read_adapter_config
     from trainable.backend_peft import PeftBackend
     from trainable.base_models import locate_base
+    from trainable.prediction_settings import PredictionSettings
 
     base_dir = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
     backend = PeftBackend()
@@ -43,6 +44,8 @@ def merge_adapter(options: MergeOptions) -> None:
     merged = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter).merge_and_unload()
     merged.save_pretrained(options.to, safe_serialization=True)
     backend.tokenizer.save_pretrained(options.to)
+    settings = PredictionSettings.load(options.adapter)
+    replace(settings, load_in_4bit=False).save(options.to)  # the merged weights are whole again
 
 
 def main() -> None:

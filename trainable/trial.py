@@ -21,6 +21,7 @@ from trainable.evaluation import Evaluator, entity_types, shuffled_documents
 from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_record
 from trainable.intervals import bootstrap_interval
 from trainable.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
+from trainable.prediction_settings import PredictionSettings
 from trainable.tokens import answer_limit, tokenized
 from trainable.windowing import Windowing
 
@@ -55,6 +56,14 @@ class Trial:
         windowing = Windowing(self.backend.tokenizer, settings.window_tokens, corpus.overlap_tokens)
         self.evaluator = Evaluator(
             self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
+        )
+        self._prediction = PredictionSettings(
+            load_in_4bit=config.load_in_4bit,
+            window_tokens=settings.window_tokens,
+            overlap_tokens=corpus.overlap_tokens,
+            max_new_tokens=answer_limit(corpus),
+            types=tuple(sorted(types)),
+            min_precision=settings.min_precision,
         )
         self.last_result: dict[str, Any] = {}
         """Of the last rung, this process's or an earlier one's; empty before the first."""
@@ -98,6 +107,7 @@ class Trial:
             result |= {"outcome": "diverged", METRIC: math.nan}
         self.last_result = result | self._live_values()
         save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
+        self._prediction.save(self.directory / "adapter")
         if self._record is not None:
             save_record(self.directory / "adapter" / RECORD_FILE, self._record)
         # last: a rung counts as done only when everything of it is on disk

@@ -1,0 +1,41 @@
+"""What predicting with an adapter needs to know beside its weights: `prediction.json` in its folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SETTINGS_FILE = "prediction.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSettings:
+    """How an adapter was trained and evaluated; the defaults stand for adapters of other origin."""
+
+    load_in_4bit: bool = False
+    """The base was quantised to NF4."""
+    window_tokens: int = 512
+    """Most tokens of a text with prompt and answer."""
+    overlap_tokens: int | None = None
+    """Least tokens that neighbouring windows share."""
+    max_new_tokens: int = 256
+    """Longest answer to one window."""
+    types: tuple[str, ...] = ()
+    """Entity types of the training data; empty: not known."""
+    min_precision: float = 0.85
+    """Precision below this is taken off the score."""
+
+    def save(self, directory: Path) -> None:
+        """Write `prediction.json`."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        (directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> PredictionSettings:
+        """Read what `save` wrote; the defaults if there is no such file."""
+        file = directory / SETTINGS_FILE
+        if not file.is_file():
+            return cls()
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return cls(**{**values, "types": tuple(values["types"])})
