@@ -44,6 +44,8 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 100, -1])
 def test_a_torn_file_is_named(tmp_path: Path, kept: int) -> None:
+    import torch
+
     path = tmp_path / "state.pt"
     write_state(path, {"adapter": torch.arange(1000.0)})
     path.write_bytes(path.read_bytes()[:kept])
