@@ -91,7 +91,7 @@ def _timeline(view: StudyView) -> Figure:
             "text": [hover(view, trial) for trial in group], "textposition": "none",
             "hovertemplate": "%{text}<br>%{x:.1f} minutes<extra></extra>",
             "marker": {"color": style.colour, "line": {"color": INK, "width": 1},
-                       "pattern": {"shape": style.pattern, "fgcolor": "#ffffff", "size": 6}},
+                       "pattern": {"shape": style.pattern, "bgcolor": style.colour, "fgcolor": "#ffffff", "size": 6, "solidity": 0.35}},
         })  # fmt: skip
     return figure(
         "timeline",

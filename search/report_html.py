@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
-from html import escape
+from html import escape as escape_html
 from importlib.resources import files
 
 from search.report_model import Block, Code, Figure, Items, Report, Section, Table, Text, cell
@@ -83,7 +84,7 @@ def _block(block: Block) -> str:
     if isinstance(block, Items):
         return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in block.lines)}</ul>"
     if isinstance(block, Code):
-        return f"<pre>{escape(block.text)}</pre>"
+        return f"<pre>{escape_html(block.text)}</pre>"
     if isinstance(block, Table):
         return _table(block)
     return _figure(block)
@@ -117,6 +118,11 @@ def _figure(figure: Figure) -> str:
         f'aria-label="{escape(figure.caption)}"></div><script type="application/json">{plot}</script>'
         f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
     )
+
+
+def escape(text: str) -> str:
+    """Return text for a page; a number stays on one line with its percent sign and its exponent."""
+    return re.sub(r"(?<=\de-)(?=\d)", "&#8288;", escape_html(text)).replace(" %", "&nbsp;%")
 
 
 def _is_number(value: object) -> bool:

@@ -29,14 +29,14 @@ def value_of(name: str, value: Any) -> str:
 
     Example:
         >>> value_of("learning_rate", 0.00015), value_of("load_in_4bit", True), value_of("oversampling", 3.0)
-        ('1.5e-04', '4-bit', '3')
+        ('1.5e-4', '4-bit', '3')
     """
     if name == "load_in_4bit":
         return "4-bit" if value else "16-bit"
     if name == "model":
         return Path(str(value)).name
     if name == "learning_rate":
-        return f"{value:.1e}"
+        return f"{value:.1e}".replace("e-0", "e-")
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.3g}" if isinstance(value, int | float) else str(value)
@@ -55,7 +55,7 @@ def config_words(config: dict[str, Any]) -> str:
     start = ", continued from an adapter" if config.get("init_adapter") else ""
     return (
         f"{value_of('model', config['model'])} in {value_of('load_in_4bit', config['load_in_4bit'])}, LoRA rank "
-        f"{rank} (alpha {alpha}), learning rate {config['learning_rate']:.1e}, {often}{start}"
+        f"{rank} (alpha {alpha}), learning rate {value_of('learning_rate', config['learning_rate'])}, {often}{start}"
     )
 
 

@@ -8,6 +8,7 @@ from search.report_answer import answer
 from search.report_course import course
 from search.report_data import StudyView, read_study
 from search.report_html import to_html
+from search.report_knobs import knobs_section
 from search.report_markdown import to_markdown
 from search.report_model import Report
 from search.report_tradeoffs import tradeoffs
@@ -15,6 +16,8 @@ from search.report_trust import trust
 
 REFRESH_S = 60
 """A page of a running search reloads itself this often."""
+RESAMPLES = {"running": 20, "done": 50}
+"""Draws behind the uncertainty of importances: about 20 ms each, and a running search has better things to do."""
 
 
 def build_report(view: StudyView) -> Report:
@@ -23,7 +26,8 @@ def build_report(view: StudyView) -> Report:
     source = view.settings["provenance"]
     data = "bundled sample" if view.bundled else source["data"]["train"]["file"]
     state = f"{ended} trials" if view.done else f"{ended} of {view.total} trials so far"
-    sections = (answer(view), tradeoffs(view), course(view), trust(view))
+    resamples = RESAMPLES["done" if view.done else "running"]
+    sections = (answer(view), knobs_section(view, resamples), tradeoffs(view), course(view), trust(view))
     return Report(
         title=f"Search report: {view.name}",
         subtitle=f"{state}, {data}, commit {source['commit']}, started {source['started']}",

@@ -31,8 +31,16 @@ def sample_head(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int]
 
 
 @pytest.fixture
-def reference_study(tmp_path: Path) -> Path:
-    """The published CPU search as the folder it was: its trials.csv turned back into an Optuna study."""
+def reference_study(_reference_study: Path, tmp_path: Path) -> Path:
+    """The published CPU search as the folder it was, to change at will."""
+    import shutil
+
+    return Path(shutil.copytree(_reference_study, tmp_path / "study-001"))
+
+
+@pytest.fixture(scope="session")
+def _reference_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Turn the trials.csv of the published CPU search back into an Optuna study, once."""
     import csv
     import json
     import shutil
@@ -45,7 +53,7 @@ def reference_study(tmp_path: Path) -> Path:
     from search.space import default_space
     from trainable.config import TrialSettings
 
-    source, root = _REFERENCE, tmp_path / "study-001"
+    source, root = _REFERENCE, tmp_path_factory.mktemp("reference") / "study-001"
     shutil.copytree(source, root)
     best = json.loads((root / "best.json").read_text(encoding="utf-8"))
     settings = TrialSettings(
