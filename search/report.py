@@ -20,6 +20,8 @@ class ReportOptions:
     """Folder of a study, or the name of one in the results folder; it may still be running."""
     results_dir: Path = Path("results")
     """Folder of all studies."""
+    show_text: bool = False
+    """Show the text of wrongly answered documents in the report: private."""
 
 
 def main() -> int:
@@ -34,7 +36,7 @@ def main() -> int:
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
-    page = write_report(root)
+    page = write_report(root, options.show_text)
     print(f"report     {page}\nnext: open it in a browser, or read {root / 'summary.md'}")
     summary = {"study": root.name, "report": str(page), "summary": str(root / "summary.md"),
                "seconds": round(time.monotonic() - started, 2)}  # fmt: skip

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.study import StudyFiles, last_step, ranked, trial_config
+from trainable.evaluation_record import RECORD_FILE
 
 if TYPE_CHECKING:
     import optuna
+
+    from trainable.evaluation_record import EvaluationRecord
 
 MINUTE_S = 60.0
 _PHASES_S = ("load_s", "train_s", "generate_s")
@@ -78,8 +81,8 @@ class StudyView:
     """Names of the usable trials, best first."""
     decisions: tuple[dict[str, Any], ...]
     """Lines of rungs.jsonl."""
-    evaluations: dict[str, dict[str, Any]]
-    """Content of adapters/<trial>/evaluation.json by trial."""
+    records: dict[str, Path]
+    """The evaluation.json of each trial that has one."""
     retrain: dict[str, Any] | None
     """Content of retrain/metrics.json."""
     best_text: str
@@ -133,6 +136,12 @@ class StudyView:
         """
         return next(trial for trial in self.trials if trial.name == name)
 
+    def record(self, name: str) -> EvaluationRecord | None:
+        """Return what a trial's last evaluation got right and wrong, if it was kept."""
+        from trainable.evaluation_record import load_record
+
+        return load_record(self.records[name]) if name in self.records else None
+
     def reason(self, trial: TrialView) -> str:
         """Say why a trial ended, or where it stands."""
         reasons = [line["reason"] for line in self.decisions if line["trial"] == trial.name]
@@ -182,7 +191,7 @@ def read_study(root: Path) -> StudyView:
         trials=tuple(_view(trial, fixed) for trial in started),
         ranking=tuple(names),
         decisions=tuple(_journal(files.rungs)),
-        evaluations={path.parent.name: _json(path) for path in files.adapters.glob("*/evaluation.json")},
+        records=_records(files),
         retrain=_json(metrics) if metrics.is_file() else None,
         best_text=files.best.read_text(encoding="utf-8") if files.best.is_file() else "",
     )
@@ -203,6 +212,12 @@ def _view(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialView:
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )
+
+
+def _records(files: StudyFiles) -> dict[str, Path]:
+    """Return the records beside the adapters that were kept, or beside the checkpoints of a running search."""
+    running = {path.parent.parent.name: path for path in files.checkpoints.glob(f"*/adapter/{RECORD_FILE}")}
+    return running | {path.parent.name: path for path in files.adapters.glob(f"*/{RECORD_FILE}")}
 
 
 def _json(path: Path) -> dict[str, Any]:

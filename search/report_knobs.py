@@ -7,7 +7,8 @@ from itertools import combinations
 from typing import Any
 
 from search.report_data import StudyView
-from search.report_effects import MIN_TRIALS, Effect, EffectModel, Pair, importances, projected_scores
+from search.report_effects import MIN_TRIALS, Effect, EffectModel, Pair
+from search.report_importance import importances, projected_scores
 from search.report_model import Block, Figure, Items, Section, Text, percent
 from search.report_style import BLUE, INK, SOFT, axis, figure, look
 from search.report_words import hover, knob, value_of

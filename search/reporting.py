@@ -11,6 +11,8 @@ from search.report_html import to_html
 from search.report_knobs import knobs_section
 from search.report_markdown import to_markdown
 from search.report_model import Report
+from search.report_quality import quality
+from search.report_retrain import retrain_section
 from search.report_tradeoffs import tradeoffs
 from search.report_trust import trust
 
@@ -20,29 +22,36 @@ RESAMPLES = {"running": 20, "done": 50}
 """Draws behind the uncertainty of importances: about 20 ms each, and a running search has better things to do."""
 
 
-def build_report(view: StudyView) -> Report:
-    """Return what the study's report says."""
+def build_report(view: StudyView, show_text: bool = False) -> Report:
+    """Return what the study's report says.
+
+    Args:
+        view: The study.
+        show_text: Whether errors are shown with the text of their document: private.
+    """
     ended = sum(trial.finished for trial in view.trials)
     source = view.settings["provenance"]
     data = "bundled sample" if view.bundled else source["data"]["train"]["file"]
     state = f"{ended} trials" if view.done else f"{ended} of {view.total} trials so far"
     resamples = RESAMPLES["done" if view.done else "running"]
-    sections = (answer(view), knobs_section(view, resamples), tradeoffs(view), course(view), trust(view))
+    sections = (answer(view), knobs_section(view, resamples), tradeoffs(view), course(view), quality(view, show_text), trust(view))
+    retrained = retrain_section(view)
     return Report(
         title=f"Search report: {view.name}",
         subtitle=f"{state}, {data}, commit {source['commit']}, started {source['started']}",
-        sections=sections,
+        sections=(*sections, retrained) if retrained else sections,
         refresh_s=None if view.done else REFRESH_S,
     )
 
 
-def write_report(root: Path) -> Path:
+def write_report(root: Path, show_text: bool = False) -> Path:
     """Write report.html and summary.md into the study's folder; return the page's path.
 
     Args:
         root: Folder of a study, finished or running.
+        show_text: See `build_report`.
     """
-    report = build_report(read_study(root))
+    report = build_report(read_study(root), show_text)
     page = root / "report.html"
     _write(page, to_html(report))
     _write(root / "summary.md", to_markdown(report))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from search.report_data import StudyView, TrialView, read_study
-from search.report_effects import EffectModel, importances, projected_scores
+from search.report_effects import EffectModel
+from search.report_importance import importances, projected_scores
 from search.report_knobs import knobs_section
 from search.report_model import Items, Text
 
