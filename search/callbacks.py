@@ -9,6 +9,7 @@ from typing import Any
 from ray.tune import Callback
 
 from search.plan import SearchPlan
+from search.report_live import ReportCallback
 
 TrialEnd = Callable[[SearchPlan, str], None]
 """Called with the plan and the id of a trial that has ended, after Optuna was told how."""
@@ -21,7 +22,8 @@ def extra_callbacks(plan: SearchPlan) -> list[Callback]:
 
     pages = [StudyPage(plan.files.database)] if plan.options.dashboard else []
     trackers = make_trackers(plan.files, plan.options.track)
-    return [*pages, *trackers, TrialEndCallback(plan, trial_end_functions(plan))]
+    report = ReportCallback(plan.files.root)
+    return [report, *pages, *trackers, TrialEndCallback(plan, trial_end_functions(plan))]
 
 
 def trial_end_functions(plan: SearchPlan) -> list[TrialEnd]:

@@ -202,6 +202,7 @@ def _open_study(files: StudyFiles) -> optuna.Study:
 
 
 def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
+    from search.reporting import try_report
     from search.scheduler import read_decisions
 
     study = _open_study(files)
@@ -214,6 +215,7 @@ def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, An
     interrupted = len(finished) < plan.options.trials
     if not interrupted:
         keep_best_adapters(study, files)
+    try_report(files.root)
     validation = best["validation"]
     return {
         "study": files.root.name,

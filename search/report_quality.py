@@ -13,6 +13,7 @@ from search.report_words import interval_words
 
 if TYPE_CHECKING:
     from trainable.evaluation_record import EvaluationRecord
+    from trainable.intervals import Statistic
     from trainable.metrics import Evaluation
 
 MAX_ERRORS = 300
@@ -30,7 +31,14 @@ def quality(view: StudyView, show_text: bool = False) -> Section:
     title, best = "Quality", view.best
     record = view.record(best.name) if best else None
     if best is None or record is None:
-        return Section(title, (Text("The winner's answers were not kept; they are, from a search's first rung on, in evaluation.json."),))
+        return Section(
+            title,
+            (
+                Text(
+                    "The winner's answers were not kept; they are, from a search's first rung on, in evaluation.json."
+                ),
+            ),
+        )
     evaluation = record.evaluation()
     types, slices = type_intervals(record), evaluation.slices
     blocks: list[Block] = [
@@ -70,7 +78,9 @@ def type_intervals(record: EvaluationRecord) -> dict[str, tuple[float, float]]:
     return {kind: (float(low[n]), float(high[n])) for n, kind in enumerate(kinds)}
 
 
-def type_figure(evaluation: Evaluation, intervals: dict[str, tuple[float, float]], name: str = "types") -> Figure:
+def type_figure(
+    evaluation: Evaluation, intervals: dict[str, tuple[float, float]], name: str = "types"
+) -> Figure:
     """Return recall by type with its interval, the worst at the top."""
     rows = sorted((row for row in evaluation.per_type if row.support), key=lambda row: -(row.recall or 0))
     labels = [f"{row.type} ({row.support})" for row in rows]
@@ -100,7 +110,9 @@ def type_table(evaluation: Evaluation, intervals: dict[str, tuple[float, float]]
         for row in rows
     ]  # fmt: skip
     return Table(
-        ("type", "entities", "reported", "found", "recall", "95 % interval", "precision", "F1"), tuple(cells), caption
+        ("type", "entities", "reported", "found", "recall", "95 % interval", "precision", "F1"),
+        tuple(cells),
+        caption,
     )
 
 
@@ -119,16 +131,29 @@ def _extremes(evaluation: Evaluation) -> str:
 
 
 def _error_kinds(record: EvaluationRecord, evaluation: Evaluation) -> Table:
-    kinds = Counter((item.status, item.kind) for d in record.documents for item in d.items if item.status != "found")
+    kinds = Counter(
+        (item.status, item.kind) for d in record.documents for item in d.items if item.status != "found"
+    )
     rows: list[tuple[Cell, ...]] = [
-        (status, kind or "-", count, "") for (status, kind), count in sorted(kinds.items(), key=lambda pair: -pair[1])
+        (status, kind or "-", count, "")
+        for (status, kind), count in sorted(kinds.items(), key=lambda pair: -pair[1])
     ]
     documents = [document.counts for document in record.documents]
     alarms = sum(d.false_alarm for d in documents)
     rows += [
         ("answer", "not valid JSON", sum(not d.valid for d in documents), f"of {len(documents)} answers"),
-        ("answer", "cut off at the token limit", sum(d.truncated for d in documents), f"of {len(documents)} answers"),
-        ("answer", "false alarm", alarms, f"of {sum(d.pii_free for d in documents)} documents without personal data"),
+        (
+            "answer",
+            "cut off at the token limit",
+            sum(d.truncated for d in documents),
+            f"of {len(documents)} answers",
+        ),
+        (
+            "answer",
+            "false alarm",
+            alarms,
+            f"of {sum(d.pii_free for d in documents)} documents without personal data",
+        ),
         ("wrong", "malformed items", evaluation.malformed, ""),
         ("wrong", "of an unknown type", evaluation.unknown_type, ""),
     ]
@@ -145,15 +170,20 @@ def _runner_up(view: StudyView, best: TrialView, record: EvaluationRecord) -> li
     if second is None or other is None:
         return []
     ours, theirs = paired_counts(record, other)
-    lines = []
-    for statistic, word in (("micro_recall", "recall"), ("micro_precision", "precision"), ("micro_f1", "F1")):
-        gap, low, high = (100 * value for value in paired_difference(ours, theirs, statistic, resamples=RESAMPLES))  # type: ignore[arg-type]
-        lines.append(f"{word} {gap:+.1f} points ({low:+.1f} to {high:+.1f})")
-        if statistic == "micro_recall":
-            sure = low > 0 or high < 0
+    words: dict[Statistic, str] = {"micro_recall": "recall", "micro_precision": "precision", "micro_f1": "F1"}
+    gaps = {name: paired_difference(ours, theirs, name, resamples=RESAMPLES) for name in words}
+    lines = [
+        f"{words[name]} {100 * gap:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+        for name, (gap, low, high) in gaps.items()
+    ]
+    sure = gaps["micro_recall"][1] > 0 or gaps["micro_recall"][2] < 0
     better = sum(a.tp > b.tp for a, b in zip(ours, theirs, strict=True))
     worse = sum(a.tp < b.tp for a, b in zip(ours, theirs, strict=True))
-    verdict = "The difference in recall is more than chance." if sure else "Chance alone explains the difference in recall: take the cheaper one."
+    verdict = (
+        "The difference in recall is more than chance."
+        if sure
+        else "Chance alone explains the difference in recall: take the cheaper one."
+    )
     rival = view.named(second)
     return [Text(
         f"Winner against runner-up ({rival.label}, {rival.name}, step {rival.steps}) on the same {len(ours)} documents, with the 95 % "
@@ -167,14 +197,22 @@ def _browser(view: StudyView, record: EvaluationRecord, show_text: bool) -> Tabl
     for number, document in enumerate(record.documents, 1):
         for item in document.items:
             if item.status != "found":
-                row = (f"no. {number}", document.counts.language, item.status, item.kind, item.type, item.shape)
+                row = (
+                    f"no. {number}",
+                    document.counts.language,
+                    item.status,
+                    item.kind,
+                    item.type,
+                    item.shape,
+                )
                 rows.append((*row, texts.get(document.id, "")) if show_text else row)
     header = ("document", "language", "error", "kind", "type", "shape (字 letter, x Latin letter, 9 digit)")
     left = f", the first {MAX_ERRORS}" if len(rows) > MAX_ERRORS else ""
     return Table(
         (*header, "text (private)") if show_text else header,
         tuple(rows[:MAX_ERRORS]),
-        f"Errors one by one, {len(rows)} in all{left}: masked, by type and shape" + (", with the text" if show_text else ""),
+        f"Errors one by one, {len(rows)} in all{left}: masked, by type and shape"
+        + (", with the text" if show_text else ""),
         folded=True,
     )
 

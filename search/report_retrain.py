@@ -24,7 +24,11 @@ def retrain_section(view: StudyView) -> Section | None:
             f"{config_words(metrics['config'])}: {len(metrics['epochs'])} epochs with the {metrics['engine']} engine; epoch "
             f"{metrics['best_epoch']} was best by score and is the one that was kept."
         ),
-        *([prediction_verdict(view, test)] if test else [Text("There is no test file, so nothing confirms the search.", "bad")]),
+        *(
+            [prediction_verdict(view, test)]
+            if test
+            else [Text("There is no test file, so nothing confirms the search.", "bad")]
+        ),
         _epochs_figure(metrics),
         _headline_table(metrics),
     ]
@@ -46,7 +50,9 @@ def prediction_verdict(view: StudyView, test: dict[str, Any]) -> Text:
     low, high = validation.get("micro_recall_low"), validation.get("micro_recall_high")
     recall = test["micro_recall"]
     if low is None or high is None or recall is None:
-        return Text("Whether the search predicted this cannot be said: recall or its interval is undefined.", "bad")
+        return Text(
+            "Whether the search predicted this cannot be said: recall or its interval is undefined.", "bad"
+        )
     measured = f"Test recall is {percent(recall)} (95 % interval {interval_words(*test['micro_recall_ci'])})"
     predicted = f"the interval that the search predicted from its winner after {best['steps']} steps, {interval_words(low, high)}"
     if low <= recall <= high:
@@ -74,7 +80,15 @@ def _epochs_figure(metrics: dict[str, Any]) -> Figure:
             "hovertemplate": f"epoch %{{x}}: {word} %{{y:.1f}} %<extra></extra>",
         })  # fmt: skip
     best = metrics["best_epoch"]
-    line = {"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": INK, "dash": "dot"}}
+    line = {
+        "type": "line",
+        "x0": best,
+        "x1": best,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "line": {"color": INK, "dash": "dot"},
+    }
     return figure(
         "epochs", f"Validation by epoch; the dotted line marks the best by score, epoch {best}.", traces,
         x="epoch", y="%", height=340, xaxis={"dtick": 1}, shapes=[line],
@@ -82,7 +96,12 @@ def _epochs_figure(metrics: dict[str, Any]) -> Figure:
 
 
 def _headline_table(metrics: dict[str, Any]) -> Table:
-    names = (*_SHOWN, ("leak_rate", "leak rate"), ("pii_free_fpr", "false alarms"), ("json_valid_rate", "valid JSON"))
+    names = (
+        *_SHOWN,
+        ("leak_rate", "leak rate"),
+        ("pii_free_fpr", "false alarms"),
+        ("json_valid_rate", "valid JSON"),
+    )
     rows: list[tuple[Cell, ...]] = [
         (f"validation, epoch {entry['epoch']}", float(entry["train_loss"]), *(percent(entry["validation"][key]) for key, _ in names))
         for entry in metrics["epochs"]
@@ -92,4 +111,9 @@ def _headline_table(metrics: dict[str, Any]) -> Table:
         rows.append(("test, once", None, *(percent(metrics["test"][key]) for key, _ in names)))
         strong |= {len(rows) - 1}
     header = ("", "training loss", *(word for _, word in names))
-    return Table(header, tuple(rows), "False alarms: documents without personal data in which something was reported.", strong)
+    return Table(
+        header,
+        tuple(rows),
+        "False alarms: documents without personal data in which something was reported.",
+        strong,
+    )

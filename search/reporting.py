@@ -15,6 +15,7 @@ from search.report_quality import quality
 from search.report_retrain import retrain_section
 from search.report_tradeoffs import tradeoffs
 from search.report_trust import trust
+from search.study import StudyFiles
 
 REFRESH_S = 60
 """A page of a running search reloads itself this often."""
@@ -34,7 +35,14 @@ def build_report(view: StudyView, show_text: bool = False) -> Report:
     data = "bundled sample" if view.bundled else source["data"]["train"]["file"]
     state = f"{ended} trials" if view.done else f"{ended} of {view.total} trials so far"
     resamples = RESAMPLES["done" if view.done else "running"]
-    sections = (answer(view), knobs_section(view, resamples), tradeoffs(view), course(view), quality(view, show_text), trust(view))
+    sections = (
+        answer(view),
+        knobs_section(view, resamples),
+        tradeoffs(view),
+        course(view),
+        quality(view, show_text),
+        trust(view),
+    )
     retrained = retrain_section(view)
     return Report(
         title=f"Search report: {view.name}",
@@ -56,6 +64,17 @@ def write_report(root: Path, show_text: bool = False) -> Path:
     _write(page, to_html(report))
     _write(root / "summary.md", to_markdown(report))
     return page
+
+
+def try_report(root: Path) -> None:
+    """Write the report of a study that has one; an error is told and ends nothing: hours of work lie behind it."""
+    try:
+        if StudyFiles(root).database.is_file():
+            write_report(root)
+    except Exception as error:
+        print(
+            f"the report was not written: {type(error).__name__}: {error}; try `python search/report.py {root}`"
+        )
 
 
 def _write(path: Path, text: str) -> None:

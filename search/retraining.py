@@ -20,6 +20,7 @@ from data.corpus import find_corpus
 from search.model_card import model_card
 from search.preset import choose_preset
 from search.provenance import provenance
+from search.reporting import try_report
 from search.retrain_options import RetrainOptions
 from search.study import StudyFiles, write_json
 from trainable.adapters import check_init_adapter
@@ -123,6 +124,7 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
     metrics = _metrics(job, result)
     write_json(out / "metrics.json", metrics)
     (out / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
+    try_report(job.options.best_json.resolve().parent)
     if result.test:
         Console().print(type_table(result.test, "test set"))
     if job.options.merge:

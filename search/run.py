@@ -47,6 +47,7 @@ def main() -> int:
             "and were cut into overlapping windows"
         )
     best_json = Path(summary["best_json"])
+    print(f"report: {best_json.with_name('report.html')}")
     if summary["interrupted"]:
         place = f"--study {summary['study']} --results-dir {shlex.quote(str(best_json.parent.parent))}"
         print(f"interrupted; repeat the command to go on, or: python search/run.py {place} --resume")

@@ -36,6 +36,7 @@ LOADS_AT_IMPORT = {
     "search/display.py": {"ray"},
     "search/study_page.py": {"ray"},
     "search/trackers.py": {"ray"},
+    "search/report_live.py": {"ray"},
 }
 """Modules that are imported only where their heavy import is needed anyway."""
 TABLES = {

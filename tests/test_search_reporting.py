@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from search.report_data import find_study, read_study
-from search.reporting import build_report, write_report
+from search.reporting import build_report, try_report, write_report
 
 
 def test_the_page_and_the_summary_say_the_same(reference_study: Path) -> None:
@@ -102,3 +102,34 @@ def test_the_command_to_repeat_the_search_gives_what_differs_from_the_defaults(r
         command[1]
         == "python search/run.py --trials 7 --data-dir '/my data' --min-precision 0.9 --no-dashboard"
     )
+
+
+def test_the_retrain_page_says_in_red_that_the_test_lies_outside_what_the_search_predicted(
+    reference_study: Path,
+) -> None:
+    report = build_report(read_study(reference_study))
+    page = report.sections[-1]
+    assert page.title == "Full-length training and test"
+    verdict = page.blocks[1]
+    assert verdict.tone == "bad"
+    assert "Test recall is 72.4 %" in verdict.text  # retrain/metrics.json
+    assert "above the interval that the search predicted" in verdict.text
+    assert "38.7-46.0 %" in verdict.text
+
+
+def test_a_test_recall_inside_the_predicted_interval_is_said_to_be_inside(reference_study: Path) -> None:
+    from search.report_retrain import prediction_verdict
+
+    view = read_study(reference_study)
+    inside = prediction_verdict(view, {"micro_recall": 0.4, "micro_recall_ci": [0.35, 0.45]})
+    below = prediction_verdict(view, {"micro_recall": 0.3, "micro_recall_ci": [0.25, 0.35]})
+    assert (inside.tone, below.tone) == ("good", "bad")
+    assert "below the interval" in below.text
+
+
+def test_a_report_that_cannot_be_written_ends_nothing(
+    reference_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (reference_study / "config.json").write_text("{", encoding="utf-8")
+    try_report(reference_study)
+    assert "the report was not written: JSONDecodeError" in capsys.readouterr().out
