@@ -24,6 +24,9 @@ def main() -> int:
         return 2
     print(plan.describe(), flush=True)
     if options.plan:
+        from data.audit import short_audit
+
+        print(f"audit      {short_audit(plan.corpus).verdict}")
         return 0
     from search.driver import run_search
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data.audit import short_audit
 from search.plan import SearchPlan
 from search.provenance import commit, provenance
 from search.study import STUDY_FORMAT, write_json
@@ -21,6 +22,8 @@ def write_settings(plan: SearchPlan) -> None:
     if plan.files.config.exists():
         raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
     plan.settings.save(plan.files.trial_settings)
+    audit = short_audit(plan.corpus)
+    print(f"audit      {audit.verdict}", flush=True)
     values = asdict(plan.options).items()
     options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
     write_json(
@@ -33,6 +36,7 @@ def write_settings(plan: SearchPlan) -> None:
             "space": asdict(plan.space),
             "trial_settings": asdict(plan.settings),
             "provenance": provenance(plan.corpus, plan.options.seed),
+            "audit": audit.as_json(),
         },
     )
 
