@@ -20,14 +20,13 @@ from data.audit_checks import (
     Finding,
     Parts,
     class_counts,
-    contradictions,
     faults,
-    label_faults,
     leaks,
     lengths,
     pii_free,
     shared_values,
 )
+from data.audit_labels import contradictions, label_faults
 from data.audit_table import write_table
 from data.corpus import SPLITS, CorpusFiles
 from data.entities import Example

@@ -13,7 +13,8 @@ from random import Random
 import pytest
 
 from data.audit import AuditCommand, audit, run_audit, short_audit
-from data.audit_checks import Finding, unlabelled_repeats
+from data.audit_checks import Finding
+from data.audit_labels import unlabelled_repeats
 from data.corpus import find_corpus
 from data.entities import Entity, Example
 from data.jsonl import read_examples, write_examples
