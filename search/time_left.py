@@ -1,0 +1,132 @@
+"""How long a search will go on, from the rungs that trials have reached and what they took to get there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_PAUSED, _CONTINUED = "paused", "continued"
+EXTRA = 1.1
+"""Trials that go past a rung, over those that must: some do because chance alone explains their distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchShape:
+    """What is known of a search before it starts."""
+
+    rungs: tuple[int, ...]
+    """Optimizer steps, rising; the last is the horizon."""
+    documents: tuple[int, ...]
+    """Validation documents answered at each rung."""
+    trials: int
+    reduction_factor: float = 3.0
+    slots: int = 1
+    """Trials that run at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Mean seconds of what a trial does between two rungs."""
+
+    load_s: float
+    step_s: float
+    document_s: float
+
+    def stretch_s(self, shape: SearchShape, rung: int, reload: bool) -> float:
+        """Return the seconds from one rung to the next: the last steps before `rung`, and its evaluation."""
+        steps = shape.rungs[rung] - (shape.rungs[rung - 1] if rung else 0)
+        load = self.load_s if rung == 0 or reload else 0.0
+        return load + steps * self.step_s + shape.documents[rung] * self.document_s
+
+
+def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | None:
+    """Return the mean pace of the trials so far, None before one has reached a rung.
+
+    Args:
+        results: The last result of each trial: step, load_s, train_s, generate_s (sums over the trial).
+        shape: The search.
+    """
+    told = [result for result in results if result.get("train_s") and result.get("step")]
+    if not told:
+        return None
+    steps = sum(int(result["step"]) for result in told)
+    answered = sum(
+        documents for result in told for rung, documents in zip(shape.rungs, shape.documents, strict=True)
+        if rung <= int(result["step"])
+    )  # fmt: skip
+    return Pace(
+        load_s=sum(float(result["load_s"]) for result in told) / len(told),
+        step_s=sum(float(result["train_s"]) for result in told) / steps,
+        document_s=sum(float(result["generate_s"]) for result in told) / max(1, answered),
+    )
+
+
+def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> list[float]:
+    """Return how many trials still have to run to each rung, the running ones counted in full.
+
+    Args:
+        lines: Decisions in the order of rungs.jsonl (`trial`, `rung`, `decision`).
+        shape: The search.
+        lost: Trials that ended without reaching a rung: out of memory, diverged, broken.
+    """
+    latest = {line.trial: line for line in lines}
+    pausing = any(line.decision == _PAUSED for line in lines)
+    arrived = [len({line.trial for line in lines if line.rung == rung}) for rung in range(len(shape.rungs))]
+    left = [max(0.0, float(shape.trials - lost - arrived[0]))]
+    contenders = max(1, shape.trials - lost)
+    for rung in range(1, len(shape.rungs)):
+        on_the_way = sum(line.rung == rung - 1 and line.decision == _CONTINUED for line in latest.values())
+        if pausing:
+            places = max(1, round(contenders / shape.reduction_factor**rung))
+            expected = max(0.0, EXTRA * places - arrived[rung])
+            waiting = sum(line.rung == rung - 1 and line.decision == _PAUSED for line in latest.values())
+            left.append(min(max(expected, on_the_way), on_the_way + waiting + left[rung - 1]))
+        else:
+            left.append(on_the_way + left[rung - 1] / shape.reduction_factor)
+    return left
+
+
+def seconds_left(
+    lines: Sequence[Any],
+    results: Sequence[Mapping[str, Any]],
+    shape: SearchShape,
+    elapsed_s: float,
+    running: int | None = None,
+    lost: int = 0,
+) -> float | None:
+    """Return the seconds that a search will still take, None before anything is known.
+
+    Args:
+        lines: Decisions in the order of rungs.jsonl.
+        results: The last result of each trial.
+        shape: The search.
+        elapsed_s: Wall-clock seconds since it started (or was resumed, with `lines` and `results` of then on).
+        running: Trials that train now; they are taken to be half-way. None: as many as there are slots.
+        lost: See `stretches_left`.
+    """
+    mean = pace(results, shape)
+    if mean is None or not lines:
+        return None
+    pausing = any(line.decision == _PAUSED for line in lines)
+    costs = [mean.stretch_s(shape, rung, reload=pausing) for rung in range(len(shape.rungs))]
+    left = stretches_left(lines, shape, lost)
+    arrivals = {(line.trial, line.rung) for line in lines}
+    spent = sum(costs[rung] for _, rung in arrivals)
+    busy = min(shape.slots if running is None else running, sum(left))
+    half_way = 0.5 * busy * _next_cost(left, costs)
+    # what lies between the phases (starting a process, waiting for a slot) shows in the time so far
+    overhead = max(1.0, elapsed_s * min(shape.slots, shape.trials) / (spent + half_way))
+    rounds = [_rounds(count, shape.slots) for count in left]
+    total = sum(count * cost for count, cost in zip(rounds, costs, strict=True))
+    return max(0.0, overhead * (total - half_way / shape.slots))
+
+
+def _next_cost(left: Sequence[float], costs: Sequence[float]) -> float:
+    """Return the cost of the stretch that trials are most likely on now: the first that is not done."""
+    return next((cost for count, cost in zip(left, costs, strict=True) if count > 0), 0.0)
+
+
+def _rounds(count: float, slots: int) -> float:
+    """Return how many stretches one after another it takes to run `count` of them in `slots` slots."""
+    return count / slots if count >= slots else min(1.0, count)
