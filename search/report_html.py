@@ -31,7 +31,7 @@ th { border-bottom: 1.5px solid var(--ink); font-weight: 600 } td.number, th.num
   font-variant-numeric: tabular-nums; white-space: nowrap }
 tr.strong td { font-weight: 700; background: #f2f2f2 }
 pre { background: #f4f4f4; border: 1px solid var(--line); padding: .6rem .8rem; overflow-x: auto; font-size: .85rem }
-figure { margin: 1rem 0 1.4rem } .plot { width: 100% } details { margin: .6rem 0 } summary { cursor: pointer }
+figure { margin: 1rem 0 1.4rem } .plot { width: 100% } details { margin: .6rem 0 } input { font: inherit; padding: .2rem .5rem; margin: .4rem 0; border: 1px solid var(--soft) } summary { cursor: pointer }
 @media (max-width: 40rem) { body { padding: .7rem; font-size: 15px } }
 @media print { body { max-width: none; padding: 0; font-size: 11px } h2 { break-after: avoid }
   figure, table, tr { break-inside: avoid } nav { display: none } .wide { overflow: visible } pre { white-space: pre-wrap } }
@@ -42,6 +42,11 @@ for (const place of document.querySelectorAll(".plot")) {
   Plotly.newPlot(place, plot.data, plot.layout, {displaylogo: false, responsive: true, modeBarButtonsToRemove:
     ["select2d", "lasso2d", "autoScale2d"], displayModeBar: "hover"}).then(() => { place.dataset.drawn = "yes" });
 }
+for (const box of document.querySelectorAll("details input")) box.addEventListener("input", () => {
+  const word = box.value.toLowerCase();
+  for (const row of box.parentElement.querySelectorAll("tbody tr"))
+    row.hidden = !row.textContent.toLowerCase().includes(word);
+});
 const fitted = width => { for (const place of document.querySelectorAll(".plot"))
   if (place.data) Plotly.relayout(place, {width: width}) };
 window.addEventListener("beforeprint", () => fitted(680));
@@ -106,7 +111,10 @@ def _table(table: Table) -> str:
         f'<div class="wide"><table>{caption}<thead><tr>{header}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
-    return f"<details><summary>{escape(table.caption)}</summary>{html}</details>" if table.folded else html
+    if not table.folded:
+        return html
+    search = '<input type="search" placeholder="show rows with ..." aria-label="show rows with">'
+    return f"<details><summary>{escape(table.caption)}</summary>{search}{html}</details>"
 
 
 def _figure(figure: Figure) -> str:
