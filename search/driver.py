@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.lock import StudyLock
+from search.pages import hide_token, job_metadata, pages
 from search.plan import SearchPlan
 from search.study import (
     StudyFiles,
@@ -59,6 +60,7 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
         RuntimeError: If no trial got a score.
     """
     started = time.monotonic()
+    os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
         if plan.options.resume:
@@ -126,15 +128,14 @@ def _start_ray(plan: SearchPlan) -> None:
         dashboard_host="127.0.0.1",
         log_to_driver=False,
         logging_level=logging.ERROR,
-        job_config=ray.job_config.JobConfig(metadata={"job_name": f"search {plan.files.root.name}"}),
+        job_config=ray.job_config.JobConfig(metadata=job_metadata(plan.files)),
         **resources,
     )
-    token = Path.home() / ".ray" / "auth_token"
-    if token.is_file():
-        token.chmod(0o600)  # Ray leaves it readable for everyone
-    if context.dashboard_url and plan.options.dashboard:
-        print(f"dashboard  http://{context.dashboard_url} (asks for the token that "
-              "`RAY_AUTH_MODE=token ray get-auth-token` prints)", flush=True)  # fmt: skip
+    hide_token()
+    if local and context.dashboard_url and plan.options.dashboard:
+        node: Any = ray._private.worker._global_node
+        session = Path(node.get_session_dir_path())
+        print(pages(plan.files, context.dashboard_url, session), flush=True)
 
 
 def _make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:

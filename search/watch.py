@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from search.pages import tensorboard_command
 from search.study import StudyFiles
 
 
@@ -61,11 +61,6 @@ def main() -> int:
     except KeyboardInterrupt:
         server.close()
     return 0
-
-
-def tensorboard_command(files: StudyFiles) -> str:
-    """Return the command that shows the learning curves and hparams of all trials."""
-    return f"tensorboard --logdir {shlex.quote(str(files.tensorboard))}"
 
 
 if __name__ == "__main__":
