@@ -34,6 +34,7 @@ LOADS_AT_IMPORT = {
     "search/fault_watch.py": {"ray"},
     "search/trial_queue.py": {"ray"},
     "search/display.py": {"ray"},
+    "search/display_table.py": {"ray"},
     "search/study_page.py": {"ray"},
     "search/trackers.py": {"ray"},
     "search/report_live.py": {"ray"},
