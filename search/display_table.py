@@ -56,9 +56,12 @@ def trials_table(
     cells = [_cells(trial, decisions.get(trial.trial_id)) for trial in shown]
     names = ["trial", "config", "step", "score", "recall", "prec.", "seconds", "state"]
     names = [name for name in names if columns >= WIDE or name in _ALWAYS]
+    widths = {name: max([len(name), *(len(values[name]) for values in cells)]) for name in names}
+    # the config alone gives way where space is short
+    widths["config"] = min(widths["config"], columns - sum(widths.values()) + widths["config"] - len(names))
     for name in names:
         left = name in ("trial", "config", "state")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+        table.add_column(name, justify="left" if left else "right", no_wrap=True, width=max(1, widths[name]))
     for trial, values in zip(shown, cells, strict=True):
         table.add_row(*(values[name] for name in names), style=_STYLES.get(trial.status, ""))
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -44,6 +45,8 @@ class StudyServer:
         import optuna
         import optuna_dashboard
 
+        # of too few trials to tell importances apart; the terminal belongs to the search
+        warnings.filterwarnings("ignore", module="optuna.importance")
         storage = optuna.storages.RDBStorage(
             f"sqlite:///file:{_quoted(database)}?mode=ro&uri=true",
             engine_kwargs={"connect_args": {"timeout": 30}},

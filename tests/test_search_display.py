@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from search.display import SearchDisplay
-from search.display_table import state_of
+from search.display_table import state_of, trials_table
 from search.scheduler import RungDecision, read_decisions
 from trainable.ray_trial import SETTINGS_KEY
 
@@ -79,6 +79,17 @@ def test_without_a_terminal_each_event_is_one_plain_line(
     journal = tmp_path / "rungs.jsonl"
     a_search(SearchDisplay(journal, 2), journal)
     assert capsys.readouterr().out.splitlines() == LINES
+
+
+def test_a_long_config_gives_way_to_the_numbers() -> None:
+    screen = io.StringIO()
+    trial = trial_of("aaaaaaaa", step=1234, micro_recall=0.5, micro_precision=0.9)
+    trial.config["model"] = "unsloth/Some-Very-Long-Name-Of-A-Base-Model-4B-Instruct"
+    Console(file=screen, width=80).print(trials_table([trial], {}, 80, 10))
+    header, row = screen.getvalue().splitlines()
+    assert header.split() == ["trial", "config", "step", "recall", "prec.", "state"]
+    assert row.split()[-4:] == ["1234", "0.500", "0.900", "running"]
+    assert len(row) <= 80
 
 
 @pytest.mark.parametrize("columns", [80, 140])
