@@ -163,9 +163,11 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
     from search.callbacks import GuardedCallbacks, extra_callbacks
     from search.display import SearchDisplay
     from search.fault_watch import FaultWatch
+    from search.fresh_actor import replace_spent_actors
     from search.scheduler import DurableASHA
     from search.trial_queue import TrialQueue
 
+    replace_spent_actors()
     files, options = plan.files, plan.options
     shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
     scheduler = DurableASHA(files.rungs, plan.rungs, options.reduction_factor, METRIC, TIME_ATTR)
@@ -176,6 +178,7 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
         search_alg=TrialQueue(searcher, plan.concurrent_trials),
         scheduler=scheduler,
         num_samples=left,
+        reuse_actors=True,  # the base model stays loaded from trial to trial
         trial_name_creator=_trial_name,
         trial_dirname_creator=_trial_name,
     )

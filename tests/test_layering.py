@@ -18,11 +18,16 @@ HEAVY = {
     "pyarrow", "ray", "safetensors", "sklearn", "torch", "transformers", "trl", "unsloth",
 }  # fmt: skip
 LOADS_AT_IMPORT = {
+    "trainable/fast_decode.py": {"torch"},
+    "trainable/fast_forward.py": {"torch"},
+    "trainable/generation.py": {"torch"},
+    "trainable/gpu_memory.py": {"torch"},
     "trainable/loop.py": {"torch"},
     "trainable/merged_forward.py": {"peft", "torch"},
     "trainable/trial.py": {"torch"},
     "trainable/backend_peft.py": {"torch"},
     "trainable/backend_unsloth.py": {"torch", "unsloth"},
+    "trainable/qwen.py": {"torch"},
     "trainable/stacked.py": {"torch"},
     "trainable/stacked_decode.py": {"torch"},
     "trainable/stacked_training.py": {"torch"},

@@ -53,7 +53,10 @@ class Backend(Protocol):
         """Put a fresh adapter, or `config.init_adapter`, on the base."""
 
     def detach_adapter(self) -> None:
-        """Take the adapter off again; the base stays loaded and unchanged."""
+        """Take the adapter off again, if there is one; the base stays loaded and unchanged."""
+
+    def unload_base(self) -> None:
+        """Let go of the base model and everything derived from it."""
 
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
         """Return summed cross-entropy over the labels of `batch`, divided by `n_label_tokens`."""

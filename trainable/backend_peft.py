@@ -17,6 +17,7 @@ from trainable.adapters import check_init_adapter, read_facts
 from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import greedy_decode
+from trainable.generation import Generator
 from trainable.tokens import end_of_turn_id, load_tokenizer
 
 DECODE_ROWS = {"cuda": 256, "cpu": 64}
@@ -48,6 +49,7 @@ class PeftBackend:
         self.dtype = compute_dtype(self.device)
         self.model: Any = None
         self.tokenizer: Any = None
+        self.generator = Generator()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load the base in `self.dtype`, or NF4 with double quantisation."""
@@ -86,8 +88,19 @@ class PeftBackend:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def detach_adapter(self) -> None:
-        """Take the adapter off; the base stays."""
-        self.model = self.model.unload()
+        """Take the adapter off, if there is one; the base stays."""
+        if not hasattr(self.model, "peft_config"):
+            return
+        base = self.model.unload()
+        if base.is_gradient_checkpointing:
+            base.gradient_checkpointing_disable()
+            base.disable_input_require_grads()
+        self.model = base
+
+    def unload_base(self) -> None:
+        """Let go of the base model."""
+        self.model = None
+        self.generator.forget()
 
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
         """Return the batch's share of the mean cross-entropy; logits are made only where labels are.
@@ -104,7 +117,19 @@ class PeftBackend:
         return total / n_label_tokens
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
-        """Decode greedily with dropout off; training mode is restored."""
+        """Decode greedily with dropout off."""
+        base, end = self.model.get_base_model(), end_of_turn_id(self.tokenizer)
+        return self.generator.answers(
+            base,
+            self.dtype,
+            end,
+            prompts,
+            max_new_tokens,
+            lambda: self.generate_plain(prompts, max_new_tokens),
+        )
+
+    def generate_plain(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode with the library's forward pass; training mode is restored."""
         self.model.eval()
         with torch.inference_mode(), self._autocast(), merged_forward.frozen(self.model):
             rows = DECODE_ROWS[self.device.type]

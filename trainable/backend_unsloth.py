@@ -24,6 +24,7 @@ from trainable.adapters import check_init_adapter, load_weights, read_facts, set
 from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import in_batches, left_padded
+from trainable.generation import Generator
 from trainable.tokens import end_of_turn_id, load_tokenizer
 
 DECODE_ROWS = 256
@@ -43,6 +44,7 @@ class UnslothBackend:
         self.dtype = compute_dtype(self.device)
         self.model: Any = None
         self.tokenizer: Any = None
+        self.generator = Generator()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load the base in `self.dtype`, or NF4 with double quantisation."""
@@ -74,8 +76,14 @@ class UnslothBackend:
             set_adapter_weights(self.model, load_weights(check_init_adapter(config)))
 
     def detach_adapter(self) -> None:
-        """Take the adapter off; the base stays."""
-        self.model = self.model.unload()
+        """Take the adapter off, if there is one; the base stays."""
+        if hasattr(self.model, "unload"):
+            self.model = self.model.unload()
+
+    def unload_base(self) -> None:
+        """Let go of the base model."""
+        self.model = None
+        self.generator.forget()
 
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
         """Return the batch's share of the mean cross-entropy (Unsloth's chunked one on CUDA)."""
@@ -88,7 +96,19 @@ class UnslothBackend:
             ).loss
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
-        """Decode greedily in large left-padded batches of similar length."""
+        """Decode greedily with dropout off."""
+        base, end = self.model.get_base_model(), end_of_turn_id(self.tokenizer)
+        return self.generator.answers(
+            base,
+            self.dtype,
+            end,
+            prompts,
+            max_new_tokens,
+            lambda: self.generate_plain(prompts, max_new_tokens),
+        )
+
+    def generate_plain(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode with Unsloth in large left-padded batches of similar length."""
         unsloth.FastLanguageModel.for_inference(self.model)
         outputs = in_batches(prompts, DECODE_ROWS, lambda batch: self._decode(batch, max_new_tokens))
         unsloth.FastLanguageModel.for_training(self.model)  # keeps the recorded checkpointing

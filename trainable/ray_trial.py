@@ -47,10 +47,41 @@ class TunerTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
+        from trainable.resident import ResidentBase
+
+        self._resident = ResidentBase()
+        self._live: LiveMetrics | None = None
+        self._note(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Note another trial (new, or paused here or elsewhere) to run in this process, on the loaded base.
+
+        Returns:
+            False when the process must be replaced by a fresh one: an earlier trial left memory behind,
+            changed the base or broke off with an error.
+        """
+        from trainable.resident import BaseDrift
+
+        self.cleanup()
+        broken = self._broken
+        self._note(new_config)
+        try:
+            if broken == "infeasible":  # what an out-of-memory error left behind goes with the base
+                self._resident.drop()
+            elif broken:
+                raise BaseDrift(f"a trial ended with outcome {broken}")
+            self._resident.settle()
+        except BaseDrift as drift:
+            print(f"this worker process is given up: {drift}", flush=True)
+            return False
+        return True
+
+    def _note(self, config: dict[str, Any]) -> None:
         self._trial_config, settings_file = split_ray_config(config)
         self._settings = TrialSettings.load(settings_file)
         self._trial: Trial | None = None
-        self._live: LiveMetrics | None = None
+        self._live = None
+        self._broken = ""
 
     def step(self) -> dict[str, Any]:
         """Return the numbers of the next rung; whatever the config itself breaks is a result with an outcome.
@@ -66,6 +97,7 @@ class TunerTrial(tune.Trainable):
         except Exception as error:
             log_file = Path(self._settings.checkpoint_dir).parent / "errors" / f"{self.trial_id}.txt"
             result = result_of(error, steps, log_file)
+            self._broken = str(result["outcome"])
         if self._live:
             self._live.report(result)
         return result
@@ -76,7 +108,7 @@ class TunerTrial(tune.Trainable):
         if self._trial is not None:
             return self._trial.next_rung()
         directory = Path(self._settings.checkpoint_dir) / self.trial_id
-        self._trial = Trial(self._trial_config, self._settings, directory)
+        self._trial = Trial(self._trial_config, self._settings, directory, self._resident)
         self._live = self._live_metrics()
         return self._trial.last_result or self._trial.next_rung()
 

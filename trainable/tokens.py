@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ END_OF_TURN = "<|im_end|>"
 _FORMAT = 2  # raise it when the columns change, so that no old cache is read
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenizedCorpus:
     """Token ids of one data file.
 
@@ -38,7 +39,11 @@ class TokenizedCorpus:
     overlap_tokens: int
 
     def samples(self) -> list[tuple[list[int], list[int]]]:
-        """Return (prompt ids, completion ids) of every row."""
+        """Return (prompt ids, completion ids) of every row; read once, so do not change them."""
+        return self._samples
+
+    @cached_property
+    def _samples(self) -> list[tuple[list[int], list[int]]]:
         return list(zip(self.dataset["prompt_ids"], self.dataset["completion_ids"], strict=True))
 
     def facts(self) -> dict[str, int]:

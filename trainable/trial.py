@@ -13,19 +13,18 @@ import torch
 
 from data.jsonl import read_examples
 from trainable.adapters import save_adapter
-from trainable.backend import create_backend
 from trainable.base_models import locate_base
 from trainable.checkpoint import STATE_FILE, UnreadableState
 from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
 from trainable.evaluation import Evaluator, entity_types, shuffled_documents
 from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_record
+from trainable.gpu_memory import GIB, cap_memory
 from trainable.intervals import bootstrap_interval
 from trainable.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
 from trainable.prediction_settings import PredictionSettings
-from trainable.tokens import answer_limit, tokenized
+from trainable.resident import ResidentBase
+from trainable.tokens import TokenizedCorpus, answer_limit, tokenized
 from trainable.windowing import Windowing
-
-GIB = 2**30
 
 
 class Trial:
@@ -35,34 +34,41 @@ class Trial:
         config: Hyperparameters.
         settings: What all trials of the study share.
         directory: Absolute; holds the resumable state and the adapter.
+        resident: What earlier trials of this process left loaded; none loads everything.
     """
 
-    def __init__(self, config: TrialConfig, settings: TrialSettings, directory: Path) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        settings: TrialSettings,
+        directory: Path,
+        resident: ResidentBase | None = None,
+    ) -> None:
         started = time.perf_counter()
         _limit_resources(settings)
         self.config, self.settings, self.directory = config, settings, directory
+        resident = ResidentBase() if resident is None else resident
         base_dir = locate_base(config.model)
-        self.backend = create_backend(settings.backend)
-        self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
-        self.backend.attach_adapter(config)
-        cache = Path(settings.token_cache)
-        corpus = tokenized(
-            base_dir, Path(settings.train_file), settings.window_tokens, cache, settings.overlap_tokens
+        self.backend = resident.acquire(
+            settings.backend, base_dir, config.load_in_4bit, settings.window_tokens
         )
+        self.backend.attach_adapter(config)
+        corpus = resident.keep(
+            (base_dir, settings.train_file, settings.window_tokens, settings.overlap_tokens),
+            lambda: tokenized(
+                base_dir, Path(settings.train_file), settings.window_tokens, Path(settings.token_cache),
+                settings.overlap_tokens,
+            ),
+        )  # fmt: skip
         plan = plan_batches(config, corpus)
         self.run = TrainingRun(config, self.backend, corpus, plan, settings.horizon_steps)
-        documents = shuffled_documents(Path(settings.validation_file))
-        types = entity_types(documents) | entity_types(read_examples(Path(settings.train_file)))
-        windowing = Windowing(self.backend.tokenizer, settings.window_tokens, corpus.overlap_tokens)
-        self.evaluator = Evaluator(
-            self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
-        )
+        self.evaluator: Evaluator = resident.keep((base_dir, settings), lambda: self._make_evaluator(corpus))
         self._prediction = PredictionSettings(
             load_in_4bit=config.load_in_4bit,
             window_tokens=settings.window_tokens,
             overlap_tokens=corpus.overlap_tokens,
             max_new_tokens=answer_limit(corpus),
-            types=tuple(sorted(types)),
+            types=tuple(sorted(self.evaluator.known_types)),
             min_precision=settings.min_precision,
         )
         self.last_result: dict[str, Any] = {}
@@ -114,6 +120,15 @@ class Trial:
         self.run.save(self.directory / STATE_FILE, self.last_result)
         return self.last_result
 
+    def _make_evaluator(self, corpus: TokenizedCorpus) -> Evaluator:
+        settings = self.settings
+        documents = shuffled_documents(Path(settings.validation_file))
+        types = entity_types(documents) | entity_types(read_examples(Path(settings.train_file)))
+        windowing = Windowing(self.backend.tokenizer, settings.window_tokens, corpus.overlap_tokens)
+        return Evaluator(
+            self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
+        )
+
     def _validation(self, n_documents: int) -> dict[str, Any]:
         started = time.perf_counter()
         try:
@@ -153,6 +168,4 @@ def peak_memory_gib() -> float:
 
 def _limit_resources(settings: TrialSettings) -> None:
     torch.set_num_threads(settings.threads)
-    if settings.vram_gib is not None and torch.cuda.is_available():
-        total = torch.cuda.get_device_properties(0).total_memory / GIB
-        torch.cuda.set_per_process_memory_fraction(min(1.0, settings.vram_gib / total))
+    cap_memory(settings.vram_gib)

@@ -1,0 +1,28 @@
+"""What a process may still take of the GPU's memory, its own cap included."""
+
+from __future__ import annotations
+
+import torch
+
+GIB = 2**30
+
+
+def cap_memory(gib: float | None) -> None:
+    """Limit this process to so much GPU memory; None leaves all of it."""
+    if gib is not None and torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory / GIB
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
+
+
+def allowed_bytes() -> int:
+    """Return the GPU memory that this process may use in all."""
+    total: int = torch.cuda.get_device_properties(0).total_memory
+    fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)()
+    return int(total * fraction)
+
+
+def available_bytes() -> int:
+    """Return the GPU memory that this process can still take."""
+    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    free, _ = torch.cuda.mem_get_info()
+    return max(0, min(allowed_bytes() - torch.cuda.memory_allocated(), free + unused))

@@ -1,0 +1,173 @@
+"""A Qwen model's parts as plain tensors, read from transformers' modules, for own forward passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+MLP = ("gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The numbers of a model's config that a forward pass needs."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    eps: float
+    theta: float
+
+    @property
+    def group(self) -> int:
+        """Query heads that share a key-value head."""
+        return self.heads // self.kv_heads
+
+
+def why_unsupported(model: Any) -> str:
+    """Return why the own forward passes cannot stand in for a model's; empty if they can.
+
+    Args:
+        model: Causal language model of transformers, without PEFT's wrapper.
+    """
+    config = model.config
+    if config.model_type not in ("qwen3", "qwen2"):
+        return f"model type {config.model_type}"
+    if config.hidden_act != "silu":
+        return f"activation {config.hidden_act}"
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        return f"layers of kind {', '.join(sorted(kinds))}"
+    rope = _rope(config)
+    if rope.get("rope_type", "default") != "default":
+        return f"position embedding of type {rope['rope_type']}"
+    return ""
+
+
+def read_shape(config: Any) -> Shape:
+    """Return the shape of a supported config."""
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return Shape(
+        config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads, head_dim,
+        config.rms_norm_eps, float(_rope(config)["rope_theta"]),
+    )  # fmt: skip
+
+
+def _rope(config: Any) -> dict[str, Any]:
+    rope = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
+    rope.setdefault("rope_theta", getattr(config, "rope_theta", None) or 10_000.0)
+    return rope
+
+
+def rotation_table(shape: Shape, length: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return cosines and sines of every position, (2, length, head_dim / 2)."""
+    powers = torch.arange(0, shape.head_dim, 2, dtype=torch.int64, device=device).float() / shape.head_dim
+    angles = torch.arange(length, device=device).float()[:, None] / shape.theta**powers
+    return torch.stack([angles.cos(), angles.sin()]).to(dtype)
+
+
+def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    """Turn pairs (i, i + half) of the last dimension; cosine and sine broadcast to half of it."""
+    left, right = x.chunk(2, -1)
+    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], -1)
+
+
+def projection(layer: Any, name: str) -> Any:
+    """Return one of a decoder layer's seven linear modules, wrapped by PEFT or not."""
+    return getattr(layer.self_attn if name in ATTENTION else layer.mlp, name)
+
+
+def base_layer(module: Any) -> Any:
+    """Return the frozen linear layer below PEFT's wrapper."""
+    return getattr(module, "base_layer", module)
+
+
+def plain_weight(weight: Any) -> torch.Tensor:
+    """Return a weight as an ordinary tensor, (out, in); a 4-bit one is dequantised."""
+    if type(weight).__name__ != "Params4bit":
+        return weight.detach()
+    from bitsandbytes.functional import dequantize_4bit
+
+    return dequantize_4bit(weight.data, weight.quant_state)
+
+
+def merged_weight(module: Any, dtype: torch.dtype) -> torch.Tensor:
+    """Return W + s·B·A of a projection, (out, in), summed in float32; W alone without an adapter."""
+    weight = plain_weight(base_layer(module).weight)
+    if not getattr(module, "lora_A", None):
+        return weight.to(dtype)
+    update = (
+        module.lora_B["default"].weight.detach().float() @ module.lora_A["default"].weight.detach().float()
+    )
+    return torch.add(weight.float(), update, alpha=module.scaling["default"]).to(dtype)
+
+
+class MergedWeights:
+    """A plain copy of a model's linear weights with the adapter folded in; its addresses never change.
+
+    Args:
+        model: Causal language model without PEFT's wrapper; its linear layers may carry adapters.
+        dtype: Of the copy.
+
+    Attributes:
+        qkv: For each layer the joined query, key and value weights, and their bias or None.
+        gate_up: For each layer the joined gate and up weights.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        self.shape, self.dtype = read_shape(model.config), dtype
+        self._layers = list(model.model.layers)
+        self.embedding = model.model.embed_tokens.weight.detach()
+        self.head = model.lm_head.weight.detach().to(dtype)
+        self.final_norm = model.model.norm.weight.detach().to(dtype)
+        self.input_norm = [layer.input_layernorm.weight.detach().to(dtype) for layer in self._layers]
+        self.mlp_norm = [layer.post_attention_layernorm.weight.detach().to(dtype) for layer in self._layers]
+        self.head_norm = [self._head_norm(layer.self_attn) for layer in self._layers]
+        self.qkv = [self._joined(layer, ATTENTION[:3]) for layer in self._layers]
+        self.qkv_bias = [self._bias(layer) for layer in self._layers]
+        self.o = [self._joined(layer, ATTENTION[3:]) for layer in self._layers]
+        self.gate_up = [self._joined(layer, MLP[:2]) for layer in self._layers]
+        self.down = [self._joined(layer, MLP[2:]) for layer in self._layers]
+
+    @torch.no_grad()
+    def refill(self) -> None:
+        """Fold the adapter as it is now into the copy, in place."""
+        for number, layer in enumerate(self._layers):
+            for target, names in (
+                (self.qkv, ATTENTION[:3]), (self.o, ATTENTION[3:]), (self.gate_up, MLP[:2]), (self.down, MLP[2:]),
+            ):  # fmt: skip
+                start = 0
+                for name in names:
+                    weight = merged_weight(projection(layer, name), self.dtype)
+                    target[number][start : start + len(weight)].copy_(weight)
+                    start += len(weight)
+
+    def nbytes(self) -> int:
+        """Return the memory of the copied linear weights."""
+        return sum(w.nbytes for group in (self.qkv, self.o, self.gate_up, self.down) for w in group)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the logits of hidden states, (..., vocabulary)."""
+        return linear(hidden, self.head)
+
+    def _joined(self, layer: Any, names: tuple[str, ...]) -> torch.Tensor:
+        modules = [base_layer(projection(layer, name)) for name in names]
+        rows = sum(module.out_features for module in modules)
+        return torch.empty(rows, modules[0].in_features, dtype=self.dtype, device=self.embedding.device)
+
+    def _bias(self, layer: Any) -> torch.Tensor | None:
+        biases = [base_layer(projection(layer, name)).bias for name in ATTENTION[:3]]
+        return None if biases[0] is None else torch.cat([bias.detach() for bias in biases]).to(self.dtype)
+
+    def _head_norm(self, attention: Any) -> torch.Tensor | None:
+        """Return the norm weights of each query and key head, (heads + key-value heads, head_dim)."""
+        if not hasattr(attention, "q_norm"):
+            return None
+        q = attention.q_norm.weight.detach().expand(self.shape.heads, -1)
+        k = attention.k_norm.weight.detach().expand(self.shape.kv_heads, -1)
+        return torch.cat([q, k]).to(self.dtype)

@@ -1,0 +1,133 @@
+"""The base model that stays loaded between the trials of one process, and the proof that it stayed the same."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trainable.backend import Backend, create_backend
+
+T = TypeVar("T")
+SAMPLED_TENSORS = 24
+SAMPLED_VALUES = 2048
+MAX_LEFTOVER_BYTES = 64 << 20
+"""GPU memory that trials may leave behind, all together, before the process is given up."""
+
+
+class BaseDrift(RuntimeError):
+    """The process can no longer be trusted: trials left memory behind, or base weights changed."""
+
+
+class ResidentBase:
+    """Hands out a backend with the wanted base and no adapter; loads only when the base is another one.
+
+    A base of another size or quantisation replaces the loaded one in the same process, which takes seconds,
+    where a fresh process imports its libraries first.
+
+    Attributes:
+        loads: Times that a base was read from disk.
+    """
+
+    def __init__(self) -> None:
+        self._backend: Backend | None = None
+        self._key: Hashable = None
+        self._checksum, self._bytes = "", 0
+        self._kept: dict[Hashable, Any] = {}
+        self.loads = 0
+
+    def acquire(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> Backend:
+        """Return the backend with that base and no adapter.
+
+        Args:
+            backend: Name of the backend; one process only ever has one.
+            base_dir: Directory of the weights.
+            load_in_4bit: Quantise the base to NF4.
+            window_tokens: Longest training sample.
+
+        Raises:
+            BaseDrift: If what is loaded cannot be taken back to its first state.
+            torch.OutOfMemoryError: If the base does not fit.
+        """
+        key = (backend, base_dir, load_in_4bit, window_tokens)
+        if self._backend is None:
+            self._backend = create_backend(backend)
+        self.settle()
+        if key != self._key:
+            self.drop()
+            self._backend.load_base(base_dir, load_in_4bit, window_tokens)
+            self.loads += 1
+            self._key = key
+            self._checksum, self._bytes = weights_checksum(self._backend.model), allocated_bytes()
+        return self._backend
+
+    def settle(self) -> None:
+        """Take the last trial's adapter off the base, if there is one.
+
+        Raises:
+            BaseDrift: If that does not lead back to the base's first state.
+        """
+        if self._backend is not None and self._key is not None:
+            self._detach(self._backend)
+
+    def drop(self) -> None:
+        """Unload the base, if there is one; needed after an out-of-memory error.
+
+        Raises:
+            BaseDrift: If its memory does not come back.
+        """
+        self._key = None
+        if self._backend is None or self._backend.model is None:
+            return
+        self._backend.unload_base()
+        collect_garbage()
+        if allocated_bytes() > MAX_LEFTOVER_BYTES:
+            raise BaseDrift(f"{allocated_bytes() >> 20} MiB of GPU memory stay in use without a base model")
+
+    def keep(self, key: Hashable, build: Callable[[], T]) -> T:
+        """Return what `build` made for this key, now or for an earlier trial."""
+        if key not in self._kept:
+            self._kept[key] = build()
+        value: T = self._kept[key]
+        return value
+
+    def _detach(self, backend: Backend) -> None:
+        backend.detach_adapter()
+        collect_garbage()
+        grown = allocated_bytes() - self._bytes
+        if grown > MAX_LEFTOVER_BYTES:
+            raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
+        if weights_checksum(backend.model) != self._checksum:
+            raise BaseDrift("an earlier trial changed the base model's weights")
+
+
+def weights_checksum(model: Any) -> str:
+    """Return a SHA-256 over a fixed sample of a model's parameters, as hex."""
+    import torch
+
+    parameters = [parameter for _, parameter in sorted(model.named_parameters(), key=lambda pair: pair[0])]
+    stride = max(1, len(parameters) // SAMPLED_TENSORS)
+    digest = hashlib.sha256()
+    for parameter in parameters[::stride]:
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // SAMPLED_VALUES)].contiguous()
+        digest.update(sample.view(torch.uint8).cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def allocated_bytes() -> int:
+    """Return the GPU memory that live tensors of this process take; 0 without a GPU."""
+    import torch
+
+    return torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+
+
+def collect_garbage() -> None:
+    """Free what nothing refers to, and give cached GPU memory back."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
