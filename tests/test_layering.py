@@ -20,9 +20,11 @@ HEAVY = {
 LOADS_AT_IMPORT = {
     "trainable/fast_decode.py": {"torch"},
     "trainable/fast_forward.py": {"torch"},
+    "trainable/fast_passes.py": {"torch"},
     "trainable/generation.py": {"torch"},
     "trainable/gpu_memory.py": {"torch"},
     "trainable/loop.py": {"torch"},
+    "trainable/lora_forward.py": {"torch"},
     "trainable/merged_forward.py": {"peft", "torch"},
     "trainable/trial.py": {"torch"},
     "trainable/backend_peft.py": {"torch"},

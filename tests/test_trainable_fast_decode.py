@@ -32,7 +32,7 @@ def tuned_backend(quantised: bool) -> Any:
     with torch.no_grad():
         for name, parameter in backend.model.named_parameters():
             if "lora_B" in name:
-                parameter.normal_(std=0.05)
+                parameter.normal_(std=0.2)
     return backend
 
 

@@ -12,6 +12,8 @@ from trainable.config import TrialConfig
 if TYPE_CHECKING:
     import torch
 
+    from trainable.generation import Generator
+
 BACKENDS = ("unsloth", "peft")
 
 
@@ -45,6 +47,7 @@ class Backend(Protocol):
     device: torch.device
     model: Any
     tokenizer: Any
+    generator: Generator
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load base weights and tokenizer onto the device."""

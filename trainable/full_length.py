@@ -181,6 +181,7 @@ def train_full_length(
                 if on_progress:
                     on_progress(training.step, training.total_steps, loss)
         mean = sum(loss * n_steps for loss, n_steps in losses) / steps
+        training.make_room()
         on_epoch(run.finish_epoch(epoch, mean))
         training.save(state, {**identity, "epochs": [asdict(result) for result in run.epochs]})
     facts = {

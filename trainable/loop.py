@@ -15,9 +15,16 @@ from trainable.backend import Backend, Batch
 from trainable.batches import BatchPlan
 from trainable.checkpoint import read_state, write_state
 from trainable.config import TrialConfig, warmup_steps
+from trainable.fast_passes import FastPasses, shapes_of, why_not
+from trainable.gpu_memory import allowed_bytes, available_bytes
+from trainable.resident import collect_garbage
 from trainable.tokens import TokenizedCorpus
 
 IGNORED = -100
+COMPILE_PARTS = False
+"""Fuse elementwise parts of the fast pass with torch.compile."""
+EVALUATION_ROOM = 0.35
+"""Share of a process's GPU memory that training leaves to an evaluation."""
 
 
 class OutOfMemoryAtOne(RuntimeError):
@@ -93,6 +100,8 @@ class TrainingRun:
             config.effective_batch, backend.device.type
         )
         self.step, self.tokens, self.train_s = 0, 0, 0.0
+        self._fast: FastPasses | None = None
+        self.slow_reason = why_not(backend, config.gradient_checkpointing)
 
     def train_to(self, step: int, on_step: Callable[[int, float], None] | None = None) -> float:
         """Train until `step` optimizer steps are done.
@@ -138,28 +147,36 @@ class TrainingRun:
         self.train_s, self.micro_batch = state["train_s"], state["micro_batch"]
         return dict(state["extra"])
 
+    def make_room(self) -> None:
+        """Give captured passes back when an evaluation would lack memory; the next step makes them anew."""
+        if self._fast is not None and available_bytes() < EVALUATION_ROOM * allowed_bytes():
+            self._fast = None
+            collect_garbage()
+
     def _fitting_step(self) -> torch.Tensor:
         """Do one step; when memory runs out, halve the micro-batch and do the same step again."""
         while True:
             try:
                 return self._step()
             except torch.OutOfMemoryError as error:
+                self._fast = None
                 self.optimizer.zero_grad(set_to_none=True)
                 if self.micro_batch == 1:
                     raise OutOfMemoryAtOne(f"no memory for one sequence a pass: {error}") from error
-            torch.cuda.empty_cache()
+            collect_garbage()
             self.micro_batch //= 2
             print(f"out of memory: micro-batch is now {self.micro_batch}, effective batch stays", flush=True)
 
     def _step(self) -> torch.Tensor:
+        fast = self._fast_passes()
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout
         rows = self.plan.batch(self.step)
         n_labels = sum(len(self._samples[row][1]) for row in rows)
         total = torch.zeros((), device=self.backend.device)
-        for start in range(0, len(rows), self.micro_batch):
-            loss = self.backend.loss(self._collate(rows[start : start + self.micro_batch]), n_labels)
-            self.scaler.scale(loss).backward()
-            total += loss.detach()
+        if fast is not None:
+            fast.begin_step()
+        for micro in self._micro_batches(self.step):
+            total += self._backward(micro, n_labels, fast)
         rate = self.config.learning_rate * learning_rate_factor(self.step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -167,11 +184,41 @@ class TrainingRun:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
+        if fast is None:
+            self.optimizer.zero_grad(set_to_none=True)
         self.tokens += sum(
             len(prompt) + len(answer) for prompt, answer in (self._samples[row] for row in rows)
         )
         return total
+
+    def _backward(self, rows: list[int], n_labels: int, fast: FastPasses | None) -> torch.Tensor:
+        """Add one micro-batch's gradients and return its share of the loss."""
+        if fast is not None:
+            return fast.run([self._samples[row] for row in rows], n_labels)
+        loss = self.backend.loss(self._collate(rows), n_labels)
+        self.scaler.scale(loss).backward()
+        return loss.detach()
+
+    def _micro_batches(self, step: int) -> list[list[int]]:
+        rows = self.plan.batch(step)
+        return [rows[start : start + self.micro_batch] for start in range(0, len(rows), self.micro_batch)]
+
+    def _fast_passes(self) -> FastPasses | None:
+        """Return the captured passes for all steps to come, made at the first; None where they cannot be."""
+        if self._fast is not None or self.slow_reason:
+            return self._fast
+        steps = range(self.step, self.total_steps)
+        passes = [
+            [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
+        ]
+        try:
+            self._fast = FastPasses(self.backend, shapes_of(passes, self.micro_batch), COMPILE_PARTS)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError) as error:
+            self.slow_reason = f"{type(error).__name__}: {error}"
+            print(f"training without captured passes: {self.slow_reason}", flush=True)
+        return self._fast
 
     def _collate(self, rows: list[int]) -> Batch:
         samples = [self._samples[row] for row in rows]
@@ -183,4 +230,6 @@ class TrainingRun:
             ids[row, :end] = torch.tensor([*prompt, *answer])
             labels[row, len(prompt) : end] = torch.tensor(answer)
         device = self.backend.device
-        return Batch(ids.to(device), labels.to(device))
+        if device.type == "cuda":
+            ids, labels = ids.pin_memory(), labels.pin_memory()
+        return Batch(ids.to(device, non_blocking=True), labels.to(device, non_blocking=True))

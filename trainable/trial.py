@@ -149,6 +149,8 @@ class Trial:
             "samples_per_epoch": run.plan.samples_per_epoch,
             "positives_per_epoch": run.plan.positives_per_epoch,
             "micro_batch": run.micro_batch,
+            "slow_training": run.slow_reason,
+            "generation": self.backend.generator.path,
             "learning_rate_peak": self.config.learning_rate,
             "learning_rate_now": run.optimizer.param_groups[0]["lr"],
             "tokens_per_s": run.tokens / run.train_s,

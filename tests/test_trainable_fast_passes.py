@@ -1,0 +1,135 @@
+"""The own training pass against the library's: the same losses and the same gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trainable.base_models import locate_base
+from trainable.config import TrialConfig
+
+_CONFIG = TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0)
+
+
+def backend_with(config: TrialConfig) -> Any:
+    import torch
+
+    from trainable.backend_peft import PeftBackend
+
+    backend = PeftBackend()
+    backend.load_base(locate_base(config.model), config.load_in_4bit, window_tokens=512)
+    backend.attach_adapter(config)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in backend.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.02)
+    return backend
+
+
+def random_samples(n: int, seed: int = 0) -> list[tuple[list[int], list[int]]]:
+    import random
+
+    rng = random.Random(seed)
+    return [
+        ([rng.randrange(3, 4000) for _ in range(rng.randrange(20, 90))],
+         [rng.randrange(3, 4000) for _ in range(rng.randrange(1, 30))])
+        for _ in range(n)
+    ]  # fmt: skip
+
+
+def library_pass(backend: Any, samples: Any, n_labels: int) -> tuple[float, dict[str, Any]]:
+    import torch
+
+    from trainable.backend import Batch
+
+    backend.model.zero_grad(set_to_none=True)
+    width = max(len(p) + len(a) for p, a in samples)
+    ids = torch.zeros(len(samples), width, dtype=torch.long)
+    labels = torch.full_like(ids, -100)
+    for row, (prompt, answer) in enumerate(samples):
+        ids[row, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
+        labels[row, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
+    loss = backend.loss(Batch(ids, labels), n_labels)
+    loss.backward()
+    return float(loss), gradients(backend)
+
+
+def gradients(backend: Any) -> dict[str, Any]:
+    return {n: p.grad.clone() for n, p in backend.model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        _CONFIG,
+        _CONFIG.with_changes(load_in_4bit=True),
+        _CONFIG.with_changes(use_rslora=True, target_modules=("q_proj", "o_proj", "down_proj")),
+    ],
+    ids=["16-bit", "4-bit", "three projections"],
+)
+def test_loss_and_gradients_equal_the_librarys(config: TrialConfig) -> None:
+    import torch
+
+    from trainable.fast_passes import FastPasses, shapes_of
+
+    backend, samples = backend_with(config), random_samples(5)
+    n_labels = 200
+    expected_loss, expected = library_pass(backend, samples, n_labels)
+    backend.model.zero_grad(set_to_none=True)
+    passes = FastPasses(backend, shapes_of([samples[:3], samples[3:]], rows=3))
+    passes.begin_step()
+    loss = sum(float(passes.run(part, n_labels)) for part in (samples[:3], samples[3:]))
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    found = gradients(backend)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        error = torch.linalg.norm(found[name] - gradient) / torch.linalg.norm(gradient)
+        assert error < (5e-3 if config.load_in_4bit else 1e-4), name
+
+
+def test_dropout_leaves_the_mean_of_the_loss_and_follows_the_seed() -> None:
+    import torch
+
+    from trainable.fast_passes import FastPasses, shapes_of
+
+    samples = random_samples(3)
+    losses = []
+    backend = backend_with(_CONFIG.with_changes(lora_dropout=0.3))
+    passes = FastPasses(backend, shapes_of([samples], rows=3))
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        passes.begin_step()
+        losses.append(float(passes.run(samples, 100)))
+    assert losses[0] == losses[1] != losses[2]
+    without = FastPasses(backend_with(_CONFIG), shapes_of([samples], rows=3))
+    without.begin_step()
+    assert losses[2] == pytest.approx(float(without.run(samples, 100)), rel=0.05)
+
+
+def test_a_shape_has_room_for_every_pass_of_its_width() -> None:
+    from trainable.fast_passes import PassShape, shapes_of
+
+    passes = [[([1] * 30, [2] * 10), ([1] * 5, [2] * 5)], [([1] * 20, [2] * 300)], [([1] * 60, [2] * 4)]]
+    assert shapes_of(passes, 2) == {64: PassShape(2, 64, 256), 320: PassShape(2, 320, 512)}
+
+
+def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from trainable.lora_forward import ChunkedCrossEntropy
+
+    monkeypatch.setattr("trainable.lora_forward.LOSS_ROWS", 4)
+    torch.manual_seed(0)
+    hidden, head = (
+        torch.randn(11, 6, dtype=torch.float64, requires_grad=True),
+        torch.randn(9, 6, dtype=torch.float64),
+    )
+    targets = torch.tensor([0, 1, -100, 3, 8, 5, 6, -100, 2, 2, 7])
+    expected = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="sum") / 7
+    (gradient,) = torch.autograd.grad(expected, hidden)
+    loss = ChunkedCrossEntropy.apply(hidden, head, targets, torch.tensor(1 / 7, dtype=torch.float64))
+    (found,) = torch.autograd.grad(loss, hidden)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert torch.allclose(found, gradient, rtol=1e-4, atol=1e-6)
