@@ -151,7 +151,7 @@ class _Batch:
         if graph is True:
             graph = torch.cuda.CUDAGraph()
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            with torch.cuda.graph(graph, pool=self._pool):
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 self._step(rows, seen)
             self._graphs[rows, seen] = graph
             graph.replay()

@@ -118,7 +118,8 @@ class FastPasses:
         self._share = torch.zeros((), device=self.device)
         self._inputs: dict[PassShape, PackedBatch] = {}
         self._graphs: dict[PassShape, tuple[Any, torch.Tensor]] = {}
-        self._key = (backend.model.get_base_model().config.hidden_size, backend.facts().quantised_layers > 0)
+        width = backend.model.get_base_model().config.hidden_size
+        self._key = (width, backend.facts().quantised_layers > 0, compiled)
         if self.device.type == "cuda":
             self._capture_all()
 

@@ -17,9 +17,7 @@ from pathlib import Path
 
 import tyro
 
-SHAPES = {"Qwen3-0.6B": (1024, 3072, 28, 16, 8), "Qwen3-1.7B": (2048, 6144, 28, 16, 8)}
-"""hidden, feed-forward, layers, heads, key-value heads of the published configs; head size 128."""
-ROOT = Path(__file__).resolve().parents[2]
+from tests.bench.gpu_common import ROOT, SHAPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +28,6 @@ class GpuSearchOptions:
     """Folder for checkpoints, data and results (8 GB)."""
     documents: int = 320
     """Training documents."""
-
-
-def make_checkpoint(name: str, folder: Path) -> None:
-    """Write a checkpoint of Qwen3's shape with random bf16 weights and the bundled tokenizer."""
-    import torch
-    from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
-
-    hidden, feed_forward, layers, heads, kv_heads = SHAPES[name]
-    config = Qwen3Config(
-        vocab_size=151_936, hidden_size=hidden, intermediate_size=feed_forward, num_hidden_layers=layers,
-        num_attention_heads=heads, num_key_value_heads=kv_heads, head_dim=128, max_position_embeddings=40_960,
-        tie_word_embeddings=True, rope_theta=1_000_000.0, eos_token_id=2, pad_token_id=0, bos_token_id=None,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    with torch.device("cuda"):
-        model = Qwen3ForCausalLM(config)
-    model.save_pretrained(folder / name)
-    AutoTokenizer.from_pretrained(ROOT / "trainable" / "bases" / "small-2m").save_pretrained(folder / name)
 
 
 def cut_data(folder: Path, documents: int) -> None:
@@ -85,8 +64,8 @@ def main() -> None:
     options = tyro.cli(GpuSearchOptions)
     models = options.work / "models"
     if "PII_TUNER_MODELS" not in os.environ:  # the checkpoints need a process that ends and frees the GPU
-        code = "from tests.bench.gpu_search import *; [make_checkpoint(n, Path(sys.argv[1])) for n in SHAPES]"
-        subprocess.run([sys.executable, "-c", code, str(models)], check=True, cwd=ROOT)
+        maker = ROOT / "tests" / "bench" / "gpu_common.py"
+        subprocess.run([sys.executable, str(maker), "--work", str(options.work)], check=True, cwd=ROOT)
         os.environ["PII_TUNER_MODELS"] = str(models)
     cut_data(options.work / "data", options.documents)
     search(options)

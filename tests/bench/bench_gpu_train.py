@@ -1,0 +1,219 @@
+"""Training throughput, memory and FLOP utilisation: ours, the users' recipe, and the best of HF + PEFT.
+
+python tests/bench/bench_gpu_train.py --work /tmp/gpu --out /tmp/gpu --side {ours,hf}
+
+Both sides are processes of their own; the hf side never imports unsloth. Random weights, samples of the bundled corpus.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from tests.bench.gpu_common import (
+    PEAK_FLOPS,
+    SEED,
+    SHAPES,
+    BenchOptions,
+    peak_gib,
+    print_kernels,
+    reset_peak,
+    synchronise,
+    wait_turn,
+    write_row,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions(BenchOptions):
+    """Flags."""
+
+    side: Literal["ours", "hf"] = "ours"
+    """Which side this process measures."""
+    backend: str = "unsloth"
+    """Backend of our side."""
+    models: tuple[str, ...] = tuple(SHAPES)
+    """Models."""
+    steps: int = 24
+    """Measured steps of a fast variant; slow ones get fewer."""
+    profile: bool = False
+    """Print the kernels of two captured steps."""
+
+
+def config_of(options: TrainOptions, model: str, quantised: bool, **changes: Any) -> Any:
+    """Return the users' conservative plan on a checkpoint."""
+    from trainable.config import TrialConfig
+
+    return TrialConfig(str(options.work / "models" / model), quantised, 12, 1.5e-4, seed=SEED, **changes)
+
+
+def corpus_of(options: TrainOptions, config: Any) -> Any:
+    """Return the tokenised sample."""
+    from data.corpus import SAMPLE_DIR
+    from trainable.tokens import tokenized
+
+    return tokenized(
+        Path(config.model), SAMPLE_DIR / "train.jsonl", 512, options.work / f"tokens-{options.side}"
+    )
+
+
+def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bool, variant: str) -> None:
+    """Measure one variant: eager (the backend's own forward), captured, or captured and compiled."""
+    import trainable.loop as loop
+    from trainable.qwen import base_layer, projection
+
+    config = config_of(options, model, quantised)
+    backend = resident.acquire(options.backend, Path(config.model), quantised, 512)
+    reset_peak()
+    started = time.perf_counter()
+    backend.attach_adapter(config)
+    corpus = corpus_of(options, config)
+    run = loop.TrainingRun(config, backend, corpus, loop.plan_batches(config, corpus), 4 * options.steps + 20)
+    loop.COMPILE_PARTS = variant == "compiled"
+    if variant == "eager":
+        run.slow_reason = "asked for"
+    run.train_to(1)
+    synchronise()
+    first_s = time.perf_counter() - started
+    run.train_to(6)
+    times, tokens = timed_steps(run, options.steps if variant != "eager" else options.steps // 2)
+    base = backend.model.get_base_model()
+    linear = sum(
+        base_layer(projection(layer, name)).in_features * base_layer(projection(layer, name)).out_features
+        for layer in base.model.layers
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    )
+    samples = corpus.samples()
+    share = sum(len(answer) for _, answer in samples) / sum(corpus.lengths())
+    flops = 4.0 * (linear + base.config.hidden_size * base.config.vocab_size * share)
+    speed = tokens / sum(times)
+    write_row(
+        options, "train", side="ours", model=model, bits=4 if quantised else 16, variant=variant,
+        backend=options.backend, tokens_per_s=speed, step_ms=1000 * statistics.median(times), first_step_s=first_s,
+        peak_gib=peak_gib(), micro_batch=run.micro_batch, mfu=speed * flops / PEAK_FLOPS, slow=run.slow_reason,
+        mean_tokens=sum(corpus.lengths()) / len(samples),
+    )  # fmt: skip
+    if options.profile and variant != "eager":
+        print_kernels(lambda: run.train_to(run.step + 2))
+
+
+def timed_steps(run: Any, steps: int) -> tuple[list[float], int]:
+    """Return the seconds of blocks of four steps, and the real tokens of all of them."""
+    times, before = [], run.tokens
+    for _ in range(max(1, steps // 4)):
+        synchronise()
+        started = time.perf_counter()
+        run.train_to(run.step + 4)
+        synchronise()
+        times += [(time.perf_counter() - started) / 4] * 4
+    return times, run.tokens - before
+
+
+def measure_hf(options: TrainOptions, model: str, quantised: bool, recipe: bool) -> None:
+    """Measure SFTTrainer: the users' recipe, or micro-batch 32 without checkpointing and sorted by length."""
+    from transformers import TrainerCallback
+
+    from trainable.backend_peft import PeftBackend
+    from trainable.trl_engine import make_trainer
+
+    micro, checkpointing = (8, True) if recipe else (32, False)
+    config = config_of(options, model, quantised, micro_batch=micro, gradient_checkpointing=checkpointing)
+    backend = PeftBackend()
+    reset_peak()
+    backend.load_base(Path(config.model), quantised, 512)
+    backend.attach_adapter(config)
+    warm, steps = (2, 4) if recipe else (4, 12)
+    trainer = make_trainer(
+        config, backend, corpus_of(options, config), options.work / "hf", epochs=1, max_steps=warm + steps
+    )
+    if recipe:  # the users do not sort by length
+        trainer._get_train_sampler = shuffled
+    marks: list[tuple[float, int]] = []
+    tokens = count_tokens(trainer)
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **info: Any) -> None:
+            synchronise()
+            marks.append((time.perf_counter(), tokens()))
+
+    trainer.add_callback(Clock())
+    trainer.train()
+    (start, first), (end, last) = marks[warm - 1], marks[-1]
+    times = [b[0] - a[0] for a, b in zip(marks[warm - 1 :], marks[warm:], strict=False)]
+    write_row(
+        options, "train", side="hf", model=model, bits=4 if quantised else 16, variant="recipe" if recipe else "tuned",
+        tokens_per_s=(last - first) / (end - start), step_ms=1000 * statistics.median(times), peak_gib=peak_gib(),
+        micro_batch=micro,
+    )  # fmt: skip
+    del trainer, backend
+    gc.collect()
+
+
+def shuffled(train_dataset: Any = None) -> Any:
+    """Return a random order."""
+    import torch
+    from torch.utils.data import RandomSampler
+
+    return RandomSampler(
+        range(10**9) if train_dataset is None else train_dataset, generator=torch.Generator()
+    )
+
+
+def count_tokens(trainer: Any) -> Callable[[], int]:
+    """Count the real tokens that the trainer's collator has batched for steps already done."""
+    collate, seen = trainer.data_collator, [0]
+
+    def counting(rows: Any) -> Any:
+        seen[0] += sum(len(row["input_ids"]) for row in rows)
+        return collate(rows)
+
+    trainer.data_collator = counting
+    return lambda: seen[0]
+
+
+def main() -> None:
+    """Measure one side."""
+    options = tyro.cli(TrainOptions)
+    cases = [(model, quantised) for model in options.models for quantised in (False, True)]
+    if options.side == "hf":
+        import trainable.trl_engine  # noqa: F401  (imports before the turn)
+
+        wait_turn(options)
+        for model, quantised in cases:
+            for recipe in (True, False):
+                attempt(lambda m=model, q=quantised, r=recipe: measure_hf(options, m, q, r))
+        return
+    from trainable.backend import create_backend
+    from trainable.resident import ResidentBase
+
+    create_backend(options.backend)
+    wait_turn(options)
+    resident = ResidentBase()
+    for model, quantised in cases:
+        variants = ["captured"] if quantised else ["captured", "compiled"]
+        if (model, quantised) == cases[0]:
+            variants.append("eager")  # the backend's own forward compiles for half a minute
+        for variant in variants:
+            attempt(lambda m=model, q=quantised, v=variant: measure_ours(options, resident, m, q, v))
+
+
+def attempt(measure: Callable[[], None]) -> None:
+    """Go on with the next case when one fails, and show why."""
+    import traceback
+
+    try:
+        measure()
+    except Exception:
+        traceback.print_exc()
+    gc.collect()
+
+
+if __name__ == "__main__":
+    main()
