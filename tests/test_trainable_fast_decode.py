@@ -10,6 +10,7 @@ from trainable.base_models import locate_base
 from trainable.config import TrialConfig
 from trainable.tokens import end_of_turn_id, prompt_ids
 
+pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _LIMIT = 24
 _TEXTS = [
     f"单号{number * 37}，联系人王小明，电话1380013{number:04d}，" + "货已送到三号仓库。" * (number % 4)

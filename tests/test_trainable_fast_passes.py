@@ -9,6 +9,7 @@ import pytest
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig
 
+pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _CONFIG = TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0)
 
 

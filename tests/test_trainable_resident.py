@@ -13,6 +13,7 @@ from trainable.base_models import locate_base
 from trainable.config import TrialConfig, TrialSettings
 from trainable.resident import BaseDrift, ResidentBase, weights_checksum
 
+pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _CONFIG = TrialConfig(
     "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
 )
