@@ -17,6 +17,7 @@ SCRIPTS = (
     "search/retrain.py",
     "search/report.py",
     "search/watch.py",
+    "trainable/predict.py",
     "data/convert.py",
     "data/sample_corpus.py",
 )

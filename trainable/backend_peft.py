@@ -87,6 +87,16 @@ class PeftBackend:
             self.model.enable_input_require_grads()
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
+    def load_adapter(self, directory: Path) -> None:
+        """Put a trained adapter on the base, for generation only."""
+        from peft import PeftConfig, PeftModel
+
+        config: Any = PeftConfig.from_pretrained(str(directory))
+        config.lora_dropout = 0.0  # it never acts here, and a layer without it can be merged for speed
+        self.model = PeftModel.from_pretrained(self.model, directory, config=config)
+        if self.device.type == "cpu":
+            merged_forward.install(self.model)
+
     def detach_adapter(self) -> None:
         """Take the adapter off, if there is one; the base stays."""
         if not hasattr(self.model, "peft_config"):
@@ -133,7 +143,7 @@ class PeftBackend:
         self.model.eval()
         with torch.inference_mode(), self._autocast(), merged_forward.frozen(self.model):
             rows = DECODE_ROWS[self.device.type]
-            base = self.model.get_base_model()
+            base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
             outputs = greedy_decode(base, prompts, max_new_tokens, end_of_turn_id(self.tokenizer), rows)
         self.model.train()
         return outputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 SETTINGS_FILE = "prediction.json"
@@ -39,3 +39,8 @@ class PredictionSettings:
             return cls()
         values = json.loads(file.read_text(encoding="utf-8"))
         return cls(**{**values, "types": tuple(values["types"])})
+
+    def changed(self, **values: int | None) -> PredictionSettings:
+        """Return a copy with those values replaced that are not None."""
+        given = {name: value for name, value in values.items() if value is not None}
+        return replace(self, **given)  # type: ignore[arg-type]

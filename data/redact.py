@@ -1,0 +1,52 @@
+"""Replace what was found in a text by the names of its types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from data.entities import Entity
+
+
+def redacted(text: str, entities: Sequence[Entity]) -> str:
+    """Return the text with each entity replaced by its type in brackets.
+
+    A found text of two characters or more is replaced wherever it stands, listed once or not: a name that
+    stays readable in the next sentence is a leak. Of overlapping entities the longest gives the type, and all
+    that any of them covers is replaced.
+
+    Example:
+        >>> redacted("张三来了，张三走了", [Entity("PERSON", "张三", 0, 2)])
+        '[PERSON]来了，[PERSON]走了'
+    """
+    parts: list[str] = []
+    done = 0
+    for start, end, kind in _joined(sorted(set(_places(text, entities)))):
+        parts += [text[done:start], f"[{kind}]"]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _places(text: str, entities: Sequence[Entity]) -> Iterator[tuple[int, int, str]]:
+    for entity in entities:
+        yield entity.start, entity.end, entity.type
+    for kind, value in sorted({(entity.type, entity.text) for entity in entities if len(entity.text) > 1}):
+        start = text.find(value)
+        while start >= 0:
+            yield start, start + len(value), kind
+            start = text.find(value, start + 1)
+
+
+def _joined(places: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+    """Yield stretches that overlap none of the others, each with the type of its longest place."""
+    index = 0
+    while index < len(places):
+        start, end, kind = places[index]
+        longest = end - start
+        index += 1
+        while index < len(places) and places[index][0] < end:
+            other_start, other_end, other_kind = places[index]
+            if other_end - other_start > longest:
+                longest, kind = other_end - other_start, other_kind
+            end = max(end, other_end)
+            index += 1
+        yield start, end, kind

@@ -1,0 +1,133 @@
+"""A trained model that answers texts of any length: an adapter, a merged model, or a study's winner."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from data.prompt import parse
+from data.windows import Window
+from trainable.adapters import read_adapter_config
+from trainable.backend import Backend
+from trainable.base_models import locate_base
+from trainable.counts import Prediction
+from trainable.prediction_settings import PredictionSettings
+from trainable.tokens import end_of_turn_id, prompt_ids
+from trainable.windowing import Windowing, join_answers
+
+CHUNK_WINDOWS = 256
+"""Windows answered in one go; sorted by length they share batches, and progress is told after each go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where weights lie: `adapter` is None for a whole model; `base` is then that model."""
+
+    base: Path
+    adapter: Path | None
+    settings: PredictionSettings
+
+    def __str__(self) -> str:
+        """Return the path of what was trained."""
+        return str(self.adapter or self.base)
+
+
+def find_model(name: str) -> ModelPlace:
+    """Return the weights behind a name: an adapter's or a merged model's folder, or what a study left.
+
+    A study's folder stands for its retrained adapter, or for its winner's while there is none; `best.json` for
+    its winner's adapter; a retrain's folder for its adapter.
+
+    Raises:
+        FileNotFoundError: If there is no such model; the message lists what is accepted.
+    """
+    path = Path(name)
+    if path.name == "best.json" and path.is_file():
+        return _adapter(_winner(path))
+    for adapter in (path, path / "adapter", path / "retrain" / "adapter"):
+        if (adapter / "adapter_config.json").is_file():
+            return _adapter(adapter)
+    if (path / "best.json").is_file():
+        return _adapter(_winner(path / "best.json"))
+    try:
+        base = locate_base(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{name} must be an adapter's folder (adapter_config.json), a model's folder (config.json), "
+            "a study's folder or its best.json"
+        ) from error
+    return ModelPlace(base, None, PredictionSettings.load(base))
+
+
+class Predictor:
+    """Loads the model once and answers texts.
+
+    Args:
+        place: From `find_model`.
+        settings: Window, overlap and longest answer to use.
+    """
+
+    def __init__(self, place: ModelPlace, settings: PredictionSettings) -> None:
+        from trainable.backend_peft import PeftBackend
+
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        backend = PeftBackend()
+        backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
+        if place.adapter is not None:
+            backend.load_adapter(place.adapter)
+        self.backend: Backend = backend
+        self.settings = settings
+        self.windowing = Windowing(backend.tokenizer, settings.window_tokens, settings.overlap_tokens)
+
+    def predict(
+        self, texts: Sequence[str], on_progress: Callable[[int, int], None] | None = None
+    ) -> list[tuple[Prediction, int]]:
+        """Return the prediction and the number of windows of each text.
+
+        Args:
+            texts: Any lengths; nothing is generated for one without a visible character.
+            on_progress: Called with the windows answered since the last call, and their characters.
+        """
+        cuts = [self.windowing.cut(text) if text.strip() else [] for text in texts]
+        answers = self._answers([window for windows in cuts for window in windows], on_progress)
+        nothing = Prediction(parse('{"entities":[]}'), truncated=False)
+        return [
+            (join_answers(windows, list(islice(answers, len(windows)))) if windows else nothing, len(windows))
+            for windows in cuts
+        ]
+
+    def _answers(
+        self, windows: list[Window], on_progress: Callable[[int, int], None] | None
+    ) -> Iterator[Prediction]:
+        tokenizer = self.backend.tokenizer
+        end = end_of_turn_id(tokenizer)
+        for start in range(0, len(windows), CHUNK_WINDOWS):
+            chunk = windows[start : start + CHUNK_WINDOWS]
+            prompts = prompt_ids(tokenizer, [window.text for window in chunk])
+            outputs = self.backend.generate(prompts, self.settings.max_new_tokens)
+            texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
+            if on_progress:
+                on_progress(len(chunk), sum(len(window.text) for window in chunk))
+            for ids, text in zip(outputs, texts, strict=True):
+                yield Prediction(parse(text), truncated=ids[-1:] != [end])
+
+
+def _adapter(directory: Path) -> ModelPlace:
+    directory = directory.resolve()
+    base = read_adapter_config(directory)["base_model_name_or_path"]
+    return ModelPlace(locate_base(base), directory, PredictionSettings.load(directory))
+
+
+def _winner(best_json: Path) -> Path:
+    trial = json.loads(best_json.read_text(encoding="utf-8"))["trial"]
+    for folder in (
+        best_json.parent / "adapters" / trial,
+        best_json.parent / "checkpoints" / trial / "adapter",
+    ):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"{best_json} names trial {trial}, but its study has no adapter of it")
