@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from data.corpus import find_corpus
 from search.model_card import model_card
@@ -26,6 +25,7 @@ from search.study import StudyFiles, write_json
 from trainable.adapters import check_init_adapter
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig, TrialSettings
+from trainable.evaluation_tables import share, type_table
 from trainable.full_length import (
     EpochResult,
     FullLengthResult,
@@ -34,7 +34,6 @@ from trainable.full_length import (
     train_full_length,
 )
 from trainable.intervals import bootstrap_interval
-from trainable.metrics import Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +155,6 @@ def merge(adapter_dir: Path, to: Path, load_in_4bit: bool) -> None:
     subprocess.run([sys.executable, str(script), str(adapter_dir), "--to", str(to), *flags], check=True)
 
 
-def type_table(evaluation: Evaluation, title: str) -> Table:
-    """Return the per-type table of an evaluation, with a line for all types."""
-    table = Table("type", "gold", "predicted", "found", "recall", "precision", "F1", title=title)
-    for row in evaluation.per_type:
-        table.add_row(
-            row.type,
-            *map(str, (row.support, row.predicted, row.tp)),
-            *map(_share, (row.recall, row.precision, row.f1)),
-        )
-    totals = evaluation.micro_recall, evaluation.micro_precision, evaluation.micro_f1
-    counts = [
-        sum(getattr(row, name) for row in evaluation.per_type) for name in ("support", "predicted", "tp")
-    ]
-    table.add_row("all", *map(str, counts), *map(_share, totals), style="bold")
-    return table
-
-
 def _free_memory() -> None:
     import gc
 
@@ -225,8 +207,8 @@ def _metrics(job: RetrainJob, result: FullLengthResult) -> dict[str, Any]:
 def _print_epoch(result: EpochResult) -> None:
     numbers = result.validation
     print(
-        f"epoch {result.epoch}: loss {result.train_loss:.4f}, validation recall {_share(numbers['micro_recall'])}, "
-        f"precision {_share(numbers['micro_precision'])}, F1 {_share(numbers['micro_f1'])}",
+        f"epoch {result.epoch}: loss {result.train_loss:.4f}, validation recall {share(numbers['micro_recall'])}, "
+        f"precision {share(numbers['micro_precision'])}, F1 {share(numbers['micro_f1'])}",
         flush=True,
     )
 
@@ -237,7 +219,3 @@ def _print_progress(started: float) -> Callable[[int, int, float], None]:
         print(f"step {step}/{total}: loss {loss:.4f}, about {minutes:.1f} min of training to go", flush=True)
 
     return report
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

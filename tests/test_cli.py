@@ -18,6 +18,7 @@ SCRIPTS = (
     "search/report.py",
     "search/watch.py",
     "trainable/predict.py",
+    "trainable/evaluate.py",
     "data/convert.py",
     "data/sample_corpus.py",
 )

@@ -41,6 +41,8 @@ class SliceRow:
     micro_recall: float | None
     micro_precision: float | None
     micro_f1: float | None
+    leak_rate: float | None
+    pii_free_fpr: float | None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,6 @@ def evaluate_counts(documents: Sequence[DocumentCounts], *, min_precision: float
     n_gold = tp + fn
     recall, precision = _ratio(tp, n_gold), _ratio(tp, tp + fp)
     per_type = _per_type(documents)
-    pii_free = [document for document in documents if document.pii_free]
     return Evaluation(
         score=(recall or 0.0) - max(0.0, min_precision - (precision or 0.0)),
         micro_recall=recall,
@@ -121,8 +122,8 @@ def evaluate_counts(documents: Sequence[DocumentCounts], *, min_precision: float
         macro_f1=_macro(per_type, lambda row: row.f1),
         json_valid_rate=_ratio(sum(document.valid for document in documents), len(documents)),
         truncated_rate=_ratio(sum(document.truncated for document in documents), len(documents)),
-        pii_free_fpr=_ratio(sum(document.false_alarm for document in pii_free), len(pii_free)),
-        leak_rate=_ratio(sum(document.leaked for document in documents), n_gold),
+        pii_free_fpr=_pii_free_fpr(documents),
+        leak_rate=_leak_rate(documents),
         hallucinated=sum(document.hallucinated for document in documents),
         unknown_type=sum(document.unknown_type for document in documents),
         malformed=sum(document.malformed for document in documents),
@@ -142,6 +143,17 @@ def _f_beta(tp: int, fp: int, fn: int, beta: int) -> float | None:
     """(1 + b²) TP / ((1 + b²) TP + b² FN + FP): 0 if nothing is predicted, None if nothing is gold either."""
     weighted = (1 + beta**2) * tp
     return _ratio(weighted, weighted + beta**2 * fn + fp)
+
+
+def _leak_rate(documents: Sequence[DocumentCounts]) -> float | None:
+    return _ratio(
+        sum(document.leaked for document in documents), sum(document.n_gold for document in documents)
+    )
+
+
+def _pii_free_fpr(documents: Sequence[DocumentCounts]) -> float | None:
+    free = [document for document in documents if document.pii_free]
+    return _ratio(sum(document.false_alarm for document in free), len(free))
 
 
 def _macro(rows: Sequence[TypeRow], value: Callable[[TypeRow], float | None]) -> float | None:
@@ -181,7 +193,11 @@ def _slices(documents: Sequence[DocumentCounts]) -> tuple[SliceRow, ...]:
         group = groups[name, value]
         tp, fp, fn = _totals(group)
         ratios = _ratio(tp, tp + fn), _ratio(tp, tp + fp), _f_beta(tp, fp, fn, 1)
-        rows.append(SliceRow(name, value, len(group), tp + fn, tp, fp, fn, *ratios))
+        rows.append(
+            SliceRow(
+                name, value, len(group), tp + fn, tp, fp, fn, *ratios, _leak_rate(group), _pii_free_fpr(group)
+            )
+        )
     return tuple(rows)
 
 
