@@ -26,12 +26,11 @@ def pages(files: StudyFiles, dashboard_url: str, session_dir: Path) -> str:
         dashboard_url: Host and port of Ray's dashboard.
         session_dir: Folder of Ray's session.
     """
-    config = session_dir.parent / "session_latest" / METRICS_FILES
     return "\n".join(
         (
             f"dashboard  http://{dashboard_url} (asks for the token that `{TOKEN_COMMAND}` prints)",
             f"curves     {tensorboard_command(files)}",
-            f"metrics    {prometheus_command(config, session_dir / 'prometheus')}",
+            f"metrics    {prometheus_command(session_dir / METRICS_FILES, session_dir / 'prometheus')}",
         )
     )
 
