@@ -14,6 +14,7 @@ from rich.live import Live
 
 from search.display_table import live_view, number
 from search.scheduler import RungDecision, read_decisions
+from search.time_left import SearchShape, seconds_left
 from trainable.ray_trial import knobs, split_ray_config
 
 EVENTS_SHOWN = 5
@@ -25,15 +26,16 @@ class SearchDisplay(Callback):
 
     Args:
         journal: rungs.jsonl of the study.
+        shape: The search from here on: of an earlier session, `shape.trials` leaves the ended trials out.
         total: Trials of the whole search.
         console: Where to draw (none: the terminal, or plain lines where stdout is none).
     """
 
-    def __init__(self, journal: Path, total: int, console: Console | None = None) -> None:
-        self._journal, self._total, self._console = journal, total, console
+    def __init__(self, journal: Path, shape: SearchShape, total: int, console: Console | None = None) -> None:
+        self._journal, self._shape, self._total, self._console = journal, shape, total, console
         self._live: Live | None = None
         self._started = 0.0
-        self._told = 0
+        self._told = self._before = 0
         self._done: set[str] = set()
         self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
 
@@ -43,7 +45,7 @@ class SearchDisplay(Callback):
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Start drawing; decisions of an earlier session are not told again."""
         self._started = time.monotonic()
-        self._told = len(read_decisions(self._journal))
+        self._told = self._before = len(read_decisions(self._journal))
         console = self._console or Console()
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, refresh_per_second=2)
@@ -122,9 +124,16 @@ class SearchDisplay(Callback):
         return {decision.trial: decision for decision in read_decisions(self._journal)}
 
     def _progress(self, trials: Sequence[Any]) -> str:
-        done = sum(trial.is_finished() or trial.trial_id in self._done for trial in trials)
-        elapsed = time.monotonic() - self._started
-        text = f"{done}/{self._total} trials, {elapsed / 60:.1f} min"
-        if 0 < done < self._total:
-            text += f", about {elapsed / done * (self._total - done) / 60:.0f} min to go"
-        return text
+        ended = [trial for trial in trials if trial.is_finished() or trial.trial_id in self._done]
+        done = self._total - self._shape.trials + len(ended)
+        elapsed_s = time.monotonic() - self._started
+        text = f"{done}/{self._total} trials, {elapsed_s / 60:.1f} min"
+        left_s = self._seconds_left(trials, ended, elapsed_s) if done < self._total else None
+        return text if left_s is None else f"{text}, about {max(1, left_s / 60):.0f} min to go"
+
+    def _seconds_left(self, trials: Sequence[Any], ended: Sequence[Any], elapsed_s: float) -> float | None:
+        lines = read_decisions(self._journal)[self._before :]
+        results = [trial.last_result for trial in trials if trial.last_result]
+        lost = sum((trial.last_result or {}).get("outcome", "") != "ok" for trial in ended)
+        running = sum(trial.status == "RUNNING" and trial not in ended for trial in trials)
+        return seconds_left(lines, results, self._shape, elapsed_s, running, lost)

@@ -165,13 +165,21 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
     from search.fault_watch import FaultWatch
     from search.fresh_actor import replace_spent_actors
     from search.scheduler import DurableASHA
+    from search.time_left import SearchShape
     from search.trial_queue import TrialQueue
 
     replace_spent_actors()
     files, options = plan.files, plan.options
     shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
     scheduler = DurableASHA(files.rungs, plan.rungs, options.reduction_factor, METRIC, TIME_ATTR)
-    display = SearchDisplay(files.rungs, options.trials)
+    shape = SearchShape(
+        plan.rungs,
+        plan.settings.evaluation_documents,
+        left,
+        options.reduction_factor,
+        plan.concurrent_trials,
+    )
+    display = SearchDisplay(files.rungs, shape, options.trials)
     tune_config = tune.TuneConfig(
         metric=METRIC,
         mode=MODE,

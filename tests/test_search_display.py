@@ -6,6 +6,7 @@ import io
 import json
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from rich.console import Console
 from search.display import SearchDisplay
 from search.display_table import state_of, trials_table
 from search.scheduler import RungDecision, read_decisions
+from search.time_left import SearchShape
 from trainable.ray_trial import SETTINGS_KEY
 
 CONFIG = {
@@ -25,6 +27,9 @@ CONFIG = {
     "learning_rate": 2e-3,
     "oversampling": 3.0,
 }
+
+SHAPE = SearchShape(rungs=(3, 9), documents=(10, 20), trials=2)
+PHASES = {"load_s": 10.0, "train_s": 30.0, "generate_s": 20.0}
 
 
 def trial_of(name: str, status: str = "RUNNING", **result: Any) -> Any:
@@ -48,7 +53,14 @@ def a_search(display: SearchDisplay, journal: Path) -> None:
     trials = [first, second]
     display.setup()
     display.on_trial_start(0, trials, first)
-    first.last_result = {"step": 3, "score": 0.5, "micro_recall": 0.5, "micro_precision": 0.9}
+    first.last_result = {
+        "step": 3,
+        "score": 0.5,
+        "micro_recall": 0.5,
+        "micro_precision": 0.9,
+        "outcome": "ok",
+        **PHASES,
+    }
     decide(journal, "aaaaaaaa", "paused", "paused at rung 1 (step 3): score 0.500, trial 1 here")
     first.status = "PAUSED"
     display.on_trial_result(1, trials, first, first.last_result)
@@ -56,7 +68,7 @@ def a_search(display: SearchDisplay, journal: Path) -> None:
     decide(journal, "bbbbbbbb", "stopped", "stopped at rung 1 (step 3): score 0.100, needed 0.500 among 1")
     decide(journal, "aaaaaaaa", "continued", "promoted past rung 1 (step 3): best of 2")
     display.on_trial_result(2, trials, second, {"step": 3, "micro_recall": 0.1, "micro_precision": None})
-    second.status = "TERMINATED"
+    second.status, second.last_result = "TERMINATED", {"outcome": "ok"}
     display.on_trial_complete(2, trials, second)
     display.on_trial_start(3, trials, first)
     display.close()
@@ -68,7 +80,7 @@ LINES = [
     "bbbbbbbb started: small-2m 4-bit r=16 lr=2.0e-03 x3",
     "bbbbbbbb stopped at rung 1 (step 3): score 0.100, needed 0.500 among 1; recall 0.100 precision -",
     "aaaaaaaa promoted past rung 1 (step 3): best of 2; recall 0.500 precision 0.900",
-    "bbbbbbbb ended [1/2 trials, 0.0 min, about 0 min to go]",
+    "bbbbbbbb ended [1/2 trials, 0.0 min, about 2 min to go]",
     "aaaaaaaa goes on from step 3",
 ]
 
@@ -77,7 +89,7 @@ def test_without_a_terminal_each_event_is_one_plain_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal = tmp_path / "rungs.jsonl"
-    a_search(SearchDisplay(journal, 2), journal)
+    a_search(SearchDisplay(journal, SHAPE, 2), journal)
     assert capsys.readouterr().out.splitlines() == LINES
 
 
@@ -99,7 +111,7 @@ def test_a_terminal_shows_where_each_trial_stands_and_why(
     monkeypatch.delenv("TERM", raising=False)
     journal, screen = tmp_path / "rungs.jsonl", io.StringIO()
     console = Console(file=screen, force_terminal=True, width=columns, height=30, color_system=None)
-    a_search(SearchDisplay(journal, 2, console), journal)
+    a_search(SearchDisplay(journal, SHAPE, 2, console), journal)
     last = screen.getvalue().split("trial ")[-1]
     assert all(len(line) <= columns for line in last.splitlines())
     assert "stopped, rung 1" in last
@@ -115,10 +127,10 @@ def test_no_color_and_dumb_terminals_get_no_escape_codes(
     monkeypatch.setenv("NO_COLOR", "1")
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80, height=30)
-    a_search(SearchDisplay(tmp_path / "a.jsonl", 2, console), tmp_path / "a.jsonl")
+    a_search(SearchDisplay(tmp_path / "a.jsonl", SHAPE, 2, console), tmp_path / "a.jsonl")
     assert "\x1b[3" not in screen.getvalue()  # colours; bold and cursor movements stay
     monkeypatch.setenv("TERM", "dumb")
-    a_search(SearchDisplay(tmp_path / "b.jsonl", 2), tmp_path / "b.jsonl")
+    a_search(SearchDisplay(tmp_path / "b.jsonl", SHAPE, 2), tmp_path / "b.jsonl")
     assert capsys.readouterr().out.splitlines() == LINES
 
 
@@ -128,7 +140,7 @@ def test_a_low_terminal_shows_running_trials_and_the_best(tmp_path: Path) -> Non
     ended = [trial_of(f"ended{n:03d}", "TERMINATED", step=9, score=n / 100) for n in range(30)]
     broken = trial_of("diverged", "TERMINATED", step=9, score=math.nan, outcome="diverged")
     trials = [broken, *ended, trial_of("running0")]
-    display = SearchDisplay(tmp_path / "none.jsonl", 40, console)
+    display = SearchDisplay(tmp_path / "none.jsonl", replace(SHAPE, trials=40), 40, console)
     display.setup()
     display.on_trial_start(0, trials, trials[-1])
     display.close()
@@ -144,7 +156,7 @@ def test_a_resumed_search_does_not_tell_old_decisions_again(
 ) -> None:
     journal = tmp_path / "rungs.jsonl"
     decide(journal, "aaaaaaaa", "continued", "continued past rung 1")
-    display = pickle.loads(pickle.dumps(SearchDisplay(journal, 2)))
+    display = pickle.loads(pickle.dumps(SearchDisplay(journal, SHAPE, 2)))
     trial = trial_of("aaaaaaaa")
     display.setup()
     display.on_trial_start(0, [trial], trial)
