@@ -20,6 +20,10 @@ class ReportOptions:
     """Folder of a study, or the name of one in the results folder; it may still be running."""
     results_dir: Path = Path("results")
     """Folder of all studies."""
+    compare: Path | None = None
+    """Another study, likewise: write a page with both side by side instead."""
+    png: bool = False
+    """Write every figure as a PNG file too (needs `pip install -e ".[figures]"` and Chromium)."""
     show_text: bool = False
     """Show the text of wrongly answered documents in the report: private."""
 
@@ -29,18 +33,28 @@ def main() -> int:
     options = tyro.cli(ReportOptions)
     started = time.monotonic()
     from search.report_data import find_study
-    from search.reporting import write_report
+    from search.reporting import write_comparison, write_report
 
     try:
         root = find_study(options.study, options.results_dir.resolve())
-    except FileNotFoundError as error:
+        if options.compare is None:
+            page = write_report(root, options.show_text, options.png)
+        else:
+            page = write_comparison(
+                root, find_study(options.compare, options.results_dir.resolve()), options.png
+            )
+    except (OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    page = write_report(root, options.show_text)
-    print(f"report     {page}\nnext: open it in a browser, or read {root / 'summary.md'}")
-    summary = {"study": root.name, "report": str(page), "summary": str(root / "summary.md"),
-               "seconds": round(time.monotonic() - started, 2)}  # fmt: skip
-    print(json.dumps(summary))
+    summary = root / "summary.md" if options.compare is None else page.with_suffix(".md")
+    print(f"report     {page}\nnext: open it in a browser, or read {summary}")
+    line = {
+        "study": root.name,
+        "report": str(page),
+        "summary": str(summary),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    print(json.dumps(line))
     return 0
 
 

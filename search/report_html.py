@@ -20,21 +20,21 @@ body { margin: 0 auto; padding: 1.2rem; max-width: 62rem; color: var(--ink); bac
   "Microsoft YaHei", sans-serif }
 h1 { font-size: 1.7rem; margin: 0 0 .2rem } h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem; padding-top: .6rem;
   border-top: 2px solid var(--ink) }
-p, ul { margin: .5rem 0; max-width: 48rem } .subtitle, .note, figcaption, caption { color: var(--soft); font-size: .9rem }
+p, ul { margin: .5rem 0; max-width: 48rem } .subtitle, .note, figcaption, .caption { color: var(--soft); font-size: .9rem }
 .bad { color: var(--bad); font-weight: 600; border-left: 4px solid var(--bad); padding-left: .7rem }
 .good { color: var(--good); font-weight: 600; border-left: 4px double var(--good); padding-left: .7rem }
 nav a { display: inline-block; margin: .2rem .9rem .2rem 0; color: #003f7f }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .88rem; margin: .6rem 0 }
-caption { text-align: left; padding-bottom: .3rem; caption-side: top }
+.caption { margin-bottom: 0 }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { border-bottom: 1.5px solid var(--ink); font-weight: 600 } td.number, th.number { text-align: right;
   font-variant-numeric: tabular-nums; white-space: nowrap }
 tr.strong td { font-weight: 700; background: #f2f2f2 }
 pre { background: #f4f4f4; border: 1px solid var(--line); padding: .6rem .8rem; overflow-x: auto; font-size: .85rem }
 figure { margin: 1rem 0 1.4rem } .plot { width: 100% } details { margin: .6rem 0 } input { font: inherit; padding: .2rem .5rem; margin: .4rem 0; border: 1px solid var(--soft) } summary { cursor: pointer }
-@media (max-width: 40rem) { body { padding: .7rem; font-size: 15px } }
-@media print { body { max-width: none; padding: 0; font-size: 11px } h2 { break-after: avoid }
-  figure, table, tr { break-inside: avoid } nav { display: none } .wide { overflow: visible } pre { white-space: pre-wrap } }
+@media (max-width: 40rem) { body { padding: .7rem; font-size: 15px } th, td { white-space: nowrap } }
+@media print { html { font-size: 11px } body { max-width: none; padding: 0; font-size: 11px } h2 { break-after: avoid }
+  figure, tr { break-inside: avoid } nav { display: none } .wide { overflow: visible } pre { white-space: pre-wrap } }
 """
 _DRAW = """
 for (const place of document.querySelectorAll(".plot")) {
@@ -106,9 +106,9 @@ def _table(table: Table) -> str:
     for index, row in enumerate(table.rows):
         cells = "".join(f'<td class="{k}">{escape(cell(v))}</td>' for k, v in zip(kinds, row, strict=True))
         rows.append(f"<tr{' class=strong' if index in table.strong else ''}>{cells}</tr>")
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption and not table.folded else ""
+    caption = f'<p class="caption">{escape(table.caption)}</p>' if table.caption and not table.folded else ""
     html = (
-        f'<div class="wide"><table>{caption}<thead><tr>{header}</tr></thead>'
+        f'{caption}<div class="wide"><table><thead><tr>{header}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
     if not table.folded:

@@ -45,7 +45,9 @@ def importances(view: StudyView, resamples: int, seed: int = 0) -> dict[str, tup
         seed: Makes the answer reproducible.
     """
     import numpy as np
+    import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study in memory
     scores = projected_scores(view)
     trials = [trial for trial in view.trials if trial.name in scores]
     values = np.array([scores[trial.name] for trial in trials])

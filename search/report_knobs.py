@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import combinations
 from typing import Any
 
@@ -31,7 +30,6 @@ def knobs_section(view: StudyView, resamples: int) -> Section:
             title,
             (Text(f"{usable} trials have a score; with fewer than {MIN_TRIALS} nothing can be said yet."),),
         )
-    logging.getLogger("optuna").setLevel(logging.ERROR)  # it tells of each study in memory
     shares = importances(view, resamples)
     model = EffectModel(view)
     order = sorted(view.searched, key=lambda name: -shares[name][0])

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.report_data import StudyView, TrialView
+from search.report_data import StudyView
 from search.report_model import Block, Cell, Figure, Section, Table, Text, percent
 from search.report_style import BLUE, INK, figure
 from search.report_words import interval_words
@@ -52,7 +52,7 @@ def quality(view: StudyView, show_text: bool = False) -> Section:
             "By language, by length in characters, and by whether a document holds any personal data.",
         ),
         _error_kinds(record, evaluation),
-        *_runner_up(view, best, record),
+        *_runner_up(view, record),
         _browser(view, record, show_text),
     ]  # fmt: skip
     return Section(title, tuple(blocks))
@@ -75,6 +75,14 @@ def type_intervals(record: EvaluationRecord) -> dict[str, tuple[float, float]]:
     with np.errstate(invalid="ignore"):
         recalls = sums[..., 0] / sums.sum(axis=-1)
     low, high = np.nanpercentile(recalls, [2.5, 97.5], axis=0)
+    found, support = counts.sum(axis=0)[:, 0], counts.sum(axis=(0, 2))
+    for n in range(
+        len(kinds)
+    ):  # all found or all missed: no resample differs, but the rule of three bounds it
+        if found[n] == support[n]:
+            low[n] = max(0.0, 1 - 3 / support[n])
+        elif not found[n]:
+            high[n] = min(1.0, 3 / support[n])
     return {kind: (float(low[n]), float(high[n])) for n, kind in enumerate(kinds)}
 
 
@@ -160,35 +168,41 @@ def _error_kinds(record: EvaluationRecord, evaluation: Evaluation) -> Table:
     return Table(("", "kind of error", "count", ""), tuple(rows), "Kinds of error.")
 
 
-def _runner_up(view: StudyView, best: TrialView, record: EvaluationRecord) -> list[Block]:
-    """Compare the winner with the second on the same documents."""
+def paired_words(ours: EvaluationRecord, theirs: EvaluationRecord) -> str:
+    """Return how two records differ on the documents that both hold, with intervals and a verdict."""
     from trainable.evaluation_record import paired_counts
     from trainable.intervals import paired_difference
 
-    second = next((name for name in view.ranking[1:] if view.record(name)), None)
-    other = view.record(second) if second else None
-    if second is None or other is None:
-        return []
-    ours, theirs = paired_counts(record, other)
+    a, b = paired_counts(ours, theirs)
     words: dict[Statistic, str] = {"micro_recall": "recall", "micro_precision": "precision", "micro_f1": "F1"}
-    gaps = {name: paired_difference(ours, theirs, name, resamples=RESAMPLES) for name in words}
+    gaps = {name: paired_difference(a, b, name, resamples=RESAMPLES) for name in words}
     lines = [
         f"{words[name]} {100 * gap:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
         for name, (gap, low, high) in gaps.items()
     ]
     sure = gaps["micro_recall"][1] > 0 or gaps["micro_recall"][2] < 0
-    better = sum(a.tp > b.tp for a, b in zip(ours, theirs, strict=True))
-    worse = sum(a.tp < b.tp for a, b in zip(ours, theirs, strict=True))
+    more = sum(x.tp > y.tp for x, y in zip(a, b, strict=True))
+    less = sum(x.tp < y.tp for x, y in zip(a, b, strict=True))
     verdict = (
         "The difference in recall is more than chance."
         if sure
         else "Chance alone explains the difference in recall: take the cheaper one."
     )
+    return (
+        f"on the same {len(a)} documents, with the 95 % interval of the difference: {', '.join(lines)}. It finds more in {more} "
+        f"documents, less in {less}. {verdict}"
+    )
+
+
+def _runner_up(view: StudyView, record: EvaluationRecord) -> list[Block]:
+    """Compare the winner with the second on the same documents."""
+    second = next((name for name in view.ranking[1:] if view.record(name)), None)
+    other = view.record(second) if second else None
+    if second is None or other is None:
+        return []
     rival = view.named(second)
-    return [Text(
-        f"Winner against runner-up ({rival.label}, {rival.name}, step {rival.steps}) on the same {len(ours)} documents, with the 95 % "
-        f"interval of the difference: {', '.join(lines)}. The winner finds more in {better} documents, less in {worse}. {verdict}"
-    )]  # fmt: skip
+    who = f"{rival.label}, {rival.name}, step {rival.steps}"
+    return [Text(f"Winner against runner-up ({who}) {paired_words(record, other)}")]
 
 
 def _browser(view: StudyView, record: EvaluationRecord, show_text: bool) -> Table:

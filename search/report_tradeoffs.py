@@ -28,9 +28,7 @@ def tradeoffs(view: StudyView) -> Section:
             "where they ended: they had less training."
         ),
         _scatter(view, measured, whole, "micro_precision", "precision, %", 100.0, rising=True),
-        _scatter(
-            view, measured, whole, "minutes", "minutes of loading, training and generating", 1.0, rising=False
-        ),
+        _scatter(view, measured, whole, "minutes", "minutes to load, train and answer", 1.0, rising=False),
         _scatter(view, measured, whole, "peak_gib", "peak memory, GiB", 1.0, rising=False),
         *_infeasible(view),
     ]

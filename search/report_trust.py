@@ -67,7 +67,7 @@ def reproduce_command(view: StudyView) -> str:
     flags: list[str] = []
     for field in fields(SearchOptions):
         value, default = options.get(field.name), getattr(defaults, field.name)
-        if (
+        if field.name != "trials" and (
             field.name in _NOT_REPEATED
             or value is None
             or value == (str(default) if isinstance(default, Path) else default)

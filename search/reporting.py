@@ -52,18 +52,44 @@ def build_report(view: StudyView, show_text: bool = False) -> Report:
     )
 
 
-def write_report(root: Path, show_text: bool = False) -> Path:
+def write_report(root: Path, show_text: bool = False, png: bool = False) -> Path:
     """Write report.html and summary.md into the study's folder; return the page's path.
 
     Args:
         root: Folder of a study, finished or running.
         show_text: See `build_report`.
+        png: Whether to write every figure to figures/NAME.png too; summary.md then shows them.
+
+    Raises:
+        RuntimeError: If figures are asked for and cannot be drawn.
     """
     report = build_report(read_study(root), show_text)
-    page = root / "report.html"
-    _write(page, to_html(report))
-    _write(root / "summary.md", to_markdown(report))
-    return page
+    return _write_both(report, root, "report.html", "summary.md", png)
+
+
+def write_comparison(root: Path, other: Path, png: bool = False) -> Path:
+    """Write compare-OTHER.html and .md into the first study's folder; return the page's path.
+
+    Raises:
+        ValueError: If one of them has no trial with a score.
+        RuntimeError: If figures are asked for and cannot be drawn.
+    """
+    from search.report_compare import compare
+
+    name = f"compare-{other.name}"
+    return _write_both(compare(read_study(root), read_study(other)), root, f"{name}.html", f"{name}.md", png)
+
+
+def _write_both(report: Report, root: Path, page: str, summary: str, png: bool) -> Path:
+    pictures: dict[str, str] = {}
+    if png:
+        from search.report_pictures import write_pictures
+
+        drawn = write_pictures(report.figures(), root / "figures")
+        pictures = {name: path.relative_to(root).as_posix() for name, path in drawn.items()}
+    _write(root / page, to_html(report))
+    _write(root / summary, to_markdown(report, pictures))
+    return root / page
 
 
 def try_report(root: Path) -> None:

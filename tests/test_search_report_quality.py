@@ -65,6 +65,8 @@ def test_types_are_listed_with_support_recall_and_an_interval_around_it(view: St
     assert weakest[:5] == ("PERSON", 40, 31, 30, "75.0 %")
     assert strongest[:5] == ("PHONE", 40, 40, 40, "100.0 %")
     low, high = type_intervals(load_record(view.records[view.ranking[0]]))["PERSON"]
+    all_found = type_intervals(load_record(view.records[view.ranking[0]]))["PHONE"]
+    assert all_found == (1 - 3 / 40, 1.0)  # the rule of three
     # a binomial of 40 at 0.75 has a standard deviation of 0.068
     assert 0.58 < low < 0.66
     assert 0.84 < high < 0.92

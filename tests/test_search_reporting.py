@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from search.report_data import find_study, read_study
-from search.reporting import build_report, try_report, write_report
+from search.reporting import build_report, try_report, write_comparison, write_report
 
 
 def test_the_page_and_the_summary_say_the_same(reference_study: Path) -> None:
@@ -133,3 +133,18 @@ def test_a_report_that_cannot_be_written_ends_nothing(
     (reference_study / "config.json").write_text("{", encoding="utf-8")
     try_report(reference_study)
     assert "the report was not written: JSONDecodeError" in capsys.readouterr().out
+
+
+def test_two_studies_are_put_side_by_side_with_what_makes_them_unlike(reference_study: Path) -> None:
+    import shutil
+
+    other = Path(shutil.copytree(reference_study, reference_study.parent / "study-002"))
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    config["trial_settings"]["min_precision"] = 0.5
+    (other / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    page = write_comparison(reference_study, other)
+    text = page.with_suffix(".md").read_text(encoding="utf-8")
+    assert page.name == "compare-study-002.html"
+    assert "**Attention:** Not alike: the minimum precisions differ (0.85 and 0.5)." in text
+    assert "| recall | 42.5 % | 42.5 % |" in text
+    assert "|  | study-001 | study-002 |" in text
