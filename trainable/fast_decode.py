@@ -14,8 +14,8 @@ from trainable.fast_forward import StaticCache
 from trainable.gpu_memory import allowed_bytes, available_bytes
 from trainable.qwen import MergedWeights, rotation_table
 
-GPU_ROWS = (512, 384, 256, 192, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
-"""Batch sizes that graphs are captured for."""
+GPU_ROWS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
+"""Batch sizes that graphs are captured for. More rows would share the longest prompt's width."""
 CPU_ROWS = 64
 SLOT_STEP = 64
 """The cache is looked at in multiples of this many slots; one graph each."""
@@ -64,8 +64,8 @@ class FastDecoder:
 
     def kept_bytes(self) -> int:
         """Return the memory of the weights' copy and of the cache."""
-        cache = 0 if self._batch is None else 2 * self._batch.cache.keys.nbytes
-        return self.weights.nbytes() + cache
+        batch = self._batch
+        return self.weights.nbytes() + (0 if batch is None else 2 * batch.cache.keys.nbytes)
 
     def may_stay(self) -> bool:
         """Return whether there is memory enough to keep everything until the next evaluation."""

@@ -61,6 +61,10 @@ class Generator:
         """Drop everything that was derived from the base."""
         self._decoder = None
 
+    def kept_bytes(self) -> int:
+        """Return the memory that is kept for the next documents."""
+        return self._decoder.kept_bytes() if self._decoder is not None else 0
+
     def _fast(
         self, model: Any, dtype: torch.dtype, end_id: int, prompts: Sequence[Sequence[int]], limit: int
     ) -> Answers | None:

@@ -96,7 +96,7 @@ class ResidentBase:
     def _detach(self, backend: Backend) -> None:
         backend.detach_adapter()
         collect_garbage()
-        grown = allocated_bytes() - self._bytes
+        grown = allocated_bytes() - self._bytes - backend.generator.kept_bytes()
         if grown > MAX_LEFTOVER_BYTES:
             raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
         if weights_checksum(backend.model) != self._checksum:

@@ -61,9 +61,9 @@ def start(options: StartOptions, settings: Any, number: int, resident: Any) -> t
     trial.next_rung()
     synchronise()
     whole = time.perf_counter() - started
-    resident.settle()
     del trial
     gc.collect()
+    resident.settle()
     return first, whole
 
 
@@ -85,7 +85,7 @@ def main() -> None:
         first, whole = start(options, settings, number, resident)
         starts.append(first)
         rungs.append(whole)
-        bytes_left.append(allocated_bytes())
+        bytes_left.append(allocated_bytes())  # base, kept decoder, and whatever trials leave behind
         reserved.append(torch.cuda.memory_reserved() if torch.cuda.is_available() else 0)
     write_row(
         options, "trial_start", side="resident", backend=options.backend, seconds=statistics.median(starts),
