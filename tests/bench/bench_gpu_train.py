@@ -100,7 +100,7 @@ def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bo
         peak_gib=peak_gib(), micro_batch=run.micro_batch, mfu=speed * flops / PEAK_FLOPS, slow=run.slow_reason,
         mean_tokens=sum(corpus.lengths()) / len(samples),
     )  # fmt: skip
-    if options.profile and variant != "eager":
+    if variant == "profile":
         print_kernels(lambda: run.train_to(run.step + 2))
 
 
@@ -196,10 +196,14 @@ def main() -> None:
     create_backend(options.backend)
     wait_turn(options)
     resident = ResidentBase()
-    for model, quantised in cases:
+    if options.profile:  # last: should the profiler break the process, nothing is lost
+        cases += cases[:1]
+    for number, (model, quantised) in enumerate(cases):
         variants = ["captured"] if quantised else ["captured", "compiled"]
-        if (model, quantised) == cases[0]:
+        if number == 0:
             variants.append("eager")  # the backend's own forward compiles for half a minute
+        elif number >= 2 * len(options.models):
+            variants = ["profile"]
         for variant in variants:
             attempt(lambda m=model, q=quantised, v=variant: measure_ours(options, resident, m, q, v))
 
