@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -119,7 +120,7 @@ def _start_ray(plan: SearchPlan) -> None:
     own = {
         "object_store_memory": 256 << 20,
         "num_cpus": settings.threads * plan.concurrent_trials,
-        "num_gpus": settings.gpus,
+        "num_gpus": math.ceil(settings.gpus),
     }
     resources: dict[str, Any] = own if local else {}
     context = ray.init(

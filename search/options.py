@@ -45,7 +45,9 @@ class SearchOptions:
     overlap_tokens: int | None = None
     """Least tokens that neighbouring windows share (none: the longest entity of the training data, at least 32)."""
     vram_gb: float | None = None
-    """GPU memory that a trial may use, in GiB (none: all of the card)."""
+    """GPU memory that the search may use, in GiB (none: all of the card)."""
+    trials_per_gpu: str = "1"
+    """Trials that share one GPU, each with its part of the memory: a number, or auto (2 where each gets 24 GiB)."""
     init_adapter: Path | None = None
     """Adapter folder that every trial starts from; rank, alpha and model are then the adapter's."""
     resume: bool = False

@@ -33,6 +33,14 @@ def wrong_values(options: SearchOptions) -> list[str]:
         )
     if options.vram_gb is not None and options.vram_gb <= 0:
         problems.append(f"`--vram-gb` is {options.vram_gb}, but must be above 0")
+    if (
+        options.trials_per_gpu != "auto"
+        and not options.trials_per_gpu.isdigit()
+        or options.trials_per_gpu == "0"
+    ):
+        problems.append(
+            f"`--trials-per-gpu` is {options.trials_per_gpu!r}, but must be a number of at least 1, or auto"
+        )
     if options.study and (Path(options.study).name != options.study or options.study == ".."):
         problems.append(f"`--study` is {options.study!r}, but must be a plain folder name; see --results-dir")
     if options.track != "none" and importlib.util.find_spec(options.track) is None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
 from data.jsonl import read_examples
+from search.gpu_share import card_memory_gib, share_gpu
 from search.options import SearchOptions
 from search.options_check import wrong_values
 from search.preset import Preset, choose_preset
@@ -49,7 +50,8 @@ class SearchPlan:
     @property
     def concurrent_trials(self) -> int:
         """Trials that run at a time."""
-        automatic = min(os.cpu_count() or 1, MAX_CPU_TRIALS) if self.preset.name == "cpu" else 1
+        on_cpu = self.preset.name == "cpu"
+        automatic = min(os.cpu_count() or 1, MAX_CPU_TRIALS) if on_cpu else round(1 / self.settings.gpus)
         return min(self.options.trials, self.options.concurrent_trials or automatic)
 
     @property
@@ -200,6 +202,7 @@ def _settings(
 ) -> TrialSettings:
     # paths are absolute from here on: Ray may run a trial in any working directory
     documents = min(n_validation, options.evaluation_documents or preset.evaluation_documents)
+    share = share_gpu(options.trials_per_gpu, options.vram_gb, card_memory_gib())
     return TrialSettings(
         backend=preset.backend,
         train_file=str(corpus.train),
@@ -212,8 +215,8 @@ def _settings(
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
         threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
-        gpus=1 if preset.name == "gpu" else 0,
-        vram_gib=options.vram_gb,
+        gpus=share.gpus if preset.name == "gpu" else 0,
+        vram_gib=share.vram_gib,
     )
 
 

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.gpu_check import bitsandbytes_problem, driver_version, why_unusable
+
 GPU_MARKERS = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
@@ -33,7 +35,10 @@ def choose_preset(wanted: str, backend: str) -> Preset:
     """
     has_gpu = wanted != "cpu" and _has_cuda()
     if wanted == "gpu" and not has_gpu:
-        raise RuntimeError("`--preset gpu` needs a CUDA device, and torch sees none; use `--preset cpu`")
+        import torch
+
+        reason = why_unusable(driver_version(), torch.version.cuda)
+        raise RuntimeError(f"`--preset gpu` needs a CUDA device, and torch sees none: {reason}")
     has_unsloth = importlib.util.find_spec("unsloth") is not None
     if has_gpu and backend != "peft" and not has_unsloth:
         raise RuntimeError(
@@ -41,10 +46,17 @@ def choose_preset(wanted: str, backend: str) -> Preset:
             "(or `--backend peft` for plain PEFT, or `--preset cpu`)"
         )
     if has_gpu:
+        import torch
+
+        problem = bitsandbytes_problem(torch.version.cuda or "")
+        if problem:
+            raise RuntimeError(f"{problem} (or search on the small models with `--preset cpu`)")
         chosen = "unsloth" if backend == "auto" else backend
         return Preset("gpu", chosen, f"CUDA device found, {chosen} backend", 1800, 500)
     chosen = "peft" if backend == "auto" else backend
     why = "asked for" if wanted == "cpu" else "no CUDA device found"
+    if wanted == "auto" and driver_version() is not None:
+        why = f"an NVIDIA driver ({driver_version()}) but no usable CUDA device; `--preset gpu` says why"
     return Preset("cpu", chosen, f"{why}: small bundled models, {chosen} backend", 162, 300)
 
 

@@ -23,7 +23,10 @@ def _gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Make the machine look as if torch saw a GPU: a device file, and a torch that says so."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(preset, "GPU_MARKERS", (tmp_path,))
-    torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True))
+    torch = SimpleNamespace(
+        cuda=SimpleNamespace(is_available=lambda: True), version=SimpleNamespace(cuda="13.0")
+    )
+    monkeypatch.setattr(preset, "bitsandbytes_problem", lambda version: "")
     monkeypatch.setitem(sys.modules, "torch", torch)
 
 
@@ -70,3 +73,10 @@ def test_a_gpu_without_unsloth_says_how_to_install_it(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "unsloth", None)  # as if it were not installed
     with pytest.raises(RuntimeError, match=r'pip install -e "\.\[gpu\]"'):
         choose_preset("auto", "auto")
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_gpu_whose_bitsandbytes_cannot_use_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preset, "bitsandbytes_problem", lambda version: f"no library for CUDA {version}")
+    with pytest.raises(RuntimeError, match="no library for CUDA 13.0"):
+        choose_preset("auto", "peft")

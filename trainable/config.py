@@ -128,8 +128,8 @@ class TrialSettings:
     """Least tokens that neighbouring windows share; None means as many as the longest entity has."""
     threads: int = 1
     """CPU threads of a trial."""
-    gpus: int = 0
-    """GPUs of a trial: 0 or 1."""
+    gpus: float = 0
+    """Share of a GPU that a trial reserves: 0 without one, 1 alone on it."""
     vram_gib: float | None = None
     """GPU memory a trial may use; None means all."""
 

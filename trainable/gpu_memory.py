@@ -5,13 +5,15 @@ from __future__ import annotations
 import torch
 
 GIB = 2**30
+CONTEXT_GIB = 0.6
+"""What CUDA itself takes of a card for a process, beside what the process allocates."""
 
 
 def cap_memory(gib: float | None) -> None:
-    """Limit this process to so much GPU memory; None leaves all of it."""
+    """Limit this process to so much GPU memory, CUDA's own part included; None leaves all of it."""
     if gib is not None and torch.cuda.is_available():
         total = torch.cuda.get_device_properties(0).total_memory / GIB
-        torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
+        torch.cuda.set_per_process_memory_fraction(min(1.0, max(0.0, gib - CONTEXT_GIB) / total))
 
 
 def allowed_bytes() -> int:
