@@ -54,7 +54,7 @@ def library_pass(backend: Any, samples: Any, n_labels: int) -> tuple[float, dict
         labels[row, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
     loss = backend.loss(Batch(ids, labels), n_labels)
     loss.backward()
-    return float(loss), gradients(backend)
+    return float(loss.detach()), gradients(backend)
 
 
 def gradients(backend: Any) -> dict[str, Any]:
@@ -134,3 +134,33 @@ def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch
     (found,) = torch.autograd.grad(loss, hidden)
     assert float(loss) == pytest.approx(float(expected), rel=1e-5)
     assert torch.allclose(found, gradient, rtol=1e-4, atol=1e-6)
+
+
+def losses_of_a_run(sample_head: Any, fast: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], Any]:
+    from trainable.loop import TrainingRun, plan_batches
+    from trainable.tokens import tokenized
+
+    config = _CONFIG.with_changes(learning_rate=3e-3, effective_batch=6, micro_batch=3)
+    backend = backend_with(config)
+    file = sample_head("train", 16)  # three steps an epoch, the last one with four documents
+    corpus = tokenized(locate_base(config.model), file, 512, file.parent / "tokens")
+    if fast:
+        monkeypatch.setattr("trainable.loop.why_not", lambda *_: "")
+    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=8)
+    losses: list[float] = []
+    run.train_to(7, lambda _, loss: losses.append(loss))
+    assert (run._fast is not None) == fast
+    return losses, backend.model.state_dict()
+
+
+def test_a_run_with_fast_passes_learns_as_one_without(
+    sample_head: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    slow, weights = losses_of_a_run(sample_head, False, monkeypatch)
+    fast, found = losses_of_a_run(sample_head, True, monkeypatch)
+    assert fast == pytest.approx(slow, rel=1e-4)
+    for name, weight in weights.items():
+        if "lora_" in name:
+            assert torch.allclose(found[name], weight, atol=2e-4), name

@@ -149,7 +149,8 @@ class TrainingRun:
 
     def make_room(self) -> None:
         """Give captured passes back when an evaluation would lack memory; the next step makes them anew."""
-        if self._fast is not None and available_bytes() < EVALUATION_ROOM * allowed_bytes():
+        on_gpu = self.backend.device.type == "cuda"
+        if on_gpu and self._fast is not None and available_bytes() < EVALUATION_ROOM * allowed_bytes():
             self._fast = None
             collect_garbage()
 
