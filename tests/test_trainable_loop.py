@@ -147,3 +147,29 @@ def test_an_adapter_of_another_rank_is_refused(tmp_path: Path, train_file: Path)
         make_run(other, train_file, total_steps=1)
     with pytest.raises(FileNotFoundError, match="must hold adapter_config.json"):
         make_run(other.with_changes(init_adapter=str(tmp_path / "none")), train_file, total_steps=1)
+
+
+def test_memory_that_runs_out_halves_the_micro_batch_then_recomputes_then_gives_up(
+    train_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from trainable.loop import OutOfMemoryAtOne
+
+    run = make_run(_CONFIG, train_file, total_steps=2)
+    real, tried = run._step, []
+
+    def hungry(fits: tuple[int, bool]) -> Any:
+        tried.append((run.micro_batch, run.checkpointing))
+        if tried[-1] != fits:
+            raise torch.OutOfMemoryError("full")
+        return real()
+
+    monkeypatch.setattr(run, "_step", lambda: hungry((1, True)))
+    run.train_to(1)
+    assert tried == [(4, False), (2, False), (1, False), (1, True)]
+    assert run.backend.model.is_gradient_checkpointing
+    assert "activations are recomputed" in capsys.readouterr().out
+    monkeypatch.setattr(run, "_step", lambda: hungry((0, True)))
+    with pytest.raises(OutOfMemoryAtOne, match="no memory for one sequence"):
+        run.train_to(2)

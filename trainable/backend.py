@@ -58,6 +58,9 @@ class Backend(Protocol):
     def detach_adapter(self) -> None:
         """Take the adapter off again, if there is one; the base stays loaded and unchanged."""
 
+    def checkpoint_gradients(self) -> None:
+        """Recompute activations in the backward pass from now on, until the adapter is detached."""
+
     def unload_base(self) -> None:
         """Let go of the base model and everything derived from it."""
 

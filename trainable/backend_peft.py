@@ -84,8 +84,12 @@ class PeftBackend:
         if self.device.type == "cpu":
             merged_forward.install(self.model)
         if config.gradient_checkpointing:
-            self.model.enable_input_require_grads()
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.checkpoint_gradients()
+
+    def checkpoint_gradients(self) -> None:
+        """Recompute activations in the backward pass from now on, until the adapter is detached."""
+        self.model.enable_input_require_grads()
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def load_adapter(self, directory: Path) -> None:
         """Put a trained adapter on the base, for generation only."""

@@ -80,6 +80,10 @@ class UnslothBackend:
         if hasattr(self.model, "unload"):
             self.model = self.model.unload()
 
+    def checkpoint_gradients(self) -> None:
+        """Recompute activations in the backward pass from now on, until the adapter is detached."""
+        unsloth.FastLanguageModel.for_training(self.model, use_gradient_checkpointing=True)
+
     def unload_base(self) -> None:
         """Let go of the base model."""
         self.model = None

@@ -100,6 +100,7 @@ class TrainingRun:
             config.effective_batch, backend.device.type
         )
         self.step, self.tokens, self.train_s = 0, 0, 0.0
+        self.checkpointing = config.gradient_checkpointing
         self._fast: FastPasses | None = None
         self.slow_reason = why_not(backend, config.gradient_checkpointing)
 
@@ -155,18 +156,28 @@ class TrainingRun:
             collect_garbage()
 
     def _fitting_step(self) -> torch.Tensor:
-        """Do one step; when memory runs out, halve the micro-batch and do the same step again."""
+        """Do one step; when memory runs out, ask for less and do the same step again.
+
+        The micro-batch is halved first, which costs little; activations are recomputed, which costs a third,
+        only when a single sequence does not fit.
+        """
         while True:
             try:
                 return self._step()
             except torch.OutOfMemoryError as error:
                 self._fast = None
                 self.optimizer.zero_grad(set_to_none=True)
-                if self.micro_batch == 1:
+                if self.micro_batch == 1 and self.checkpointing:
                     raise OutOfMemoryAtOne(f"no memory for one sequence a pass: {error}") from error
             collect_garbage()
-            self.micro_batch //= 2
-            print(f"out of memory: micro-batch is now {self.micro_batch}, effective batch stays", flush=True)
+            if self.micro_batch > 1:
+                self.micro_batch //= 2
+                change = f"micro-batch is now {self.micro_batch}, effective batch stays"
+            else:
+                self.checkpointing, self.slow_reason = True, "gradient checkpointing is on"
+                self.backend.checkpoint_gradients()
+                change = "activations are recomputed from now on"
+            print(f"out of memory: {change}", flush=True)
 
     def _step(self) -> torch.Tensor:
         fast = self._fast_passes()
