@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.assembly import make_scheduler, make_searcher
 from search.lock import StudyLock
 from search.pages import hide_token, job_metadata, pages
 from search.plan import SearchPlan
@@ -23,9 +24,9 @@ from search.study import (
     write_trials_table,
 )
 from search.study_config import note_session, write_settings
-from trainable.config import METRIC, MODE, TIME_ATTR
+from trainable.config import METRIC, MODE
 from trainable.faults import is_full_disk, write_traceback
-from trainable.ray_trial import SETTINGS_KEY, TunerTrial
+from trainable.ray_trial import TunerTrial
 
 if TYPE_CHECKING:
     import optuna
@@ -69,7 +70,7 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
         else:
             write_settings(plan)
         _run_trials(plan)
-        return _finish(plan, plan.files, time.monotonic() - started)
+        return finish_search(plan, plan.files, time.monotonic() - started)
 
 
 class SearchBroke(RuntimeError):
@@ -83,7 +84,7 @@ def _run_trials(plan: SearchPlan) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
     import ray
 
-    searcher = _make_searcher(plan)
+    searcher = make_searcher(plan)
     left = plan.options.trials - searcher.ended()
     if left < 1:
         return
@@ -139,24 +140,6 @@ def _start_ray(plan: SearchPlan) -> None:
         print(pages(plan.files, context.dashboard_url, session), flush=True)
 
 
-def _make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
-    """Return the searcher on the study's database, as far as it is."""
-    import optuna
-
-    from search.searcher import TruthfulOptunaSearch, open_storage
-    from search.space import SpaceSampler
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return TruthfulOptunaSearch(
-        SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),
-        horizon_steps=plan.rungs[-1],
-        storage=open_storage(str(plan.files.database)),
-        study_name=plan.files.root.name,
-        plans=plan.space.fitting_plans(),
-        seed=plan.options.seed,
-    )
-
-
 def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> tuple[Any, Any]:
     """Return Ray's Tuner for the trials that are left, and the display it feeds."""
     from ray import tune
@@ -165,14 +148,12 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
     from search.display import SearchDisplay
     from search.fault_watch import FaultWatch
     from search.fresh_actor import replace_spent_actors
-    from search.scheduler import DurableASHA
     from search.time_left import SearchShape
     from search.trial_queue import TrialQueue
 
     replace_spent_actors()
     files, options = plan.files, plan.options
     shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
-    scheduler = DurableASHA(files.rungs, plan.rungs, options.reduction_factor, METRIC, TIME_ATTR)
     shape = SearchShape(
         plan.rungs,
         plan.settings.evaluation_documents,
@@ -185,7 +166,7 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
         metric=METRIC,
         mode=MODE,
         search_alg=TrialQueue(searcher, plan.concurrent_trials),
-        scheduler=scheduler,
+        scheduler=make_scheduler(plan),
         num_samples=left,
         reuse_actors=True,  # the base model stays loaded from trial to trial
         trial_name_creator=_trial_name,
@@ -214,7 +195,8 @@ def _open_study(files: StudyFiles) -> optuna.Study:
     return optuna.load_study(study_name=files.root.name, storage=open_storage(str(files.database)))
 
 
-def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
+def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
+    """Write the study's tables and its winner; return the summary of the command."""
     from search.reporting import try_report
     from search.scheduler import read_decisions
 
@@ -224,7 +206,7 @@ def _finish(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, An
     provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]
     best = write_best(study, files, plan.space.fixed, provenance_of_study)
     outcomes = [trial.user_attrs.get("outcome", "") for trial in study.trials]
-    finished = [outcome for outcome in outcomes if outcome]
+    finished = [outcome for outcome in outcomes if outcome not in ("", "refused")]
     interrupted = len(finished) < plan.options.trials
     if not interrupted:
         keep_best_adapters(study, files)

@@ -40,6 +40,10 @@ class SearchOptions:
     """Seed of the sampler and of every trial."""
     min_precision: float = 0.85
     """Precision below this is taken off the score."""
+    min_json_valid: float = 0.0
+    """Share of answers that must be valid JSON; what lacks is taken off the score."""
+    min_recall: str = ""
+    """Recall that entity types must reach, such as PHONE=0.9,EMAIL=0.8; what lacks is taken off the score."""
     window_tokens: int = 512
     """Most tokens of a text with prompt and answer; longer documents are cut into overlapping windows."""
     overlap_tokens: int | None = None
@@ -54,6 +58,8 @@ class SearchOptions:
     """Go on with an interrupted study, never start a new one."""
     plan: bool = False
     """Print what would be done, and stop."""
+    simulate: Path | None = None
+    """Learning-curve table (.npz) to replay instead of training; results are those of its recorded configs."""
     address: str = "local"
     """Ray cluster to run on; storage must then be shared."""
     concurrent_trials: int | None = None

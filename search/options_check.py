@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
+from data.entities import Example
 from search.options import SearchOptions
+from trainable.requirements import parse_type_recall
 
 _LEAST = {
     "trials": 1, "concurrent_trials": 1, "reduction_factor": 2, "horizon_steps": 1, "grace_steps": 1, "evaluation_documents": 1, "seed": 0,
@@ -24,8 +27,14 @@ def wrong_values(options: SearchOptions) -> list[str]:
         value = getattr(options, name)
         if value is not None and value < least:
             problems.append(f"`--{name.replace('_', '-')}` is {value}, but must be at least {least}")
-    if not 0 <= options.min_precision <= 1:
-        problems.append(f"`--min-precision` is {options.min_precision}, but must be between 0 and 1")
+    for name in ("min_precision", "min_json_valid"):
+        if not 0 <= getattr(options, name) <= 1:
+            flag = name.replace("_", "-")
+            problems.append(f"`--{flag}` is {getattr(options, name)}, but must be between 0 and 1")
+    try:
+        parse_type_recall(options.min_recall)
+    except ValueError as error:
+        problems.append(str(error))
     if options.overlap_tokens is not None and 3 * options.overlap_tokens > options.window_tokens:
         problems.append(
             f"`--overlap-tokens` is {options.overlap_tokens}, but must be at most a third of "
@@ -48,3 +57,14 @@ def wrong_values(options: SearchOptions) -> list[str]:
             f"`--track {options.track}` needs a package; run: pip install {_TRACKERS[options.track]}"
         )
     return problems
+
+
+def unknown_types(options: SearchOptions, validation: Sequence[Example]) -> list[str]:
+    """Return one line for each type of `--min-recall` that no validation document has."""
+    known = {entity.type for example in validation for entity in example.entities}
+    wanted = [entry.rpartition("=")[0] for entry in options.min_recall.split(",")]
+    return [
+        f"`--min-recall` names {kind}, but the validation documents have only {', '.join(sorted(known))}"
+        for kind in wanted
+        if kind and kind not in known
+    ]

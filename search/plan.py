@@ -14,7 +14,7 @@ from data.corpus import CorpusFiles, find_corpus
 from data.jsonl import read_examples
 from search.gpu_share import card_memory_gib, share_gpu
 from search.options import SearchOptions
-from search.options_check import wrong_values
+from search.options_check import unknown_types, wrong_values
 from search.preset import Preset, choose_preset
 from search.resume import changed_inputs, choose_study, stored_options, stored_space
 from search.rungs import default_grace, default_horizon, rung_ladder
@@ -23,6 +23,7 @@ from search.study import StudyFiles
 from trainable.adapters import read_adapter_config
 from trainable.base_models import locate_base
 from trainable.config import TrialSettings
+from trainable.requirements import parse_type_recall
 
 T = TypeVar("T")
 GPU_TRIAL_THREADS = 8
@@ -90,7 +91,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     goes_on = files is not None and files.config.is_file()
     if files is not None and goes_on:
         options = _gather(problems, partial(stored_options, options, files)) or options
-    preset = choose_preset(options.preset, options.backend)
+    preset = choose_preset("cpu" if options.simulate else options.preset, options.backend)
     problems += wrong_values(options)
     fallback = default_space(preset.name, options.seed)
     space = fallback if goes_on else _gather(problems, lambda: _space(options, preset)) or fallback
@@ -98,7 +99,9 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     n_train = n_validation = 0
     if corpus:
         n_train = len(_gather(problems, lambda: read_examples(corpus.train)) or ())
-        n_validation = len(_gather(problems, lambda: read_examples(corpus.validation)) or ())
+        validation = _gather(problems, lambda: read_examples(corpus.validation)) or []
+        n_validation = len(validation)
+        problems += unknown_types(options, validation)
         if not problems and not (n_train and n_validation):
             empty = corpus.validation if n_train else corpus.train
             problems.append(f"{empty} of `--data-dir` is empty, but must hold at least one document")
@@ -212,6 +215,8 @@ def _settings(
         rungs=rungs,
         evaluation_documents=(*(math.ceil(documents / 2) for _ in rungs[:-1]), documents),
         min_precision=options.min_precision,
+        min_json_valid=options.min_json_valid,
+        min_type_recall=parse_type_recall(options.min_recall),
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
         threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),

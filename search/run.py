@@ -19,6 +19,11 @@ def main() -> int:
 
     try:
         plan = make_plan(options)
+        table = None
+        if options.simulate:
+            from search.simulation import simulated_plan
+
+            plan, table = simulated_plan(plan)
     except (ValueError, RuntimeError) as error:
         print(f"cannot start:\n{error}", file=sys.stderr)
         return 2
@@ -28,10 +33,15 @@ def main() -> int:
 
         print(f"audit      {short_audit(plan.corpus).verdict}")
         return 0
-    from search.driver import run_search
-
     try:
-        summary = run_search(plan)
+        if table is not None:
+            from search.simulation import run_simulation
+
+            summary = run_simulation(plan, table)
+        else:
+            from search.driver import run_search
+
+            summary = run_search(plan)
     except (OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

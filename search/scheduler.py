@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-CONTINUED, STOPPED, FINISHED = "continued", "stopped", "finished"
+from search.rungs_journal import CONTINUED, FINISHED, STOPPED, RungDecision, RungsJournal, read_decisions
 
-
-@dataclass(frozen=True, slots=True)
-class RungDecision:
-    """One line of rungs.jsonl: what happened to a trial at a rung, and why."""
-
-    trial: str
-    rung: int
-    step: int
-    score: float
-    needed: float | None
-    peers: int
-    decision: str
-    reason: str
+__all__ = ["CONTINUED", "FINISHED", "STOPPED", "DurableASHA", "RungDecision", "read_decisions"]
 
 
 class DurableASHA(FIFOScheduler):
@@ -100,11 +85,7 @@ class DurableASHA(FIFOScheduler):
 
     def _record(self, decision: RungDecision) -> None:
         self._load()[decision.rung][decision.trial] = decision
-        _drop_torn_line(self._journal)
-        with self._journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(decision)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        RungsJournal(self._journal).append(decision)
 
     def _load(self) -> dict[int, dict[str, RungDecision]]:
         if self._decisions is None:
@@ -112,23 +93,6 @@ class DurableASHA(FIFOScheduler):
             for decision in read_decisions(self._journal):
                 self._decisions[decision.rung][decision.trial] = decision
         return self._decisions
-
-
-def read_decisions(journal: Path) -> list[RungDecision]:
-    """Read rungs.jsonl; a last line torn by a crash is left out."""
-    if not journal.is_file():
-        return []
-    lines = journal.read_text(encoding="utf-8").split("\n")
-    return [RungDecision(**json.loads(line)) for line in lines[:-1]]
-
-
-def _drop_torn_line(journal: Path) -> None:
-    """Cut off what a crash left behind the last line feed; the next line would be glued to it."""
-    if not journal.is_file():
-        return
-    content = journal.read_bytes()
-    if content and not content.endswith(b"\n"):
-        os.truncate(journal, content.rfind(b"\n") + 1)
 
 
 def _quantile(values: list[float], share: float) -> float:

@@ -10,35 +10,41 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
+from search.sampler import make_sampler
 from search.space import SpaceSampler
-from trainable.config import METRIC, MODE, TIME_ATTR
+from search.vram import MemoryModel
+from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
 from trainable.faults import DISK_FULL
+from trainable.packed_counts import DOCUMENT_COUNTS
+from trainable.requirements import Requirements
 
 RAY_TRIAL_ID = "ray_trial_id"
-OUTCOME = "outcome"
-STARTUP_TRIALS = 6  # the users' four plans and two random ones; Optuna's ten are half of a search
+OUTCOME, REFUSED = "outcome", "refused"
+MAX_REFUSALS = 50
+"""Configs refused in a row before the search gives up: nothing of the space fits."""
 _NOT_STORED = {"trial_id", "config", "pid", "hostname", "node_ip", "timestamp", "date", "done", "time_since_restore",
                "iterations_since_restore", "time_total_s", "time_this_iter_s", "training_iteration",
-               "experiment_tag", "should_checkpoint", "warmup_time"}  # fmt: skip
+               "experiment_tag", "should_checkpoint", "warmup_time", DOCUMENT_COUNTS}  # fmt: skip
 
 
-def make_sampler(seed: int, number: int = 0) -> optuna.samplers.BaseSampler:
-    """Return the TPE sampler that suggests one trial of a study.
+def open_storage(database: str, durable: bool = True) -> optuna.storages.RDBStorage:
+    """Open (or make) a SQLite study file; readers such as optuna-dashboard may look in at any time.
 
-    A fresh one for each trial, seeded by its number: what it suggests then follows from the finished
-    trials alone and not from how often the search was interrupted.
+    Args:
+        database: Absolute path.
+        durable: Wait for the disk at each write; not needed where a search is over in seconds.
     """
-    seed = (seed * 1_000_003 + number) % 2**32
-    return optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True
-    )
-
-
-def open_storage(database: str) -> optuna.storages.RDBStorage:
-    """Open (or make) a SQLite study file; readers such as optuna-dashboard may look in at any time."""
-    return optuna.storages.RDBStorage(
+    storage = optuna.storages.RDBStorage(
         f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": 30}}
     )
+    if not durable:
+        from sqlalchemy import event
+
+        event.listen(
+            storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF")
+        )
+        storage.engine.dispose()
+    return storage
 
 
 class TruthfulOptunaSearch(OptunaSearch):
@@ -54,6 +60,8 @@ class TruthfulOptunaSearch(OptunaSearch):
         study_name: Its name there.
         plans: Configs to try first.
         seed: Seed of the sampler.
+        requirements: Become constraints of trials that reach the horizon.
+        memory: Refuses configs that cannot fit, and learns from measured peaks.
     """
 
     def __init__(
@@ -64,6 +72,8 @@ class TruthfulOptunaSearch(OptunaSearch):
         study_name: str,
         plans: Mapping[str, dict[str, Any]],
         seed: int,
+        requirements: Requirements | None = None,
+        memory: MemoryModel | None = None,
     ) -> None:
         super().__init__(
             space=space,
@@ -76,17 +86,44 @@ class TruthfulOptunaSearch(OptunaSearch):
         self._ot_study: Any
         self._horizon_steps = horizon_steps
         self._sampler_seed = seed
+        self._requirements = requirements or Requirements()
+        self._memory = memory or MemoryModel(None)
+        self._configs: dict[str, TrialConfig] = {}
         for name, plan in plans.items():
             self._ot_study.enqueue_trial(plan, user_attrs={"plan": name}, skip_if_exists=True)
         running = self._ot_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._interrupted = [trial.number for trial in running]
 
     def ended(self) -> int:
-        """Return how many trials of the study have ended, whatever their outcome."""
-        return sum(trial.state.is_finished() for trial in self._ot_study.get_trials(deepcopy=False))
+        """Return how many trials of the study have ended, whatever their outcome; refused ones never began."""
+        trials = self._ot_study.get_trials(deepcopy=False)
+        return sum(trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != REFUSED for trial in trials)
 
     def next_trial(self) -> tuple[str, dict[str, Any]]:
-        """Return id and config of a trial that an interruption cut short or, when there is none, of a new one."""
+        """Return id and config of a trial that an interruption cut short or, when there is none, of a new one.
+
+        Raises:
+            RuntimeError: If no suggested config fits into memory.
+        """
+        reason = ""
+        for _ in range(MAX_REFUSALS):
+            trial_id, config = self._next_config()
+            self._configs[trial_id] = _trial_config(config)
+            reason = self._memory.refusal(self._configs[trial_id])
+            if not reason:
+                return trial_id, config
+            self._refuse(trial_id, reason)
+        raise RuntimeError(f"no config of the space fits into memory; the last was {reason}")
+
+    def _refuse(self, trial_id: str, reason: str) -> None:
+        """Tell Optuna of a config that is never started, so that its like does not come back."""
+        trial = self._ot_trials.pop(trial_id)
+        trial.set_user_attr(OUTCOME, REFUSED)
+        trial.set_user_attr("reason", reason)
+        trial.set_constraint("memory", 1.0)
+        self._ot_study.tell(trial, None, state=TrialState.PRUNED)
+
+    def _next_config(self) -> tuple[str, dict[str, Any]]:
         if self._interrupted:
             number = self._interrupted.pop(0)
             known = self._ot_study.get_trials(deepcopy=False)[number]
@@ -125,17 +162,27 @@ class TruthfulOptunaSearch(OptunaSearch):
         if trial is None or self._frozen(trial).state.is_finished() or result.get(OUTCOME) == DISK_FULL:
             return  # a trial that met a full disk stays RUNNING and goes on when there is room again
         self._completed_trials.add(trial_id)
-        for name, value in result.items():
-            if _is_stored(name) and isinstance(value, bool | int | float | str):
-                trial.set_user_attr(
-                    name, value if not isinstance(value, float) or math.isfinite(value) else None
-                )
         self._report(trial, result)
-        outcome, state = self._ending(result, error)
+        paused = not result and not error and bool(self._frozen(trial).intermediate_values)
+        outcome, state = ("stopped", TrialState.PRUNED) if paused else self._ending(result, error)
         trial.set_user_attr(OUTCOME, outcome)
-        if outcome == "infeasible":
-            trial.set_constraint("memory", 1.0)
+        for name, missed in self._constraints(outcome, result).items():
+            trial.set_constraint(name, missed)
+        self._learn_memory(trial_id, result)
         self._ot_study.tell(trial, result[METRIC] if state == TrialState.COMPLETE else None, state=state)
+
+    def _constraints(self, outcome: str, result: dict[str, Any]) -> dict[str, float]:
+        if outcome == "infeasible":
+            return {"memory": 1.0}
+        return self._requirements.constraints(result) if outcome == "completed" else {}
+
+    def _learn_memory(self, trial_id: str, result: dict[str, Any]) -> None:
+        measured, micro_batch = result.get("train_peak_gib"), result.get("micro_batch")
+        if measured and micro_batch:  # of a GPU; the resident memory of a process is another matter
+            config = self._configs[trial_id]
+            predicted, _ = self._memory.predict(config, int(micro_batch))
+            self._ot_trials[trial_id].set_user_attr("predicted_gib", predicted)
+            self._memory.observe(config, int(micro_batch), float(measured))
 
     def _ending(self, result: dict[str, Any], error: bool) -> tuple[str, TrialState]:
         if error:
@@ -153,6 +200,11 @@ class TruthfulOptunaSearch(OptunaSearch):
         return "completed", TrialState.COMPLETE
 
     def _report(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
+        for name, value in result.items():
+            if _is_stored(name) and isinstance(value, bool | int | float | str):
+                trial.set_user_attr(
+                    name, value if not isinstance(value, float) or math.isfinite(value) else None
+                )
         score = result.get(METRIC)
         if score is None or not math.isfinite(score):
             return
@@ -162,6 +214,11 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def _frozen(self, trial: optuna.Trial) -> optuna.trial.FrozenTrial:
         return self._ot_study._storage.get_trial(trial._trial_id)
+
+
+def _trial_config(config: dict[str, Any]) -> TrialConfig:
+    names = TrialConfig.__dataclass_fields__
+    return TrialConfig.from_dict({name: value for name, value in config.items() if name in names})
 
 
 def _is_stored(name: str) -> bool:

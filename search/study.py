@@ -24,7 +24,7 @@ _RESULT_COLUMNS = (
     "score", "micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1", "micro_f2",
     "json_valid_rate", "truncated_rate", "pii_free_fpr", "leak_rate", "train_loss", "lora_scaling",
     "trainable_parameters", "quantised_layers", "samples_per_epoch", "positives_per_epoch", "micro_batch",
-    "tokens_per_s", "peak_gib", "load_s", "train_s", "generate_s",
+    "tokens_per_s", "peak_gib", "train_peak_gib", "predicted_gib", "load_s", "train_s", "generate_s",
 )  # fmt: skip
 
 
@@ -109,14 +109,32 @@ def next_study_name(results_dir: Path) -> str:
 
 
 def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return trials with a score, best first: further trials before stopped ones, then by score."""
-    scored = [trial for trial in study.trials if trial.intermediate_values and trial.state.is_finished()]
-    usable = [trial for trial in scored if trial.user_attrs.get("outcome") in ("completed", "stopped")]
+    """Return trials with a score, best first.
+
+    Those that reached the horizon and meet every requirement come first, then the furthest, then by score.
+    """
+    scored = [trial for trial in study.trials if trial.intermediate_values]
+    usable = [trial for trial in scored if outcome_of(trial) in ("completed", "stopped", "paused")]
     return sorted(
         usable,
-        key=lambda trial: (last_step(trial), trial.intermediate_values[last_step(trial)]),
+        key=lambda trial: (
+            outcome_of(trial) == "completed" and not violated(trial),
+            last_step(trial),
+            trial.intermediate_values[last_step(trial)],
+        ),
         reverse=True,
     )
+
+
+def outcome_of(trial: optuna.trial.FrozenTrial) -> str:
+    """Return how a trial ended; `paused` (or running, with a score) or Optuna's state if it has not."""
+    unfinished = "paused" if trial.intermediate_values else trial.state.name.lower()
+    return str(trial.user_attrs.get("outcome", unfinished))
+
+
+def violated(trial: optuna.trial.FrozenTrial) -> dict[str, float]:
+    """Return the requirements that a trial misses, and by how much."""
+    return {name: missed for name, missed in trial.constraints.items() if missed > 0}
 
 
 def last_step(trial: optuna.trial.FrozenTrial) -> int:
@@ -153,7 +171,7 @@ def write_trials_table(
                 continue
             attributes = trial.user_attrs
             name = attributes.get("ray_trial_id", "")
-            state = attributes.get("outcome", trial.state.name.lower())
+            state = outcome_of(trial)
             row = {"number": trial.number, "trial": name, "plan": attributes.get("plan", ""), "state": state,
                    "reason": attributes.get("reason") or reasons.get(name, ""), "steps": last_step(trial)}  # fmt: skip
             results = {key: _rounded(attributes.get(key, "")) for key in _RESULT_COLUMNS}
@@ -186,6 +204,7 @@ def write_best(
         "number": winner.number,
         "steps": last_step(winner),
         "config": trial_config(winner, fixed).to_dict(),
+        "violated": violated(winner),
         "validation": metrics,
         "provenance": provenance,
     }

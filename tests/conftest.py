@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from search.curves import CurveTable
 
 # Read when torch is first imported. Two threads that wait for each other on a busy machine are ten times slower
 # than one, and one gives the same bits everywhere.
@@ -109,3 +113,49 @@ def _reference_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             began += timedelta(seconds=seconds / 2)  # two trials ran at a time
             study.add_trial(trial)
     return root
+
+
+@pytest.fixture(scope="session")
+def curve_table() -> CurveTable:
+    """Learning curves that look like recorded ones: models of two sizes whose curves cross, noise from seeds and documents."""
+    return made_up_curves(configs=60, documents=120, seed=0)
+
+
+def made_up_curves(configs: int, documents: int, seed: int) -> CurveTable:
+    """Draw random configs of the CPU space and the answers of adapters that learn at their own pace.
+
+    The bigger model and lower rates learn slower and end higher; too high a rate diverges. Documents differ
+    in how hard they are, alike for all configs, so that differences between configs are less noisy than scores.
+    """
+    rng = np.random.default_rng(seed)
+    steps, kinds = np.arange(17, 154, 17), ["EMAIL", "PERSON", "PHONE"]
+    drawn = [
+        {
+            "model": str(rng.choice(["small-2m", "small-4m"])), "load_in_4bit": bool(rng.integers(2)),
+            "lora_rank": int(rng.choice([8, 12, 16, 32, 64])), "learning_rate": float(np.exp(rng.uniform(*np.log([3e-4, 3e-2])))),
+            "oversampling": float(rng.uniform(1, 4)), "seed": 42,
+        }
+        for _ in range(configs)
+    ]  # fmt: skip
+    hard = rng.normal(0, 1, documents)
+    gold = rng.integers(0, 3, (documents, len(kinds))).astype(np.uint8)
+    shape = (configs, 2, len(steps), documents)
+    tp, fp = np.zeros((*shape, len(kinds)), np.uint8), np.zeros((*shape, len(kinds)), np.uint8)
+    loss = np.zeros(shape[:3], np.float32)
+    for place, config in enumerate(drawn):
+        big, rate = config["model"] == "small-4m", np.log(config["learning_rate"] / 4e-3)
+        end = 1.0 + 0.6 * big - 0.35 * (rate + 0.5 * big) ** 2 + 0.15 * np.log2(config["lora_rank"] / 16)
+        pace = 25.0 * (1 + 0.8 * big) * np.exp(-0.4 * rate)
+        for replica in range(2):
+            level = end + 0.12 * config["oversampling"] + rng.normal(0, 0.06) - 3.5 * np.exp(-steps / pace)
+            share = 1 / (1 + np.exp(-(level[:, None] - hard)))
+            tp[place, replica] = rng.binomial(gold, share[..., None])
+            fp[place, replica] = rng.binomial(1, (1 - share[..., None]) * 0.3 * np.ones(len(kinds)))
+            loss[place, replica] = np.exp(-level) if config["learning_rate"] < 0.025 else np.nan
+    return CurveTable(
+        tp_by_type=tp, fp_by_type=fp, fp_other=np.zeros(shape, np.uint8), valid=np.ones(shape, bool),
+        truncated=np.zeros(shape, bool), train_loss=loss, gold_by_type=gold,
+        document_length=np.full(documents, 100, np.int32), document_language=np.full(documents, "zh"),
+        steps=steps.astype(np.int32), seeds=np.array([42, 43], np.int32), types=np.array(kinds),
+        configs=np.array([json.dumps(config) for config in drawn]), meta=np.array("{}"),
+    )  # fmt: skip

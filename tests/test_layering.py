@@ -35,6 +35,7 @@ LOADS_AT_IMPORT = {
     "trainable/stacked_training.py": {"torch"},
     "trainable/trl_engine.py": {"torch", "transformers", "trl"},
     "trainable/ray_trial.py": {"ray"},
+    "search/sampler.py": {"optuna"},
     "search/searcher.py": {"optuna", "ray"},
     "search/scheduler.py": {"ray"},
     "search/callbacks.py": {"ray"},
@@ -45,6 +46,8 @@ LOADS_AT_IMPORT = {
     "search/study_page.py": {"ray"},
     "search/trackers.py": {"ray"},
     "search/report_live.py": {"ray"},
+    "search/racing.py": {"ray"},
+    "search/replay_loop.py": {"ray"},
 }
 """Modules that are imported only where their heavy import is needed anyway."""
 TABLES = {

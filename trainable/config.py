@@ -7,11 +7,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trainable.requirements import Requirements
+
 METRIC = "score"
 """micro_recall, less what micro_precision falls short of the required minimum."""
 MODE = "max"
 TIME_ATTR = "step"
 """Optimizer steps done; the unit of every budget."""
+
+SETTINGS_KEY = "settings_file"
+"""The one constant in a Ray config; everything else in it is a hyperparameter."""
 
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 WARMUP_STEPS_MAX = 100  # the users' plan; shorter runs warm up for a tenth of their steps
@@ -122,6 +127,10 @@ class TrialSettings:
     """How many validation documents each rung uses: nested prefixes of one fixed order."""
     min_precision: float = 0.85
     """Precision below this costs score."""
+    min_json_valid: float = 0.0
+    """Share of answers that are valid JSON; what lacks costs score."""
+    min_type_recall: tuple[tuple[str, float], ...] = ()
+    """Recall that single entity types need; what lacks costs score."""
     window_tokens: int = 512
     """Longest training sample, prompt and completion together; longer documents become windows."""
     overlap_tokens: int | None = None
@@ -138,6 +147,11 @@ class TrialSettings:
         """Optimizer steps of a trial that is never stopped."""
         return self.rungs[-1]
 
+    @property
+    def requirements(self) -> Requirements:
+        """Every floor that the user set."""
+        return Requirements(self.min_precision, self.min_json_valid, self.min_type_recall)
+
     def save(self, path: Path) -> None:
         """Write the settings as JSON."""
         path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -148,6 +162,7 @@ class TrialSettings:
         values = json.loads(path.read_text(encoding="utf-8"))
         for name in ("rungs", "evaluation_documents"):
             values[name] = tuple(values[name])
+        values["min_type_recall"] = tuple((kind, floor) for kind, floor in values.get("min_type_recall", ()))
         return cls(**values)
 
 

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from trainable.config import TrialConfig, TrialSettings
+from trainable.config import SETTINGS_KEY, TrialConfig, TrialSettings
 from trainable.live_metrics import LiveMetrics, Position
 
 if TYPE_CHECKING:
     from trainable.trial import Trial
-
-SETTINGS_KEY = "settings_file"
-"""The one constant in a Ray config; everything else in it is a hyperparameter."""
 
 
 def split_ray_config(ray_config: dict[str, Any]) -> tuple[TrialConfig, Path]:

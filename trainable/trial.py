@@ -19,11 +19,11 @@ from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
 from trainable.evaluation import Evaluator, entity_types, shuffled_documents
 from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_record
 from trainable.gpu_memory import GIB, cap_memory
-from trainable.intervals import bootstrap_interval
 from trainable.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
 from trainable.prediction_settings import PredictionSettings
 from trainable.resident import ResidentBase
 from trainable.tokens import TokenizedCorpus, answer_limit, tokenized
+from trainable.trial_result import evaluation_result
 from trainable.windowing import Windowing
 
 
@@ -138,8 +138,7 @@ class Trial:
         self._generate_s += time.perf_counter() - started
         evaluation = self.evaluator.score(predictions)
         self._record = self.evaluator.record(predictions, evaluation, self.run.step)
-        low, high = bootstrap_interval(evaluation.documents, "micro_recall")
-        return {**evaluation.headline(), "micro_recall_low": low, "micro_recall_high": high}
+        return evaluation_result(evaluation, self.settings.requirements)
 
     def _live_values(self) -> dict[str, Any]:
         """Read back what the trial really used."""

@@ -1,0 +1,42 @@
+"""The searcher and the scheduler that a plan asks for, the same for training and for replaying."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search.plan import SearchPlan
+from trainable.config import SETTINGS_KEY
+
+if TYPE_CHECKING:
+    from search.racing import PausingScheduler
+    from search.searcher import TruthfulOptunaSearch
+
+
+def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
+    """Return a searcher on the study's database, new or as far as it is."""
+    import optuna
+
+    from search.searcher import TruthfulOptunaSearch, open_storage
+    from search.space import SpaceSampler
+    from search.vram import MemoryModel
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return TruthfulOptunaSearch(
+        SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),
+        horizon_steps=plan.rungs[-1],
+        storage=open_storage(str(plan.files.database), durable=plan.options.simulate is None),
+        study_name=plan.files.root.name,
+        plans=plan.space.fitting_plans(),
+        seed=plan.options.seed,
+        requirements=plan.settings.requirements,
+        memory=MemoryModel(plan.options.vram_gb, plan.settings.window_tokens),
+    )
+
+
+def make_scheduler(plan: SearchPlan) -> PausingScheduler:
+    """Return a scheduler that goes on where the rung journal is."""
+    from search.race import RacePolicy
+    from search.racing import PausingScheduler
+
+    policy = RacePolicy(plan.rungs, plan.options.reduction_factor, min_precision=plan.settings.min_precision)
+    return PausingScheduler(plan.files.rungs, policy, plan.concurrent_trials)

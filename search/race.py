@@ -1,0 +1,138 @@
+"""Which paused trial deserves to go on: successive halving that waits for chance to be ruled out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from search.noise import resampled_scores
+from search.rungs_journal import CONTINUED, PAUSED, RungDecision
+from trainable.packed_counts import unpack_counts
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A paused trial that goes on, and the bar that it cleared."""
+
+    trial: str
+    needed: float
+    peers: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RacePolicy:
+    """When a paused trial goes on to its next rung."""
+
+    rungs: tuple[int, ...]
+    """Steps in rising order; the last is the horizon."""
+    reduction_factor: float = 3.0
+    """One trial in this many goes past each rung, ties by chance aside."""
+    chance: float = 0.1
+    """A trial below the bar goes on too if chance puts it above with this probability (1: never)."""
+    extra: float = 1.5
+    """At most this many times the share above goes past a rung."""
+    min_precision: float = 0.0
+    """Enters the score."""
+    eager: bool = False
+    """Promote as soon as a rung has enough trials; otherwise when every trial has reached the first rung."""
+
+    def choose(self, peers: Collection[Peer], more_to_come: bool) -> Promotion | None:
+        """Return the trial to promote now, the furthest rung first; None if no trial has earned it.
+
+        Args:
+            peers: Every trial with a finite score, stopped ones included.
+            more_to_come: Whether new trials will still be started.
+        """
+        for rung in range(len(self.rungs) - 2, -1, -1):
+            if promotion := self._choose_at(rung, peers, more_to_come):
+                return promotion
+        return None
+
+    def bar(self, rung: int, peers: Collection[Peer], more_to_come: bool) -> tuple[float | None, int]:
+        """Return the score that suffices at a rung (None while no trial may pass) and the number compared."""
+        scores = sorted((peer.scores[rung] for peer in peers if rung in peer.scores), reverse=True)
+        places = self._places(rung, len(scores), peers, more_to_come)
+        return (scores[places - 1] if places else None), len(scores)
+
+    def _places(self, rung: int, arrived: int, peers: Collection[Peer], more_to_come: bool) -> int:
+        if more_to_come:
+            return math.floor(arrived / self.reduction_factor) if self.eager else 0
+        share = self.reduction_factor ** (rung + 1)
+        return min(arrived, max(1, round(len(peers) / share)))
+
+    def _choose_at(self, rung: int, peers: Collection[Peer], more_to_come: bool) -> Promotion | None:
+        here = sorted(
+            (peer for peer in peers if rung in peer.scores), key=lambda peer: peer.scores[rung], reverse=True
+        )
+        places = self._places(rung, len(here), peers, more_to_come)
+        if not places:
+            return None
+        passed = sum(peer.passed(rung) for peer in here)
+        last = here[places - 1]
+        for place, peer in enumerate(here):
+            if not peer.waits_at(rung):
+                continue
+            score, bar = peer.scores[rung], last.scores[rung]
+            where = f"rung {rung + 1} (step {self.rungs[rung]})"
+            text = f"continued past {where}: score {score:.3f}, needed {bar:.3f} among {len(here)}"
+            if place < places:
+                return Promotion(peer.trial, bar, len(here), text)
+            if more_to_come or self.chance >= 1 or passed >= round(self.extra * places):
+                return None
+            luck = chance_to_beat(peer.counts[rung], last.counts[rung], self.min_precision)
+            if luck >= self.chance:
+                text += f"; chance alone explains the difference ({luck:.0%} to be above)"
+                return Promotion(peer.trial, bar, len(here), text)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What is known of one trial: its score and counts at each rung, and what was last decided."""
+
+    trial: str
+    scores: dict[int, float]
+    counts: dict[int, str]
+    state: str
+    """The last decision about it."""
+
+    def waits_at(self, rung: int) -> bool:
+        """Return whether the trial is paused at this rung."""
+        return self.state == PAUSED and max(self.scores) == rung
+
+    def passed(self, rung: int) -> bool:
+        """Return whether the trial went on past this rung."""
+        return max(self.scores) > rung or (max(self.scores) == rung and self.state == CONTINUED)
+
+
+def peers_of(decisions: Iterable[RungDecision]) -> list[Peer]:
+    """Return what the lines of a rung journal say about each trial."""
+    known: dict[str, Peer] = {}
+    for decision in decisions:
+        before = known.get(decision.trial) or Peer(decision.trial, {}, {}, "")
+        known[decision.trial] = Peer(
+            decision.trial,
+            {**before.scores, decision.rung: decision.score},
+            {**before.counts, decision.rung: decision.counts or before.counts.get(decision.rung, "")},
+            decision.decision,
+        )
+    return list(known.values())
+
+
+def chance_to_beat(counts: str, other: str, min_precision: float) -> float:
+    """Return how often a trial scores at least as high as another when the documents are drawn anew."""
+    if not counts or not other:
+        return 0.0
+    return float((_resampled(counts, min_precision) >= _resampled(other, min_precision)).mean())
+
+
+@lru_cache(maxsize=512)
+def _resampled(counts: str, min_precision: float) -> np.ndarray:
+    return resampled_scores(unpack_counts(counts), min_precision)

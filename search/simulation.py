@@ -1,0 +1,85 @@
+"""`search/run.py --simulate TABLE`: a whole search on recorded learning curves, without training and without Ray's processes."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+from search.assembly import make_scheduler, make_searcher
+from search.curves import CurveTable, snapped_rungs
+from search.driver import finish_search
+from search.lock import StudyLock
+from search.plan import SearchPlan
+from search.replay import ReplayedResults
+from search.replay_loop import ReplayController, ReplayedTrial
+from search.rungs_journal import RungsJournal
+from search.study_config import write_settings
+from trainable.config import TIME_ATTR
+
+
+def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
+    """Return the plan with the table's horizon, documents and nearest recorded rungs, and the table.
+
+    Raises:
+        ValueError: If `--simulate` names no such table, or asks for more than it holds.
+    """
+    options = plan.options
+    if options.simulate is None:
+        raise ValueError("`--simulate` must name a learning-curve table (.npz)")
+    table = CurveTable.load(options.simulate)
+    problems = []
+    if options.horizon_steps not in (None, int(table.steps[-1])):
+        problems.append(
+            f"`--horizon-steps` is {options.horizon_steps}, but the table ends at {table.steps[-1]}"
+        )
+    if options.trials > len(table.configs):
+        problems.append(f"`--trials` is {options.trials}, but the table holds {len(table.configs)} configs")
+    if problems:
+        raise ValueError("\n".join(problems))
+    rungs = snapped_rungs(
+        tuple(round(step * int(table.steps[-1]) / plan.rungs[-1]) for step in plan.rungs), table
+    )
+    documents = min(len(table.document_length), options.evaluation_documents or len(table.document_length))
+    settings = replace(
+        plan.settings,
+        rungs=rungs,
+        evaluation_documents=(*(math.ceil(documents / 2) for _ in rungs[:-1]), documents),
+    )
+    return replace(plan, settings=settings), table
+
+
+def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
+    """Replay a search through the searcher, the scheduler and the study files of a real one.
+
+    Returns:
+        The summary that `search/run.py` prints as its last line.
+    """
+    started = time.monotonic()
+    plan.files.root.mkdir(parents=True, exist_ok=True)
+    with StudyLock(plan.files.lock):
+        write_settings(plan)
+        _replay(plan, table)
+        return finish_search(plan, plan.files, time.monotonic() - started)
+
+
+def _replay(plan: SearchPlan, table: CurveTable) -> None:
+    settings = plan.settings
+    seeds = table.seeds.tolist()
+    place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0
+    results = ReplayedResults(
+        table, plan.rungs, settings.evaluation_documents, settings.requirements, place, True
+    )
+
+    journal = RungsJournal(plan.files.rungs)
+
+    def show(trial: ReplayedTrial) -> None:
+        decision = journal.latest().get(trial.trial_id)
+        reason = decision.reason if decision else trial.last_result.get("outcome", "")
+        print(f"{trial.trial_id} step {trial.last_result[TIME_ATTR]}: {reason}", flush=True)
+
+    controller = ReplayController(
+        make_searcher(plan), make_scheduler(plan), results, plan.options.trials, plan.concurrent_trials, show
+    )
+    controller.run()
