@@ -44,13 +44,17 @@ class RacePolicy:
     """Promote as soon as a rung has enough trials; otherwise when every trial has reached the first rung."""
 
     def choose(self, peers: Collection[Peer], more_to_come: bool) -> Promotion | None:
-        """Return the trial to promote now, the furthest rung first; None if no trial has earned it.
+        """Return the trial to promote now; None if no trial has earned it.
+
+        While trials are still to come the furthest rung is first, so that the sampler learns how good configs
+        end; then the lowest, so that a rung is decided when all that will get there have.
 
         Args:
             peers: Every trial with a finite score, stopped ones included.
             more_to_come: Whether new trials will still be started.
         """
-        for rung in range(len(self.rungs) - 2, -1, -1):
+        order = range(len(self.rungs) - 1)
+        for rung in reversed(order) if more_to_come else order:
             if promotion := self._choose_at(rung, peers, more_to_come):
                 return promotion
         return None
