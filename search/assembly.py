@@ -38,5 +38,5 @@ def make_scheduler(plan: SearchPlan) -> PausingScheduler:
     from search.race import RacePolicy
     from search.racing import PausingScheduler
 
-    policy = RacePolicy(plan.rungs, plan.options.reduction_factor, min_precision=plan.settings.min_precision)
+    policy = RacePolicy(plan.rungs, plan.shares, min_precision=plan.settings.min_precision)
     return PausingScheduler(plan.files.rungs, policy, plan.concurrent_trials)

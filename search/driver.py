@@ -158,7 +158,7 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
         plan.rungs,
         plan.settings.evaluation_documents,
         left,
-        options.reduction_factor,
+        plan.shares,
         plan.concurrent_trials,
     )
     display = SearchDisplay(files.rungs, shape, options.trials)

@@ -31,9 +31,9 @@ class SearchOptions:
     horizon_steps: int | None = None
     """Optimizer steps of a trial that is never stopped (none: about one epoch, within the preset's limit)."""
     grace_steps: int | None = None
-    """Optimizer steps before a trial may be stopped (none: the horizon over reduction factor squared)."""
-    reduction_factor: int = 3
-    """One trial in this many goes past each rung."""
+    """Optimizer steps before a trial may be stopped (none: a ninth of the horizon)."""
+    reduction_factor: int | None = None
+    """One trial in this many goes past each rung, rungs this factor apart (none: the default rungs and shares)."""
     evaluation_documents: int | None = None
     """Validation documents that a trial generates answers for (none: the preset's)."""
     seed: int = 42

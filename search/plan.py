@@ -17,7 +17,7 @@ from search.options import SearchOptions
 from search.options_check import unknown_types, wrong_values
 from search.preset import Preset, choose_preset
 from search.resume import changed_inputs, choose_study, stored_options, stored_space
-from search.rungs import default_grace, default_horizon, rung_ladder
+from search.rungs import default_grace, default_horizon, race_ladder, rung_ladder, rung_shares
 from search.space import Choice, Range, SearchSpace, default_space, fix, read_space
 from search.study import StudyFiles
 from trainable.adapters import read_adapter_config
@@ -60,12 +60,18 @@ class SearchPlan:
         """Steps at which trials are compared."""
         return self.settings.rungs
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of all trials that goes past each rung but the last."""
+        return rung_shares(self.rungs, self.options.reduction_factor)
+
     def describe(self) -> str:
         """Return what will be done, for people."""
         searched = ", ".join(
             f"{name} {_span(parameter)}" for name, parameter in self.space.parameters.items()
         )
-        share = expected_cost_share(self.rungs, self.options.reduction_factor)
+        share = expected_cost_share(self.rungs, self.shares)
+        passing = ", ".join(f"{part:.0%}" for part in self.shares) or "all"
         data = "bundled sample" if self.corpus.bundled else str(self.corpus.train.parent)
         lines = [
             f"study      {self.files.root}",
@@ -73,7 +79,7 @@ class SearchPlan:
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
             f"first      {', '.join(self.space.fitting_plans()) or 'no plan fits the space'}",
-            f"rungs      steps {', '.join(map(str, self.rungs))}; 1 in {self.options.reduction_factor} goes past each",
+            f"rungs      steps {', '.join(map(str, self.rungs))}; {passing} of the trials go past them",
             f"budget     {self.options.trials} trials, about {share:.0%} of {self.options.trials * self.rungs[-1]} optimizer steps",
         ]
         return "\n".join(lines)
@@ -127,11 +133,11 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     return SearchPlan(options, preset, corpus, space, files, settings, n_train)
 
 
-def expected_cost_share(rungs: tuple[int, ...], reduction_factor: int) -> float:
-    """Return the share of trials x horizon that is spent if exactly 1 in rf goes past each rung."""
+def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:
+    """Return the share of trials x horizon that is spent if exactly these shares go past each rung."""
+    stretches = zip((0, *rungs), rungs, strict=False)
     steps = sum(
-        (step - before) / reduction_factor**k
-        for k, (before, step) in enumerate(zip((0, *rungs), rungs, strict=False))
+        (step - before) * share for (before, step), share in zip(stretches, (1.0, *shares), strict=True)
     )
     return steps / rungs[-1]
 
@@ -185,14 +191,18 @@ def _study_files(options: SearchOptions) -> StudyFiles:
 
 
 def _rungs(options: SearchOptions, preset: Preset, n_train: int, batch_size: int) -> tuple[int, ...]:
-    factor = options.reduction_factor
     limit = preset.horizon_limit_steps
-    horizon = options.horizon_steps or default_horizon(n_train, batch_size, factor, limit)
+    horizon = options.horizon_steps or default_horizon(
+        n_train, batch_size, options.reduction_factor or 3, limit
+    )
     if options.grace_steps is not None and options.grace_steps > horizon:
         raise ValueError(
             f"`--grace-steps` is {options.grace_steps}, but must be at most the horizon ({horizon})"
         )
-    return rung_ladder(horizon, options.grace_steps or default_grace(horizon, factor), factor)
+    if options.reduction_factor is None:
+        return race_ladder(horizon, options.grace_steps)
+    grace = options.grace_steps or default_grace(horizon, options.reduction_factor)
+    return rung_ladder(horizon, grace, options.reduction_factor)
 
 
 def _settings(

@@ -32,11 +32,11 @@ class RacePolicy:
 
     rungs: tuple[int, ...]
     """Steps in rising order; the last is the horizon."""
-    reduction_factor: float = 3.0
-    """One trial in this many goes past each rung, ties by chance aside."""
-    chance: float = 0.1
+    shares: tuple[float, ...]
+    """Share of all trials that goes past each rung but the last, ties by chance aside."""
+    chance: float = 0.4
     """A trial below the bar goes on too if chance puts it above with this probability (1: never)."""
-    extra: float = 1.5
+    extra: float = 1.15
     """At most this many times the share above goes past a rung."""
     min_precision: float = 0.0
     """Enters the score."""
@@ -67,9 +67,8 @@ class RacePolicy:
 
     def _places(self, rung: int, arrived: int, peers: Collection[Peer], more_to_come: bool) -> int:
         if more_to_come:
-            return math.floor(arrived / self.reduction_factor) if self.eager else 0
-        share = self.reduction_factor ** (rung + 1)
-        return min(arrived, max(1, round(len(peers) / share)))
+            return math.floor(arrived * self.shares[rung]) if self.eager else 0
+        return min(arrived, max(1, round(len(peers) * self.shares[rung])))
 
     def _choose_at(self, rung: int, peers: Collection[Peer], more_to_come: bool) -> Promotion | None:
         here = sorted(

@@ -34,6 +34,47 @@ def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> 
     return (*rungs, horizon_steps)
 
 
+RACE_RUNGS = (1 / 9, 1 / 3, 2 / 3)
+"""Places of the default rungs, as shares of the horizon; results/reference/search_replay.md compares others."""
+RACE_SHARES = (0.36, 0.2, 0.1)
+"""Share of all trials that goes past each of them."""
+
+
+def race_ladder(horizon_steps: int, grace_steps: int | None = None) -> tuple[int, ...]:
+    """Return the default rungs, from `grace_steps` on if that is given, and the horizon last.
+
+    Raises:
+        ValueError: If the first rung lies outside the horizon.
+
+    Example:
+        >>> race_ladder(153)
+        (17, 51, 102, 153)
+        >>> race_ladder(153, 40)
+        (40, 51, 102, 153)
+    """
+    if grace_steps is not None and not 1 <= grace_steps <= horizon_steps:
+        raise ValueError(
+            f"`grace_steps` is {grace_steps}, but must be between 1 and `horizon_steps` ({horizon_steps})"
+        )
+    steps = {max(1, round(share * horizon_steps)) for share in RACE_RUNGS}
+    if grace_steps is not None:
+        steps = {step for step in steps if step > grace_steps} | {grace_steps}
+    return (*sorted(step for step in steps if step < horizon_steps), horizon_steps)
+
+
+def rung_shares(rungs: tuple[int, ...], reduction_factor: int | None) -> tuple[float, ...]:
+    """Return the share of all trials that goes past each rung but the last.
+
+    Args:
+        rungs: Steps in rising order.
+        reduction_factor: Trials at a rung for one that goes past it; None means the default shares.
+    """
+    places = len(rungs) - 1
+    if reduction_factor is None and places <= len(RACE_SHARES):
+        return RACE_SHARES[len(RACE_SHARES) - places :]
+    return tuple(1 / (reduction_factor or 2) ** (place + 1) for place in range(places))
+
+
 def default_horizon(n_samples: int, batch_size: int, reduction_factor: int, limit: int) -> int:
     """Return one epoch in steps, rounded up so that two rungs divide it evenly, at most `limit`."""
     unit = reduction_factor**2

@@ -20,9 +20,14 @@ class SearchShape:
     documents: tuple[int, ...]
     """Validation documents answered at each rung."""
     trials: int
-    reduction_factor: float = 3.0
+    shares: tuple[float, ...] = ()
+    """Share of all trials that goes past each rung but the last; empty means a third each time."""
     slots: int = 1
     """Trials that run at a time."""
+
+    def passing(self, rung: int) -> float:
+        """Return the share of all trials that gets to a rung."""
+        return self.shares[rung - 1] if self.shares else 3.0**-rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,12 @@ def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> l
     for rung in range(1, len(shape.rungs)):
         on_the_way = sum(line.rung == rung - 1 and line.decision == _CONTINUED for line in latest.values())
         if pausing:
-            places = max(1, round(contenders / shape.reduction_factor**rung))
+            places = max(1, round(contenders * shape.passing(rung)))
             expected = max(0.0, EXTRA * places - arrived[rung])
             waiting = sum(line.rung == rung - 1 and line.decision == _PAUSED for line in latest.values())
             left.append(min(max(expected, on_the_way), on_the_way + waiting + left[rung - 1]))
         else:
-            left.append(on_the_way + left[rung - 1] / shape.reduction_factor)
+            left.append(on_the_way + left[rung - 1] / 3)
     return left
 
 

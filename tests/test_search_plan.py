@@ -45,7 +45,7 @@ def adapter(folder: Path) -> Path:
 
 def test_the_defaults_make_a_plan_and_create_nothing_but_the_results_folder(tmp_path: Path) -> None:
     plan = make_plan(options(tmp_path))
-    assert plan.rungs == (17, 51, 153)
+    assert plan.rungs == (17, 51, 102, 153)
     assert plan.files.root == tmp_path / "results" / "study-001"
     assert [path.name for path in tmp_path.rglob("*")] == ["results"]
 
@@ -54,7 +54,7 @@ def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> No
     text = make_plan(options(tmp_path, horizon_steps=9, evaluation_documents=24, trials=3)).describe()
     assert "first      conservative, oversampling, bigger model, all of it" in text
     assert "24 validation documents" in text
-    assert "rungs      steps 1, 3, 9; 1 in 3 goes past each" in text
+    assert "rungs      steps 1, 3, 6, 9; 36%, 20%, 10% of the trials go past them" in text
     assert "3 trials" in text
 
 
@@ -87,8 +87,8 @@ def test_an_initial_adapter_fixes_its_model_rank_and_alpha(tmp_path: Path) -> No
 
 
 def test_the_expected_cost_is_what_one_in_three_going_on_costs() -> None:
-    assert expected_cost_share((9, 27, 81), 3) == pytest.approx((9 + 18 / 3 + 54 / 9) / 81)
-    assert expected_cost_share((9,), 3) == 1.0
+    assert expected_cost_share((9, 27, 81), (1 / 3, 1 / 9)) == pytest.approx((9 + 18 / 3 + 54 / 9) / 81)
+    assert expected_cost_share((9,), ()) == 1.0
 
 
 # --- what is refused ---

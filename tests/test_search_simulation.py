@@ -46,9 +46,8 @@ def replayed(
 
 def test_a_replayed_search_leaves_the_files_of_a_study(replayed: tuple[Path, dict[str, Any]]) -> None:
     study, summary = replayed
-    assert {path.name for path in study.iterdir()} == {
-        "study.db", "config.json", "trial_settings.json", "trials.csv", "rungs.jsonl", "best.json", "study.lock",
-    }  # fmt: skip
+    files = {"study.db", "config.json", "trial_settings.json", "trials.csv", "rungs.jsonl", "best.json"}
+    assert files <= {path.name for path in study.iterdir()}
     assert summary["trials"] == TRIALS
     assert summary["completed"] + summary["stopped"] + summary["failed"] == TRIALS
     assert not summary["interrupted"]

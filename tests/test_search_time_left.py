@@ -96,7 +96,7 @@ class SimulatedSearch:
 
 def errors(search: SimulatedSearch) -> list[float]:
     """Relative errors of the predicted end of the search, from a third of it on."""
-    shape = SearchShape(RUNGS, DOCUMENTS, search.trials, 3, search.slots)
+    shape = SearchShape(RUNGS, DOCUMENTS, search.trials, (), search.slots)
     predictions = []
     for now, running in search.run():
         done = [result for result in search.results.values() if "pending" not in result]
@@ -131,7 +131,7 @@ def test_nothing_is_said_before_the_first_rung() -> None:
 def test_a_search_whose_trials_all_ended_has_no_time_left() -> None:
     search = SimulatedSearch(9, 1, True, 0)
     end = [now for now, _ in search.run()][-1]
-    shape = SearchShape(RUNGS, DOCUMENTS, 9, 3, 1)
+    shape = SearchShape(RUNGS, DOCUMENTS, 9, (), 1)
     left = seconds_left(search.lines, list(search.results.values()), shape, end, running=0)
     assert left is not None
     assert left < 0.1 * end  # some may still be promoted by chance

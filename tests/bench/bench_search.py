@@ -25,7 +25,7 @@ from search.race import RacePolicy
 from search.racing import PausingScheduler
 from search.replay import ReplayedResults
 from search.replay_loop import ReplayController
-from search.rungs import rung_ladder
+from search.rungs import race_ladder, rung_ladder, rung_shares
 from search.searcher import TruthfulOptunaSearch
 from search.space import SpaceSampler, default_space
 from trainable.config import METRIC, TIME_ATTR
@@ -232,7 +232,10 @@ def hyperband(bench: Bench, seed: int, place: int) -> tuple[int, list[int], floa
 
 def ours(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
     """The searcher and the scheduler of `search/run.py` with its defaults."""
-    return race(bench, seed, RacePolicy(bench.rungs, min_precision=bench.options.min_precision))
+    wanted = race_ladder(bench.horizon)
+    rungs = tuple(min(bench.steps, key=lambda step: abs(step - rung)) for rung in wanted)
+    policy = RacePolicy(rungs, rung_shares(rungs, None), min_precision=bench.options.min_precision)
+    return race(bench, seed, policy)
 
 
 def race(bench: Bench, seed: int, policy: RacePolicy, plans: bool = True) -> tuple[int, list[int], float]:
