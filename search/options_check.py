@@ -27,14 +27,7 @@ def wrong_values(options: SearchOptions) -> list[str]:
         value = getattr(options, name)
         if value is not None and value < least:
             problems.append(f"`--{name.replace('_', '-')}` is {value}, but must be at least {least}")
-    for name in ("min_precision", "min_json_valid"):
-        if not 0 <= getattr(options, name) <= 1:
-            flag = name.replace("_", "-")
-            problems.append(f"`--{flag}` is {getattr(options, name)}, but must be between 0 and 1")
-    try:
-        parse_type_recall(options.min_recall)
-    except ValueError as error:
-        problems.append(str(error))
+    problems += _wrong_floors(options)
     if options.overlap_tokens is not None and 3 * options.overlap_tokens > options.window_tokens:
         problems.append(
             f"`--overlap-tokens` is {options.overlap_tokens}, but must be at most a third of "
@@ -56,6 +49,19 @@ def wrong_values(options: SearchOptions) -> list[str]:
         problems.append(
             f"`--track {options.track}` needs a package; run: pip install {_TRACKERS[options.track]}"
         )
+    return problems
+
+
+def _wrong_floors(options: SearchOptions) -> list[str]:
+    problems = []
+    for name in ("min_precision", "min_json_valid"):
+        if not 0 <= getattr(options, name) <= 1:
+            flag = name.replace("_", "-")
+            problems.append(f"`--{flag}` is {getattr(options, name)}, but must be between 0 and 1")
+    try:
+        parse_type_recall(options.min_recall)
+    except ValueError as error:
+        problems.append(str(error))
     return problems
 
 
