@@ -8,7 +8,7 @@ from search.plan import SearchPlan
 from trainable.config import SETTINGS_KEY
 
 if TYPE_CHECKING:
-    from search.racing import PausingScheduler
+    from search.scheduler import PausingScheduler
     from search.searcher import TruthfulOptunaSearch
 
 
@@ -36,7 +36,7 @@ def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
 def make_scheduler(plan: SearchPlan) -> PausingScheduler:
     """Return a scheduler that goes on where the rung journal is."""
     from search.race import RacePolicy
-    from search.racing import PausingScheduler
+    from search.scheduler import PausingScheduler
 
     policy = RacePolicy(plan.rungs, plan.shares, min_precision=plan.settings.min_precision)
     return PausingScheduler(plan.files.rungs, policy, plan.concurrent_trials)

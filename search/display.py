@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from search.display_table import live_view, number
-from search.scheduler import RungDecision, read_decisions
+from search.rungs_journal import RungDecision, read_decisions
 from search.time_left import SearchShape, seconds_left
 from trainable.ray_trial import knobs, split_ray_config
 

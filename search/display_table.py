@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from search.scheduler import RungDecision
+from search.rungs_journal import RungDecision
 from trainable.config import METRIC, TIME_ATTR
 from trainable.ray_trial import knobs, split_ray_config
 

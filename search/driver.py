@@ -198,7 +198,7 @@ def _open_study(files: StudyFiles) -> optuna.Study:
 def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
     """Write the study's tables and its winner; return the summary of the command."""
     from search.reporting import try_report
-    from search.scheduler import read_decisions
+    from search.rungs_journal import read_decisions
 
     study = _open_study(files)
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}

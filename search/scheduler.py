@@ -1,104 +1,152 @@
-"""ASHA, stopping variant, whose rungs live in a journal on disk and so survive a crash."""
+"""The scheduler: trials pause at rungs, and the best of them go on from their checkpoints."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.rungs_journal import CONTINUED, FINISHED, STOPPED, RungDecision, RungsJournal, read_decisions
+from search.race import RacePolicy, peers_of
+from search.rungs_journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
+from trainable.config import METRIC, TIME_ATTR
+from trainable.packed_counts import DOCUMENT_COUNTS
 
-__all__ = ["CONTINUED", "FINISHED", "STOPPED", "DurableASHA", "RungDecision", "read_decisions"]
 
+class PausingScheduler(FIFOScheduler):
+    """Pauses every trial at every rung and promotes those that earned it; the rest are stopped at the end.
 
-class DurableASHA(FIFOScheduler):
-    """Stops a trial at a rung when its score is below the best 1/rf of those that came before it.
-
-    Differs from Ray's AsyncHyperBandScheduler (results of the comparison in CHANGELOG.md): rungs are
-    given as exact steps, so none is lost to rounding; they are journalled and flushed to disk before
-    a decision takes effect; a skipped rung is never filled in later; a non-finite score stops.
+    Ray's own schedulers of this kind keep their state in memory and hand Tune a checkpoint at each pause.
+    Here the state is the rung journal, flushed before a decision takes effect, and a trial finds its own
+    checkpoint, so that a search killed at any moment goes on with the same rungs and the same paused trials.
 
     Args:
         journal: Absolute path of rungs.jsonl.
-        rungs: Steps in rising order; the last one ends a trial.
-        reduction_factor: Share of trials that may go on is 1 / this.
-        metric: Name of the score in a result, to be maximised.
-        time_attr: Name of the step in a result.
+        policy: Says who goes on.
+        slots: Trials that run at a time.
     """
 
     _supports_buffered_results = False
 
-    def __init__(
-        self, journal: Path, rungs: tuple[int, ...], reduction_factor: int, metric: str, time_attr: str
-    ) -> None:
+    def __init__(self, journal: Path, policy: RacePolicy, slots: int) -> None:
         super().__init__()
-        self._metric: str = metric
-        self._journal, self._rungs = journal, rungs
-        self._reduction_factor, self._time_attr = reduction_factor, time_attr
-        self._decisions: dict[int, dict[str, RungDecision]] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_decisions": None}  # the journal is the state
+        self._metric: str = METRIC
+        self._journal, self._policy, self._slots = RungsJournal(journal), policy, slots
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """Accept Tune's metric when it is the one given; only maximising is supported."""
-        return metric in (None, self._metric) and mode in (None, "max")
+        """Accept Tune's metric when it is ours; only maximising is supported."""
+        return metric in (None, METRIC) and mode in (None, "max")
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Pause a restored trial again: Tune starts all that had not ended."""
+        if trial.trial_id in self._journal.paused() and trial.status == Trial.PENDING:
+            trial.set_status(Trial.PAUSED)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decide at a rung; repeat an earlier decision if the journal has one."""
-        step, score = int(result[self._time_attr]), float(result[self._metric])
+        """Record a rung, free the slot and give it to the trial that deserves it most."""
+        step, score = int(result[TIME_ATTR]), float(result[METRIC])
         if not math.isfinite(score):
             return TrialScheduler.STOP
-        if step not in self._rungs:
+        rungs = self._policy.rungs
+        if step not in rungs:
             return TrialScheduler.CONTINUE
-        rung = self._rungs.index(step)
-        known = self._load()[rung].get(trial.trial_id)
-        decision = known or self._decide(trial.trial_id, rung, score)
-        if known is None:
-            self._record(decision)
-        return TrialScheduler.CONTINUE if decision.decision == CONTINUED else TrialScheduler.STOP
+        known = [line for line in self._journal.lines() if (line.trial, line.step) == (trial.trial_id, step)]
+        if not known:
+            self._arrive(trial.trial_id, rungs.index(step), score, str(result.get(DOCUMENT_COUNTS, "")))
+        elif known[-1].decision == CONTINUED:  # reported again by a trial that has just been restored
+            return TrialScheduler.CONTINUE
+        state = self._journal.latest()[trial.trial_id].decision
+        if state in (FINISHED, STOPPED):
+            return TrialScheduler.STOP
+        self._promote(tune_controller, leaving=trial)
+        if self._journal.latest()[trial.trial_id].decision == CONTINUED:
+            return TrialScheduler.CONTINUE
+        tune_controller.pause_trial(trial, should_checkpoint=False)
+        return TrialScheduler.NOOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Give the slot of a trial that has ended to another."""
+        self._promote(tune_controller, leaving=trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Give the slot of a trial that broke to another."""
+        self._promote(tune_controller, leaving=trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Return a new trial, or a promoted one; end the paused ones when nothing else is left."""
+        trials = tune_controller.get_trials()
+        if pending := [trial for trial in trials if trial.status == Trial.PENDING]:
+            return pending[0]
+        paused = [trial for trial in trials if trial.status == Trial.PAUSED]
+        if not paused or any(trial.status == Trial.RUNNING for trial in trials):
+            return None
+        self._promote(tune_controller, leaving=None)
+        if promoted := [trial for trial in paused if trial.status == Trial.PENDING]:
+            return promoted[0]
+        if tune_controller.search_alg.is_finished():
+            self._end(tune_controller, paused)
+        return None
 
     def decisions(self) -> list[RungDecision]:
-        """Return every decision so far, rung by rung."""
-        return [decision for rung in self._load().values() for decision in rung.values()]
+        """Return every decision so far."""
+        return list(self._journal.lines())
 
     def debug_string(self) -> str:
         """Return the number of trials at each rung."""
-        counts = {self._rungs[rung]: len(trials) for rung, trials in self._load().items()}
-        return f"DurableASHA: trials at rungs {counts}"
+        steps = [line.step for line in self._journal.latest().values()]
+        return f"trials at rungs { ({step: steps.count(step) for step in self._policy.rungs}) }"
 
-    def _decide(self, trial_id: str, rung: int, score: float) -> RungDecision:
-        step = self._rungs[rung]
-        if rung == len(self._rungs) - 1:
-            reason = f"reached the horizon (step {step})"
-            return RungDecision(trial_id, rung, step, score, None, 0, FINISHED, reason)
-        peers = [decision.score for decision in self._load()[rung].values()]
-        needed = _quantile(peers, 1 - 1 / self._reduction_factor) if peers else None
-        stop = needed is not None and score < needed
-        decision = STOPPED if stop else CONTINUED
-        bar = "first at this rung" if needed is None else f"needed {needed:.3f} among {len(peers)}"
-        verb = "stopped at" if stop else "continued past"
-        reason = f"{verb} rung {rung + 1} (step {step}): score {score:.3f}, {bar}"
-        return RungDecision(trial_id, rung, step, score, needed, len(peers), decision, reason)
+    def _arrive(self, trial_id: str, rung: int, score: float, counts: str) -> None:
+        step = self._policy.rungs[rung]
+        if rung == len(self._policy.rungs) - 1:
+            reason, decision = f"reached the horizon (step {step})", FINISHED
+        else:
+            peers = sum(line.rung == rung and line.decision == PAUSED for line in self._journal.lines())
+            reason, decision = (
+                f"paused at rung {rung + 1} (step {step}): score {score:.3f}, trial {peers + 1} here",
+                PAUSED,
+            )
+        self._journal.append(RungDecision(trial_id, rung, step, score, None, 0, decision, reason, counts))
 
-    def _record(self, decision: RungDecision) -> None:
-        self._load()[decision.rung][decision.trial] = decision
-        RungsJournal(self._journal).append(decision)
+    def _promote(self, tune_controller: Any, leaving: Any) -> None:
+        """Let paused trials go on while there are slots."""
+        trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
+        busy = sum(
+            trial is not leaving and trial.status in (Trial.RUNNING, Trial.PENDING)
+            for trial in trials.values()
+        )
+        for _ in range(self._slots - busy):
+            peers = [
+                peer
+                for peer in peers_of(self._journal.lines())
+                if peer.state != PAUSED or peer.trial in trials
+            ]
+            promotion = self._policy.choose(peers, not tune_controller.search_alg.is_finished())
+            if promotion is None:
+                return
+            paused = self._journal.latest()[promotion.trial]
+            self._journal.append(
+                replace(
+                    paused, needed=promotion.needed, peers=promotion.peers, decision=CONTINUED,
+                    reason=promotion.reason, counts="",
+                )
+            )  # fmt: skip
+            if trials[promotion.trial] is not leaving:
+                tune_controller._set_trial_status(trials[promotion.trial], Trial.PENDING)
 
-    def _load(self) -> dict[int, dict[str, RungDecision]]:
-        if self._decisions is None:
-            self._decisions = {rung: {} for rung in range(len(self._rungs))}
-            for decision in read_decisions(self._journal):
-                self._decisions[decision.rung][decision.trial] = decision
-        return self._decisions
-
-
-def _quantile(values: list[float], share: float) -> float:
-    """Return the linearly interpolated quantile, as numpy's default does."""
-    ordered = sorted(values)
-    position = share * (len(ordered) - 1)
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (position - low) * (ordered[high] - ordered[low])
+    def _end(self, tune_controller: Any, paused: list[Any]) -> None:
+        """Stop the trials that nobody will promote any more, and say why."""
+        peers = peers_of(self._journal.lines())
+        for trial in paused:
+            last = self._journal.latest()[trial.trial_id]
+            needed, count = self._policy.bar(last.rung, peers, more_to_come=False)
+            reason = f"stopped at rung {last.rung + 1} (step {last.step}): score {last.score:.3f}"
+            if needed is not None:
+                reason += f", needed {needed:.3f} among {count}"
+            self._journal.append(
+                replace(last, needed=needed, peers=count, decision=STOPPED, reason=reason, counts="")
+            )
+            tune_controller.stop_trial(trial)

@@ -46,7 +46,6 @@ LOADS_AT_IMPORT = {
     "search/study_page.py": {"ray"},
     "search/trackers.py": {"ray"},
     "search/report_live.py": {"ray"},
-    "search/racing.py": {"ray"},
     "search/replay_loop.py": {"ray"},
 }
 """Modules that are imported only where their heavy import is needed anyway."""

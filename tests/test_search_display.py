@@ -16,7 +16,7 @@ from rich.console import Console
 
 from search.display import SearchDisplay
 from search.display_table import state_of, trials_table
-from search.scheduler import RungDecision, read_decisions
+from search.rungs_journal import RungDecision, read_decisions
 from search.time_left import SearchShape
 from trainable.ray_trial import SETTINGS_KEY
 

@@ -1,216 +1,209 @@
-"""The scheduler: decisions against a slow second implementation, and a journal that outlives crashes."""
+"""Pausing and promoting: who goes on, what survives a crash, and what Tune is told."""
 
 from __future__ import annotations
 
-import json
-import math
 import pickle
-import tempfile
-from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 
-from search.scheduler import CONTINUED, FINISHED, STOPPED, DurableASHA, read_decisions
+from search.noise import resampled_scores, score_interval
+from search.race import RacePolicy, chance_to_beat, peers_of
+from search.rungs_journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
+from search.scheduler import PausingScheduler
+from trainable.packed_counts import pack_counts, unpack_counts
 
 RUNGS = (1, 3, 9)
-GO, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
+POLICY = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)
 
 
-def scheduler(folder: Path, factor: int = 3, rungs: tuple[int, ...] = RUNGS) -> DurableASHA:
-    return DurableASHA(folder / "rungs.jsonl", rungs, factor, "score", "step")
+class Controller:
+    """The trials of a search, and whether more will come; changes statuses as Tune does."""
+
+    def __init__(self, *names: str, more: bool = False) -> None:
+        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING) for name in names]
+        for trial in self.trials:
+            trial.set_status = lambda status, trial=trial: setattr(trial, "status", status)
+        self.search_alg = SimpleNamespace(is_finished=lambda: not more)
+        self.stopped: list[str] = []
+
+    def get_trials(self) -> list[Any]:
+        return self.trials
+
+    def pause_trial(self, trial: Any, should_checkpoint: bool) -> None:
+        assert not should_checkpoint  # the trial has saved itself
+        trial.status = Trial.PAUSED
+
+    def _set_trial_status(self, trial: Any, status: str) -> None:
+        trial.status = status
+
+    def stop_trial(self, trial: Any) -> None:
+        trial.status = Trial.TERMINATED
+        self.stopped.append(trial.trial_id)
 
 
-def report(asha: DurableASHA, trial: str, step: int, score: float) -> str:
-    return asha.on_trial_result(None, SimpleNamespace(trial_id=trial), {"step": step, "score": score})
+def report(
+    scheduler: PausingScheduler, controller: Controller, name: str, step: int, score: float, counts: str = ""
+) -> str:
+    trial = next(trial for trial in controller.trials if trial.trial_id == name)
+    trial.status = Trial.RUNNING
+    result = {"step": step, "score": score, "document_counts": counts}
+    return scheduler.on_trial_result(controller, trial, result)
 
 
-def exact_bar(scores: list[float], factor: int) -> Fraction:
-    """The (1 - 1/factor) quantile in exact arithmetic."""
-    ordered = sorted(map(Fraction, scores))
-    place = (1 - Fraction(1, factor)) * (len(ordered) - 1)
-    low = place.numerator // place.denominator
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+def status_of(controller: Controller) -> dict[str, str]:
+    return {trial.trial_id: trial.status for trial in controller.trials}
 
 
-# --- decisions ---
+def last(journal: Path) -> dict[str, str]:
+    return {name: line.decision for name, line in RungsJournal(journal).latest().items()}
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.lists(st.integers(0, 999), min_size=3, max_size=3), max_size=15), st.integers(2, 4))
-def test_decisions_equal_those_of_exact_arithmetic(curves: list[list[int]], factor: int) -> None:
-    seen: list[list[float]] = [[] for _ in RUNGS]
-    with tempfile.TemporaryDirectory() as folder:
-        asha = scheduler(Path(folder), factor)
-        for number, curve in enumerate(curves):
-            for rung, step in enumerate(RUNGS):
-                score = curve[rung] / 1000
-                decided = report(asha, f"t{number}", step, score)
-                last = rung == len(RUNGS) - 1
-                bar = exact_bar(seen[rung], factor) if seen[rung] and not last else None
-                seen[rung].append(score)
-                if bar is None or abs(float(bar) - score) > 1e-9:  # at the bar itself floats may round
-                    assert decided == (STOP if last or (bar is not None and score < bar) else GO)
-                if decided == STOP:
-                    break
+# --- who goes on ---
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(2, 5))
-def test_the_score_that_is_needed_is_numpys_percentile(scores: list[float], factor: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        asha = scheduler(Path(folder), factor)
-        for number, score in enumerate(scores):
-            report(asha, f"t{number}", 1, score)
-        report(asha, "last", 1, 0.5)
-        needed = next(decision.needed for decision in asha.decisions() if decision.trial == "last")
-    assert needed == pytest.approx(np.percentile(scores, (1 - 1 / factor) * 100), abs=1e-12)
+def test_every_trial_pauses_until_all_are_there_and_then_the_best_half_goes_on(tmp_path: Path) -> None:
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, 1)
+    early = Controller("a", "b", "c", "d", more=True)
+    for name, score in {"a": 0.1, "b": 0.4, "c": 0.3}.items():
+        assert report(scheduler, early, name, 1, score) == TrialScheduler.NOOP
+    assert set(last(tmp_path / "rungs.jsonl").values()) == {PAUSED}
+    early.search_alg.is_finished = lambda: True
+    assert report(scheduler, early, "d", 1, 0.2) == TrialScheduler.NOOP
+    assert last(tmp_path / "rungs.jsonl") == {"a": PAUSED, "b": CONTINUED, "c": PAUSED, "d": PAUSED}
+    assert status_of(early)["b"] == Trial.PENDING  # counts as active at once
+    assert report(scheduler, early, "b", 3, 0.5) == TrialScheduler.NOOP
+    assert status_of(early)["c"] == Trial.PENDING
 
 
-def test_the_first_trial_at_each_rung_continues(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    assert [report(asha, "a", step, 0.0) for step in (1, 3)] == [GO, GO]
-    assert all("first at this rung" in decision.reason for decision in asha.decisions())
+def test_a_trial_that_is_best_itself_goes_on_without_a_pause(tmp_path: Path) -> None:
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, 1)
+    assert report(scheduler, Controller("a"), "a", 1, 0.5) == TrialScheduler.CONTINUE
+    assert last(tmp_path / "rungs.jsonl") == {"a": CONTINUED}
 
 
-def test_ties_continue(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    assert {report(asha, f"t{number}", 1, 0.7) for number in range(12)} == {GO}
+def test_leftovers_are_stopped_with_the_score_they_needed(tmp_path: Path) -> None:
+    journal = tmp_path / "rungs.jsonl"
+    scheduler, controller = PausingScheduler(journal, POLICY, 1), Controller("a", "b")
+    controller.search_alg.is_finished = lambda: False
+    report(scheduler, controller, "a", 1, 0.6)
+    controller.search_alg.is_finished = lambda: True
+    report(scheduler, controller, "b", 1, 0.5)
+    report(scheduler, controller, "a", 3, 0.7)
+    assert report(scheduler, controller, "a", 9, 0.8) == TrialScheduler.STOP
+    controller.trials[0].status = Trial.TERMINATED
+    assert scheduler.choose_trial_to_run(controller) is None
+    assert controller.stopped == ["b"]
+    reason = RungsJournal(journal).latest()["b"].reason
+    assert reason == "stopped at rung 1 (step 1): score 0.500, needed 0.600 among 2"
+    assert last(journal) == {"a": FINISHED, "b": STOPPED}
 
 
-def test_the_horizon_stops_the_best_trial_too(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    assert [report(asha, "a", step, 1.0) for step in RUNGS] == [GO, GO, STOP]
-    assert [decision.decision for decision in asha.decisions()] == [CONTINUED, CONTINUED, FINISHED]
-
-
-@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_a_score_that_is_no_number_stops_and_leaves_no_mark(tmp_path: Path, score: float) -> None:
-    asha = scheduler(tmp_path)
-    assert report(asha, "a", 1, score) == STOP
-    assert asha.decisions() == []
-    assert report(asha, "b", 1, 0.0) == GO
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, 1)
+    assert report(scheduler, Controller("a"), "a", 1, score) == TrialScheduler.STOP
+    assert not (tmp_path / "rungs.jsonl").exists()
 
 
-def test_a_report_between_rungs_continues_and_is_not_recorded(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    assert report(asha, "a", 2, 0.1) == GO
-    assert asha.decisions() == []
+# --- chance ---
 
 
-def test_a_skipped_rung_is_never_filled(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    report(asha, "a", 3, 0.9)
-    report(asha, "a", 4, 0.95)
-    assert [(decision.rung, decision.score) for decision in asha.decisions()] == [(1, 0.9)]
+def counts_of(found: list[int], gold: int = 4) -> str:
+    return pack_counts(np.array([(tp, 0, gold - tp) for tp in found]))
 
 
-def test_reasons_say_which_rung_and_what_was_needed(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    report(asha, "a", 1, 0.8)
-    report(asha, "b", 1, 0.5)
-    stopped = asha.decisions()[-1]
-    assert (stopped.decision, stopped.needed, stopped.peers) == (STOPPED, 0.8, 1)
-    assert stopped.reason == "stopped at rung 1 (step 1): score 0.500, needed 0.800 among 1"
+def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() -> None:
+    rng = np.random.default_rng(0)
+    leader = rng.binomial(4, 0.6, 40).tolist()
+    close = [leader[0] - 1 if leader[0] else 1, *leader[1:]]
+    far = [0] * 40
+    lines = [
+        RungDecision(name, 0, 1, sum(found) / 160, None, 0, PAUSED, "", counts_of(found))
+        for name, found in {"leader": leader, "close": close, "far": far}.items()
+    ]
+    policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
+    first = policy.choose(peers_of(lines), more_to_come=False)
+    assert first is not None
+    score = next(line.score for line in lines if line.trial == first.trial)
+    lines.append(RungDecision(first.trial, 0, 1, score, None, 0, CONTINUED, ""))
+    second = policy.choose(peers_of(lines), more_to_come=False)
+    assert second is not None
+    assert {first.trial, second.trial} == {"leader", "close"}
+    assert "chance" in second.reason
 
 
-def test_only_its_own_metric_is_accepted_and_only_maximised(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    assert asha.set_search_properties("score", "max")
-    assert asha.set_search_properties(None, None)
-    assert not asha.set_search_properties("loss", "max")
-    assert not asha.set_search_properties("score", "min")
+def test_the_bootstrap_is_that_of_drawing_documents_one_by_one() -> None:
+    rng = np.random.default_rng(1)
+    counts = np.stack([rng.binomial(3, 0.5, 60), rng.binomial(2, 0.3, 60), rng.binomial(2, 0.4, 60)], axis=1)
+    slow = []
+    for _ in range(3000):
+        tp, fp, fn = counts[rng.integers(60, size=60)].sum(axis=0)
+        slow.append(tp / (tp + fn) - max(0.0, 0.85 - tp / (tp + fp)))
+    fast = resampled_scores(counts, 0.85, 3000)
+    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.01)
+    assert fast.std() == pytest.approx(np.std(slow), rel=0.1)
+    low, high = score_interval(counts, 0.85)
+    assert low < fast.mean() < high
 
 
-# --- the journal ---
+def test_of_two_equal_trials_neither_is_surely_better_and_a_better_one_wins() -> None:
+    weak, strong = counts_of([1] * 30), counts_of([3] * 30)
+    assert chance_to_beat(strong, weak, 0.0) == 1.0
+    assert chance_to_beat(weak, strong, 0.0) == 0.0
 
 
-def test_the_journal_is_on_disk_when_a_decision_is_returned(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    report(asha, "a", 1, 0.8)
-    line = json.loads((tmp_path / "rungs.jsonl").read_text(encoding="utf-8"))
-    assert (line["trial"], line["rung"], line["step"], line["decision"]) == ("a", 0, 1, CONTINUED)
+def test_packed_counts_come_back_and_are_short() -> None:
+    counts = np.random.default_rng(2).integers(0, 5, (300, 3))
+    packed = pack_counts(counts)
+    assert (unpack_counts(packed) == counts).all()
+    assert len(packed) < 600
+    assert unpack_counts(pack_counts(np.array([[999, 0, 1]])))[0].tolist() == [255, 0, 1]
 
 
-def test_a_pickled_scheduler_goes_on_with_the_journal_of_now(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    early = pickle.dumps(asha)
-    for number, score in enumerate((0.9, 0.8, 0.7)):
-        report(asha, f"t{number}", 1, score)
-    restored = pickle.loads(early)
-    assert restored.decisions() == asha.decisions()
-    assert report(restored, "t3", 1, 0.75) == STOP
+# --- crashes ---
 
 
-def test_a_repeated_report_repeats_the_decision_and_adds_no_line(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    report(asha, "a", 1, 0.9)
-    assert report(asha, "b", 1, 0.5) == STOP
-    again = scheduler(tmp_path)
-    assert report(again, "b", 1, 0.99) == STOP
-    assert report(again, "a", 1, 0.0) == GO
-    assert len(read_decisions(tmp_path / "rungs.jsonl")) == 2
-
-
-def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    asha = scheduler(tmp_path)
-    report(asha, "a", 1, 0.9)
+def test_paused_trials_are_paused_again_when_the_search_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "rungs.jsonl"
-    whole = journal.read_text(encoding="utf-8")
-    for length in range(1, len(whole)):
-        journal.write_text(whole + whole[:length].rstrip("\n"), encoding="utf-8")
-        assert [decision.trial for decision in read_decisions(journal)] == ["a"]
+    scheduler, before = PausingScheduler(journal, POLICY, 1), Controller("a", "b", "c", more=True)
+    stale = pickle.dumps(scheduler)
+    report(scheduler, before, "a", 1, 0.5)
+    report(scheduler, before, "b", 1, 0.9)
+    restored, after = pickle.loads(stale), Controller("a", "b", "c")
+    for trial in after.trials:
+        restored.on_trial_add(after, trial)
+    assert status_of(after) == {"a": Trial.PAUSED, "b": Trial.PAUSED, "c": Trial.PENDING}
+    assert report(restored, after, "c", 1, 0.1) == TrialScheduler.NOOP
+    assert last(journal)["b"] == CONTINUED
 
 
-def test_a_decision_after_a_torn_line_is_not_lost(tmp_path: Path) -> None:
-    report(scheduler(tmp_path), "a", 1, 0.9)
+def test_a_promotion_decided_before_a_crash_is_carried_out_after_it(tmp_path: Path) -> None:
     journal = tmp_path / "rungs.jsonl"
-    journal.write_text(journal.read_text(encoding="utf-8") + '{"trial": "b", "ru', encoding="utf-8")
-    report(scheduler(tmp_path), "b", 1, 0.95)
-    assert [decision.trial for decision in read_decisions(journal)] == ["a", "b"]
+    scheduler = PausingScheduler(journal, POLICY, 1)
+    report(scheduler, Controller("a"), "a", 1, 0.5)
+    lines = len(RungsJournal(journal).lines())
+    again = Controller("a")
+    restored = PausingScheduler(journal, POLICY, 1)
+    restored.on_trial_add(again, again.trials[0])
+    assert again.trials[0].status == Trial.PENDING
+    assert report(restored, again, "a", 1, 0.5) == TrialScheduler.CONTINUE  # the rung is reported once more
+    assert len(RungsJournal(journal).lines()) == lines
 
 
-def test_a_missing_journal_is_empty(tmp_path: Path) -> None:
-    assert read_decisions(tmp_path / "rungs.jsonl") == []
-
-
-# --- Ray's own ---
-
-
-def rays_own(max_t: int, grace: int, factor: int) -> Any:
-    return AsyncHyperBandScheduler(
-        time_attr="step", metric="score", mode="max", max_t=max_t, grace_period=grace, reduction_factor=factor
-    )
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.lists(st.integers(0, 999), min_size=3, max_size=3), min_size=1, max_size=12))
-def test_decisions_equal_those_of_rays_own_where_both_decide(curves: list[list[int]]) -> None:
-    theirs = rays_own(max_t=9, grace=1, factor=3)
-    with tempfile.TemporaryDirectory() as folder:
-        ours = scheduler(Path(folder))
-        for number, curve in enumerate(curves):
-            trial = SimpleNamespace(trial_id=f"t{number}")
-            theirs.on_trial_add(None, trial)
-            for step, score in zip(RUNGS, curve, strict=True):
-                result = {"step": step, "score": score / 1000}
-                decided = ours.on_trial_result(None, trial, result)
-                assert decided == theirs.on_trial_result(None, trial, result)
-                if decided == STOP:
-                    break
-
-
-def test_rays_own_loses_a_rung_and_never_stops_a_score_that_is_no_number(tmp_path: Path) -> None:
-    theirs, trial = rays_own(max_t=243, grace=1, factor=3), SimpleNamespace(trial_id="a")
-    theirs.on_trial_add(None, trial)
-    assert "243" not in theirs.debug_string()
-    assert theirs.on_trial_result(None, trial, {"step": 1, "score": 0.9}) == GO
-    assert theirs.on_trial_result(None, trial, {"step": 3, "score": math.nan}) == GO
-    assert report(scheduler(tmp_path), "b", 3, math.nan) == STOP
+def test_a_journal_is_read_on_from_where_it_was_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
+    journal = RungsJournal(tmp_path / "rungs.jsonl")
+    line = RungDecision("a", 0, 1, 0.5, None, 0, PAUSED, "paused")
+    journal.append(line)
+    assert journal.lines() == [line]
+    with journal.path.open("a", encoding="utf-8") as file:
+        file.write('{"trial": "b", "ru')
+    assert journal.lines() == [line]
+    journal.append(RungDecision("c", 0, 1, 0.6, None, 0, PAUSED, "paused"))
+    assert [known.trial for known in journal.lines()] == ["a", "c"]
+    assert journal.paused() == {"a", "c"}

@@ -22,10 +22,10 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search.curves import CurveTable
 from search.race import RacePolicy
-from search.racing import PausingScheduler
 from search.replay import ReplayedResults
 from search.replay_loop import ReplayController
 from search.rungs import race_ladder, rung_ladder, rung_shares
+from search.scheduler import PausingScheduler
 from search.searcher import TruthfulOptunaSearch
 from search.space import SpaceSampler, default_space
 from trainable.config import METRIC, TIME_ATTR
