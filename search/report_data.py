@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from trainable.evaluation_record import EvaluationRecord
 
 MINUTE_S = 60.0
+REFUSED = "refused"
+"""Outcome of a config that was never started: it cannot fit the memory."""
+_GOING_ON = ("running", "paused")
 _PHASES_S = ("load_s", "train_s", "generate_s")
 
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
-    """One trial; `state` is its outcome, or Optuna's state in lower case while it has none."""
+    """One trial; `state` is its outcome; without one, `paused` with a score and `running` before it."""
 
     number: int
     name: str
@@ -44,12 +47,12 @@ class TrialView:
     @property
     def finished(self) -> bool:
         """Whether it ended, for whatever reason."""
-        return self.state not in ("running", "waiting")
+        return self.state not in _GOING_ON
 
     @property
     def usable(self) -> bool:
         """Whether its score may be compared with others."""
-        return bool(self.scores) and self.state in ("completed", "stopped")
+        return bool(self.scores) and self.state in ("completed", "stopped", "paused")
 
     @property
     def label(self) -> str:
@@ -76,7 +79,9 @@ class StudyView:
     settings: dict[str, Any]
     """Content of config.json."""
     trials: tuple[TrialView, ...]
-    """In the order they were asked for; enqueued ones that never started are left out."""
+    """In the order they were asked for; those that never started are left out."""
+    refused: tuple[TrialView, ...]
+    """Configs that were not started, as they cannot fit the memory."""
     ranking: tuple[str, ...]
     """Names of the usable trials, best first."""
     decisions: tuple[dict[str, Any], ...]
@@ -181,14 +186,15 @@ def read_study(root: Path) -> StudyView:
     name = storage.get_all_studies()[0].study_name  # a renamed folder keeps the name inside
     study = optuna.load_study(study_name=name, storage=storage)
     fixed = settings["space"]["fixed"]
-    started = [trial for trial in study.trials if trial.state.name != "WAITING"]
+    asked = [_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
     names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked(study)]
     storage.engine.dispose()
     metrics = root / "retrain" / "metrics.json"
     return StudyView(
         root=root,
         settings=settings,
-        trials=tuple(_view(trial, fixed) for trial in started),
+        trials=tuple(trial for trial in asked if trial.state != REFUSED),
+        refused=tuple(trial for trial in asked if trial.state == REFUSED),
         ranking=tuple(names),
         decisions=tuple(_journal(files.rungs)),
         records=_records(files),
@@ -200,7 +206,8 @@ def read_study(root: Path) -> StudyView:
 def _view(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialView:
     attributes = dict(trial.user_attrs)
     name, plan = attributes.pop("ray_trial_id", ""), attributes.pop("plan", "")
-    state = attributes.pop("outcome", trial.state.name.lower())
+    going_on = "paused" if trial.intermediate_values else "running"
+    state = attributes.pop("outcome", going_on if trial.state.name == "RUNNING" else trial.state.name.lower())
     return TrialView(
         number=trial.number,
         name=name or f"#{trial.number}",

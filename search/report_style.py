@@ -27,6 +27,7 @@ LOOKS = {
     "completed": Look("reached the horizon", BLUE, "circle", "solid", ""),
     "stopped": Look("stopped at a rung", VERMILLION, "triangle-down-open", "dot", "/"),
     "infeasible": Look("does not fit the memory", INK, "x", "dot", "x"),
+    "paused": Look("paused, or on its way", GREEN, "diamond-open", "dash", "-"),
     "running": Look("running", GREEN, "square-open", "dash", "."),
 }
 _BROKEN = Look("failed", PURPLE, "cross", "dot", "+")

@@ -102,7 +102,7 @@ def _scatter(
 
 
 def _infeasible(view: StudyView) -> list[Block]:
-    lost = [trial for trial in view.trials if trial.state == "infeasible"]
+    lost = [*(trial for trial in view.trials if trial.state == "infeasible"), *view.refused]
     if not lost:
         return [Text("Feasible: every config that was tried fits the memory.")]
     rows = [(trial.label, trial.name, short_config(view, trial), view.reason(trial)) for trial in lost]

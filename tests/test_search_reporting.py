@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from search.report_data import find_study, read_study
+from search.report_markdown import to_markdown
 from search.reporting import build_report, try_report, write_comparison, write_report
 
 
@@ -148,3 +149,22 @@ def test_two_studies_are_put_side_by_side_with_what_makes_them_unlike(reference_
     assert "**Attention:** Not alike: the minimum precisions differ (0.85 and 0.5)." in text
     assert "| recall | 42.5 % | 42.5 % |" in text
     assert "|  | study-001 | study-002 |" in text
+
+
+def test_paused_trials_count_as_going_on_and_refused_configs_as_infeasible(reference_study: Path) -> None:
+    import sqlite3
+
+    database = sqlite3.connect(reference_study / "study.db")
+    outcomes = "update trial_user_attributes set value_json = ? where key = 'outcome' and trial_id = ?"
+    database.execute("delete from trial_user_attributes where key = 'outcome' and trial_id = 5")
+    database.execute("update trials set state = 'RUNNING' where trial_id = 5")
+    database.execute(outcomes, ('"refused"', 20))
+    database.commit()
+    database.close()
+    view = read_study(reference_study)
+    assert [trial.number for trial in view.trials if trial.state == "paused"] == [4]
+    assert len(view.trials) == 19
+    assert sum(trial.finished for trial in view.trials) == 18
+    report = build_report(view)
+    assert report.refresh_s
+    assert "Infeasible: 1 configs do not fit the memory" in to_markdown(report)
