@@ -11,7 +11,7 @@ from typing import Any
 
 from search.options import SearchOptions
 from search.report_data import StudyView
-from search.report_model import Block, Cell, Code, Items, Section, Table, Text
+from search.report_model import Block, Cell, Code, Items, Section, Table, Text, listed, percent
 
 _NOT_REPEATED = {"resume", "plan", "study", "results_dir"}
 
@@ -84,27 +84,29 @@ def reproduce_command(view: StudyView) -> str:
 
 
 def _audit(audit: dict[str, Any] | None) -> list[Block]:
-    """Return the audit's findings as they were stored with the settings: plain values and lists of sentences."""
+    """Return what `data/audit.py` found before the search, leaks between the parts among it."""
     if not audit:
-        return [Text("The data was not audited before this search: `python data/audit.py` looks for leakage between "
-                     "the splits, doubtful labels and duplicates.", "bad")]  # fmt: skip
-    rows: list[tuple[Cell, ...]] = []
-    sentences: list[str] = []
-    for name, value in audit.items():
-        if isinstance(value, list):
-            sentences += [str(line) for line in value if isinstance(line, str)]
-        elif isinstance(value, dict):
-            rows += [(f"{name}: {key}", part) for key, part in value.items() if _is_plain(part)]
-        elif _is_plain(value):
-            rows.append((name.replace("_", " "), value))
-    blocks: list[Block] = [
-        Table(("data audit", "found"), tuple(rows), "The audit of the data before the search.")
+        return [Text("The data were not audited before this search: `python data/audit.py` looks for leaks between the "
+                     "parts, doubtful labels and duplicates.", "bad")]  # fmt: skip
+    verdict = str(audit["verdict"])
+    rows: list[tuple[Cell, ...]] = [
+        (str(found["name"]), str(found["part"]), str(found["other"]), found["count"], found["of"],
+         percent(found["count"] / found["of"] if found["of"] else None))
+        for found in audit["findings"]
+    ]  # fmt: skip
+    sizes = listed([f"{count:,} {part}" for part, count in audit["documents"].items()])
+    return [
+        Text(
+            f"Data audit of {sizes} documents: {verdict}.",
+            "bad" if verdict.startswith(("LEAK", "FAULT")) else "good",
+        ),
+        Table(
+            ("finding", "part", "shared with", "count", "of", "share"),
+            tuple(rows),
+            "The audit, count by count",
+            folded=True,
+        ),
     ]
-    return [*blocks, Items(tuple(sentences))] if sentences else blocks
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _origin(source: dict[str, Any], view: StudyView) -> Table:

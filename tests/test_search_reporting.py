@@ -168,3 +168,19 @@ def test_paused_trials_count_as_going_on_and_refused_configs_as_infeasible(refer
     report = build_report(view)
     assert report.refresh_s
     assert "Infeasible: 1 configs do not fit the memory" in to_markdown(report)
+
+
+def test_a_leak_that_the_audit_found_is_told_in_red(reference_study: Path) -> None:
+    from data.audit import AuditSummary
+    from data.audit_checks import LEAKS, Finding
+
+    leak = Finding(sorted(LEAKS)[0], "validation", "of its texts are in train", 30, 300, 0.0, other="train")
+    for findings, tone in (((leak,), "bad"), ((), "good")):
+        config = json.loads((reference_study / "config.json").read_text(encoding="utf-8"))
+        config["audit"] = AuditSummary({"train": 2400, "validation": 300}, {}, findings).as_json()
+        (reference_study / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        trust = next(s for s in build_report(read_study(reference_study)).sections if s.title == "Trust")
+        first = trust.blocks[0]
+        assert first.tone == tone
+        assert "2,400 train and 300 validation documents" in first.text
+        assert ("LEAK" in first.text) == bool(findings)
