@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
-import math
 import os
 import shutil
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.assembly import make_scheduler, make_searcher
 from search.lock import StudyLock
-from search.pages import hide_token, job_metadata, pages
 from search.plan import SearchPlan
+from search.ray_start import set_environment, start_ray
 from search.study import (
     StudyFiles,
-    cost_share,
     keep_best_adapters,
     write_best,
     write_trials_table,
 )
 from search.study_config import note_session, write_settings
+from search.study_result import load_study
 from trainable.config import METRIC, MODE
 from trainable.faults import is_full_disk, write_traceback
 from trainable.ray_trial import TunerTrial
@@ -36,18 +33,6 @@ if TYPE_CHECKING:
 EXPERIMENT = "tune"
 WORKER_RETRIES = 1
 """How often a trial goes on from its last rung after its process died; what the config breaks is never retried."""
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",  # Ray's own tables; ours replaces them
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nothing is restored from Tune's snapshots
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "60",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_OFFLINE": "1",  # weights were found before the start
-    "UNSLOTH_DISABLE_STATISTICS": "1",
-}
 
 
 def run_search(plan: SearchPlan) -> dict[str, Any]:
@@ -59,9 +44,13 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     Raises:
         StudyInUse: If another process runs the study.
         SearchBroke: If the search itself (not a trial) broke.
+        OSError: If the disk is too small.
         RuntimeError: If no trial got a score.
     """
+    from search.forecast import check_disk
+
     started = time.monotonic()
+    check_disk(plan)
     os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
@@ -78,10 +67,7 @@ class SearchBroke(RuntimeError):
 
 
 def _run_trials(plan: SearchPlan) -> None:
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if plan.preset.name == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
+    set_environment(plan)
     import ray
 
     searcher = make_searcher(plan)
@@ -90,7 +76,7 @@ def _run_trials(plan: SearchPlan) -> None:
         return
     display = None
     try:
-        _start_ray(plan)
+        start_ray(plan)
         tuner, display = _make_tuner(plan, searcher, left)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
@@ -111,33 +97,6 @@ def what_broke(error: Exception, files: StudyFiles) -> str:
     write_traceback(error, files.errors / "search.txt")
     first = (str(error).strip().splitlines() or [""])[-1]
     return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
-
-
-def _start_ray(plan: SearchPlan) -> None:
-    import ray
-
-    local = plan.options.address == "local"
-    settings = plan.settings
-    own = {
-        "object_store_memory": 256 << 20,
-        "num_cpus": settings.threads * plan.concurrent_trials,
-        "num_gpus": math.ceil(settings.gpus),
-    }
-    resources: dict[str, Any] = own if local else {}
-    context = ray.init(
-        address=plan.options.address,
-        include_dashboard=plan.options.dashboard if local else None,
-        dashboard_host="127.0.0.1",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        job_config=ray.job_config.JobConfig(metadata=job_metadata(plan.files)),
-        **resources,
-    )
-    hide_token()
-    if local and context.dashboard_url and plan.options.dashboard:
-        node: Any = ray._private.worker._global_node
-        session = Path(node.get_session_dir_path())
-        print(pages(plan.files, context.dashboard_url, session), flush=True)
 
 
 def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> tuple[Any, Any]:
@@ -204,27 +163,9 @@ def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[s
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
     write_trials_table(study, files, plan.space.fixed, reasons)
     provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]
-    best = write_best(study, files, plan.space.fixed, provenance_of_study)
-    outcomes = [trial.user_attrs.get("outcome", "") for trial in study.trials]
-    finished = [outcome for outcome in outcomes if outcome not in ("", "refused")]
-    interrupted = len(finished) < plan.options.trials
-    if not interrupted:
+    write_best(study, files, plan.space.fixed, provenance_of_study)
+    result = load_study(files.root)
+    if not result.interrupted:
         keep_best_adapters(study, files)
     try_report(files.root)
-    validation = best["validation"]
-    return {
-        "study": files.root.name,
-        "trials": len(finished),
-        "completed": outcomes.count("completed"),
-        "stopped": outcomes.count("stopped"),
-        "failed": len(finished) - sum(map(outcomes.count, ("completed", "stopped", "infeasible"))),
-        "infeasible": outcomes.count("infeasible"),
-        "interrupted": interrupted,
-        "best_trial": best["trial"],
-        **{name: validation.get(name) for name in ("score", "micro_recall", "micro_precision", "micro_f1")},
-        "micro_recall_ci": [validation.get("micro_recall_low"), validation.get("micro_recall_high")],
-        "windowed_documents": validation.get("windowed_documents"),
-        "cost_share": round(cost_share(study, plan.rungs[-1]), 4),
-        "seconds": round(seconds, 1),
-        "best_json": str(files.best),
-    }
+    return {**result.summary(), "seconds": round(seconds, 1)}

@@ -9,7 +9,10 @@ from typing import Any
 
 from ray.tune import Callback
 
-from trainable.faults import DISK_FULL
+from trainable.faults import DISK_FULL, ERROR
+
+HOPELESS_ERRORS = 3
+"""When this many trials broke before any got a score, the machine or the data is at fault, not the configs."""
 
 
 class FaultWatch(Callback):
@@ -17,6 +20,7 @@ class FaultWatch(Callback):
 
     def __init__(self) -> None:
         self._stopping = False
+        self._errors = 0
 
     def on_trial_recover(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
         """Tell of a worker that died and is replaced."""
@@ -28,7 +32,20 @@ class FaultWatch(Callback):
         """Tell of a trial that had to start anew; end the search in good order when nothing can be saved."""
         if result.get("restarted") and "restarted" not in (trial.last_result or {}):
             print(f"{trial.trial_id}: started anew: {result['restarted']}", flush=True)
-        if result.get("outcome") == DISK_FULL and not self._stopping:
+        if result.get("outcome") == DISK_FULL:
+            self._stop(f"{trial.trial_id}: {result['reason']}; make room, then repeat the command")
+        if result.get("outcome") == "ok":
+            self._errors = -(2**31)  # from now on configs are at fault
+        self._errors += result.get("outcome") == ERROR
+        if self._errors == HOPELESS_ERRORS:
+            self._stop(
+                f"the first {HOPELESS_ERRORS} trials all broke, the last with {result['reason']}; see errors/ in the "
+                "study's folder, fix it, and start a new study"
+            )
+
+    def _stop(self, why: str) -> None:
+        """End the search as Ctrl-C does."""
+        if not self._stopping:
             self._stopping = True
-            print(f"{trial.trial_id}: {result['reason']}; make room, then repeat the command", flush=True)
+            print(why, flush=True)
             os.kill(os.getpid(), signal.SIGINT)

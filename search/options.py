@@ -57,7 +57,7 @@ class SearchOptions:
     resume: bool = False
     """Go on with an interrupted study, never start a new one."""
     plan: bool = False
-    """Print what would be done, and stop."""
+    """Print what would be done, the time, memory and disk it would take and the first configs, and stop."""
     simulate: Path | None = None
     """Learning-curve table (.npz) to replay instead of training; results are those of its recorded configs."""
     address: str = "local"

@@ -19,7 +19,7 @@ from search.study import STUDY_FORMAT, StudyFiles, next_study_name
 from trainable.tokens import file_checksum
 
 MAY_CHANGE = frozenset(
-    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "dashboard"}
+    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "dashboard", "track"}
 )
 """Options that a study may be continued with although it was started with others."""
 _WHERE_ONLY = MAY_CHANGE - {"trials"}
@@ -127,7 +127,7 @@ def read_config(files: StudyFiles) -> dict[str, Any]:
 
 
 def ended_trials(files: StudyFiles) -> int:
-    """Return how many trials of a study have ended, whatever their outcome.
+    """Return how many trials of a study have ended, whatever their outcome; refused ones never began.
 
     Raises:
         sqlite3.Error: If the database cannot be read.
@@ -138,7 +138,11 @@ def ended_trials(files: StudyFiles) -> int:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone():
             return 0
         marks = ", ".join("?" * len(_ENDED))
-        row = database.execute(f"SELECT COUNT(*) FROM trials WHERE state IN ({marks})", _ENDED).fetchone()
+        row = database.execute(
+            f"SELECT COUNT(*) FROM trials WHERE state IN ({marks}) AND trial_id NOT IN (SELECT trial_id FROM "
+            "trial_user_attributes WHERE key = 'outcome' AND value_json = '\"refused\"')",
+            _ENDED,
+        ).fetchone()
     return int(row[0])
 
 

@@ -30,8 +30,11 @@ def main() -> int:
     print(plan.describe(), flush=True)
     if options.plan:
         from data.audit import short_audit
+        from search.forecast import forecast, forecast_numbers
 
         print(f"audit      {short_audit(plan.corpus).verdict}")
+        print(forecast(plan))
+        print(json.dumps(forecast_numbers(plan)))
         return 0
     try:
         if table is not None:

@@ -108,12 +108,15 @@ class TruthfulOptunaSearch(OptunaSearch):
         reason = ""
         for _ in range(MAX_REFUSALS):
             trial_id, config = self._next_config()
-            self._configs[trial_id] = _trial_config(config)
-            reason = self._memory.refusal(self._configs[trial_id])
+            try:
+                self._configs[trial_id] = _trial_config(config)
+                reason = self._memory.refusal(self._configs[trial_id])
+            except ValueError as error:  # each value is allowed, but not together
+                reason = f"refused before launch: {error}"
             if not reason:
                 return trial_id, config
             self._refuse(trial_id, reason)
-        raise RuntimeError(f"no config of the space fits into memory; the last was {reason}")
+        raise RuntimeError(f"no config of the space can run; the last was {reason}")
 
     def _refuse(self, trial_id: str, reason: str) -> None:
         """Tell Optuna of a config that is never started, so that its like does not come back."""

@@ -159,7 +159,7 @@ def test_an_interrupted_search_is_resumed_to_its_number_of_trials(home: Path, tm
     process = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not decided_trials(study):
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # which the search takes for Ctrl-C
     stdout, stderr = process.communicate(timeout=240)
     first = last_line(subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr))
     assert first["interrupted"]

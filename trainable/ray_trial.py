@@ -39,7 +39,7 @@ class TunerTrial(tune.Trainable):
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         """Ask for the trial's CPU threads and, on the GPU preset, for one whole GPU."""
-        settings = TrialSettings.load(split_ray_config(config)[1])
+        settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
         return tune.PlacementGroupFactory([{"CPU": settings.threads, "GPU": settings.gpus}])
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -74,8 +74,8 @@ class TunerTrial(tune.Trainable):
         return True
 
     def _note(self, config: dict[str, Any]) -> None:
-        self._trial_config, settings_file = split_ray_config(config)
-        self._settings = TrialSettings.load(settings_file)
+        self._values = config
+        self._settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
         self._trial: Trial | None = None
         self._live = None
         self._broken = ""
@@ -104,9 +104,10 @@ class TunerTrial(tune.Trainable):
 
         if self._trial is not None:
             return self._trial.next_rung()
+        config, _ = split_ray_config(self._values)
         directory = Path(self._settings.checkpoint_dir) / self.trial_id
-        self._trial = Trial(self._trial_config, self._settings, directory, self._resident)
-        self._live = self._live_metrics()
+        self._trial = Trial(config, self._settings, directory, self._resident)
+        self._live = self._live_metrics(knobs(config))
         return self._trial.last_result or self._trial.next_rung()
 
     def cleanup(self) -> None:
@@ -114,10 +115,10 @@ class TunerTrial(tune.Trainable):
         if self._live:
             self._live.stop()
 
-    def _live_metrics(self) -> LiveMetrics:
+    def _live_metrics(self, config: str) -> LiveMetrics:
         study = Path(self._settings.checkpoint_dir).parent.name
         horizon = self._settings.horizon_steps
-        return LiveMetrics(study, self.trial_id, knobs(self._trial_config), horizon, self._position)
+        return LiveMetrics(study, self.trial_id, config, horizon, self._position)
 
     def _position(self) -> Position:
         return Position(self._trial.run.step, self._trial.run.tokens) if self._trial else Position(0, 0)
@@ -129,5 +130,8 @@ class TunerTrial(tune.Trainable):
         """Do nothing; the trial finds its own state."""
 
     def __repr__(self) -> str:
-        config, _ = split_ray_config(self.config)
+        try:
+            config, _ = split_ray_config(self.config)
+        except ValueError:  # values that break a rule together; the first step says so
+            return f"TunerTrial({self.trial_id})"
         return f"TunerTrial({self.trial_id} {knobs(config)})"

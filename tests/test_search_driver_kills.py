@@ -1,0 +1,55 @@
+"""A search whose leading process is killed with signal 9 ends as one that was left alone."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.driver import what_broke
+from search.study import StudyFiles
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kills_change_nothing_but_the_time() -> None:
+    command = [
+        sys.executable,
+        str(ROOT / "tests" / "bench" / "bench_kills.py"),
+        "--kills",
+        "3",
+        "--trials",
+        "2",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["kills"] >= 2, done.stdout
+    assert (result["trials"], result["left_running"]) == (2, 0)
+    same = {name: value for name, value in result.items() if name.startswith("same_")}
+    assert set(same) == {"same_configs", "same_trials", "same_decisions", "same_winner"}
+    assert all(same.values()), done.stdout
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_told_from_other_errors_of_the_search(tmp_path: Path, error: Exception) -> None:
+    files = StudyFiles(tmp_path / "s")
+    wrapped = RuntimeError("tune failed")
+    wrapped.__cause__ = error
+    assert what_broke(wrapped, files).startswith(f"no space left for {files.root}: make room, then repeat")
+    text = what_broke(ValueError("first\nlast"), files)
+    assert text.startswith("the search broke: ValueError: last\ntraceback in ")
+    assert "ValueError" in (files.errors / "search.txt").read_text(encoding="utf-8")
