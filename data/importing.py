@@ -141,7 +141,8 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
     for number, example in examples:
         if options.new_ids:
             example = replace(example, id=f"{source.stem}:{number}")
-        example = replace(example, entities=_selected(example.entities, options, report))
+        entities = _selected(example.entities, options, report)
+        example = example if entities == example.entities else replace(example, entities=entities)
         if options.sample:
             drawn.offer(example)
             continue
@@ -237,7 +238,8 @@ def _selected(
     kept: dict[Entity, None] = {}
     for entity in entities:
         report.seen_types[entity.type] += 1
-        entity = replace(entity, type=options.map_types.get(entity.type, entity.type))
+        if entity.type in options.map_types:
+            entity = replace(entity, type=options.map_types[entity.type])
         if options.keep_types and entity.type not in options.keep_types:
             report.dropped[f"entity: type {entity.type} is not in --keep-types"] += 1
         elif entity in kept:

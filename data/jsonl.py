@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from data.entities import Example, locate
 from data.lines import DataError, Problem, decoded_lines
 from data.mapping import Mapping, Row, detect_mapping, kind_of
 from data.rows import read_row
+
+_IDEOGRAPHS = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+")
+_LATIN = re.compile("[A-Za-z]+")
+_COMMON = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\x00-\x7f]+")
 
 
 def read_examples(path: Path) -> list[Example]:
@@ -83,13 +88,18 @@ def guess_language(text: str) -> str:
         >>> guess_language("张三的电话是138"), guess_language("Call Ann"), guess_language("联系 Ann Lee")
         ('zh', 'en', 'mixed')
     """
-    letters = [char for char in text if char.isalpha()]
-    ideographs = sum(
-        "\u3400" <= c <= "\u9fff" or "\uf900" <= c <= "\ufaff" or c >= "\U00020000" for c in letters
-    )
-    if not letters or 0.1 * len(letters) < ideographs < 0.7 * len(letters):
+    common = len(text) - len(_IDEOGRAPHS.sub("", text))
+    latin = len(text) - len(_LATIN.sub("", text))
+    rest = _COMMON.sub("", text)  # other alphabets and rare ideographs, one by one
+    ideographs = common + sum(map(_is_rare_ideograph, rest))
+    letters = common + latin + sum(map(str.isalpha, rest))
+    if not letters or 0.1 * letters < ideographs < 0.7 * letters:
         return "mixed"
-    return "zh" if 2 * ideographs > len(letters) else "en"
+    return "zh" if 2 * ideographs > letters else "en"
+
+
+def _is_rare_ideograph(char: str) -> bool:
+    return char.isalpha() and ("\uf900" <= char <= "\ufaff" or char >= "\U00020000")
 
 
 def _parse(line: str) -> Row:

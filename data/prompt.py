@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from data.entities import Entity
 
 SYSTEM_PROMPT = "你是 PII 检测专家。检测以下文本中的 PII，并以 JSON 格式输出实体列表。"
 """System message of the users' plan."""
 
-_THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
 
 
@@ -57,7 +58,7 @@ def parse(output: str) -> Parsed:
         >>> parse("no json")
         Parsed(items=(), valid=False, malformed=0)
     """
-    body = _THINK.sub("", output).strip()
+    body = _without_thinking(output).strip()
     fence = _FENCE.match(body)
     if fence:
         body = fence.group(1)
@@ -72,6 +73,21 @@ def parse(output: str) -> Parsed:
     for item in entities:
         entity_type = item.get("type") if isinstance(item, dict) else None
         text = item.get("text") if isinstance(item, dict) else None
-        if isinstance(entity_type, str) and isinstance(text, str) and entity_type and text.strip():
+        if _is_word(entity_type) and _is_word(text) and text.strip():
             items.append((entity_type, text.strip()))
     return Parsed(tuple(items), valid=True, malformed=len(entities) - len(items))
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    """Whether a value is a string of some length that can be written to a file (no half surrogate pair)."""
+    return isinstance(value, str) and bool(value) and not _HALF.search(value)
+
+
+def _without_thinking(output: str) -> str:
+    """Return the output without its thinking blocks, in linear time whatever the model repeats."""
+    kept = []
+    cursor = 0
+    while (start := output.find("<think>", cursor)) >= 0 and (end := output.find("</think>", start)) >= 0:
+        kept.append(output[cursor:start])
+        cursor = end + len("</think>")
+    return "".join([*kept, output[cursor:]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -116,3 +117,31 @@ def test_items_without_a_non_empty_string_type_and_text_are_malformed() -> None:
     items += [{"type": 1, "text": "x"}, {"type": "A", "text": 138}]
     output = json.dumps({"entities": [*items, "x", None, {"type": "A", "text": "x"}]})
     assert parse(output) == Parsed((("A", "x"),), valid=True, malformed=8)
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["<think>" * 200_000, "</think>" + "<think>" * 200_000, "```json\n" * 50_000, "[" * 200_000, "9" * 200_000,
+     '{"entities":[' * 50_000, "\n" * 200_000 + "```"],
+    ids=["think", "closed-think", "fences", "brackets", "digits", "nested", "blank"],
+)  # fmt: skip
+def test_a_model_that_repeats_itself_costs_no_time(output: str) -> None:
+    started = time.process_time()
+    assert not parse(output).valid
+    assert time.process_time() - started < 2
+
+
+def test_thinking_blocks_are_removed_wherever_they_stand() -> None:
+    assert parse('<think>a</think>{"entities":<think>\n</think>[]}').valid
+    assert not parse('<think>{"entities":[]}').valid
+
+
+def test_half_a_surrogate_pair_is_malformed_and_a_whole_one_is_its_character() -> None:
+    items = [{"type": "A", "text": "\ud83d"}, {"type": "\udc00", "text": "x"}, {"type": "A", "text": "😀"}]
+    assert parse(json.dumps({"entities": items})) == Parsed((("A", "😀"),), valid=True, malformed=2)
+
+
+@given(json_values)
+def test_every_item_is_either_read_or_counted_as_malformed(value: object) -> None:
+    parsed = parse(json.dumps({"entities": [value, {"type": "A", "text": "x"}]}))
+    assert len(parsed.items) + parsed.malformed == 2
