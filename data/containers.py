@@ -29,8 +29,8 @@ class Container:
     records: Callable[[list[Problem]], Records]
 
 
-def open_container(path: Path, split: str = "") -> Container:
-    """Find out what a file or folder holds, by its name where that says enough, else by its first lines.
+def open_container(path: Path, split: str = "", kind: str = "") -> Container:
+    """Find out what a file or folder holds: by `kind` if given, by its name if that says enough, by its first lines.
 
     Raises:
         ValueError: If it is none of the known kinds, or a part must be chosen by `split`.
@@ -43,7 +43,7 @@ def open_container(path: Path, split: str = "") -> Container:
     if name.endswith((".csv", ".tsv")):
         separator = "\t" if name.endswith(".tsv") else ","
         return Container("csv", "line", lambda problems: _csv_records(path, separator, problems))
-    kind = _kind_of_text(path)
+    kind = kind or _kind_of_text(path)
     if kind == "json":
         return Container("json", "record", lambda problems: _json_records(path, problems))
     if kind == "jsonl":
@@ -57,7 +57,8 @@ def _kind_of_text(path: Path) -> str:
     if not filled:
         return "jsonl"
     if filled[0].startswith("["):
-        return "jsonl" if len(filled) > 1 and _is_json(filled[0]) and _is_json(filled[1]) else "json"
+        several = len(filled) > 1 and _is_json(filled[0]) and _is_json(filled[1])
+        return "jsonl" if several or _is_pair(filled[0]) else "json"
     if filled[0].startswith("{"):
         return "json" if not _is_json(filled[0]) and filled[0].rstrip() in ("{", '{"') else "jsonl"
     if any(line.startswith("# text =") for line in filled):
@@ -89,6 +90,12 @@ def _is_json(line: str) -> bool:
     return True
 
 
+def _is_pair(line: str) -> bool:
+    """Whether a line is a record of its own, [text, labels], and not an array of records."""
+    value = json.loads(line) if _is_json(line) else None
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
 def _jsonl_records(path: Path, problems: list[Problem]) -> Records:
     for number, line in numbered_lines(path, problems):
         if line.strip():
@@ -106,7 +113,7 @@ def _json_records(path: Path, problems: list[Problem]) -> Records:
     try:
         array = open_utf8(path).read(64).lstrip().startswith(b"[")
         handle: Any = open_utf8(path)
-        records = ijson.items(handle, "item", use_float=True) if array else iter(_listed(json.load(handle)))
+        records = ijson.items(handle, "item", use_float=True) if array else _listed(json.load(handle), path)
         for record in records:
             number += 1
             yield number, record
@@ -123,18 +130,26 @@ def _reason(error: Exception) -> str:
     return "cut off" if "ncomplete" in str(error) or isinstance(error, EOFError) else "wrong syntax"
 
 
-def _listed(document: object) -> list[object]:
-    """Return the records of one JSON document."""
-    if isinstance(document, list):
-        return document
-    if isinstance(document, dict):
-        assets = document.get("assets")
-        for holder in (document, assets if isinstance(assets, dict) else {}):
-            for key in ("data", "documents", "utterances", "examples", "annotations"):
-                if isinstance(holder.get(key), list):
-                    return list(holder[key])
-        return [document]
-    return []
+def _listed(document: object, path: Path) -> Iterator[object]:
+    """Yield the records of one JSON object, with the texts that it keeps in files beside it."""
+    assets = document.get("assets") if isinstance(document, dict) else None
+    for holder in (document, assets):
+        for key in ("data", "documents", "utterances", "examples"):
+            if isinstance(holder, dict) and isinstance(holder.get(key), list):
+                yield from (_with_text(record, path.parent) for record in holder[key])
+                return
+    yield document
+
+
+def _with_text(record: object, folder: Path) -> object:
+    """Return a record with the text of the file that its `location` names, if that lies below the folder."""
+    if not isinstance(record, dict) or "text" in record or not isinstance(record.get("location"), str):
+        return record
+    file = (folder / record["location"]).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+        return record
+    text = "".join(line for _, line in numbered_lines(file, []))
+    return {**record, "text": text}
 
 
 def _csv_records(path: Path, separator: str, problems: list[Problem]) -> Records:

@@ -169,7 +169,7 @@ def _is_uner(source: Path) -> bool:
 def _from_records(
     source: Path, options: ImportOptions, report: ImportReport
 ) -> Iterator[tuple[int, Example]]:
-    container = open_container(source, options.split)
+    container = open_container(source, options.split, "conll" if options.format == "conll" else "")
     report.place = container.place
     sample = _sample(container)
     form = FORMATS[options.format] if options.format != "auto" else detect_format(container.kind, sample)

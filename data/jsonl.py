@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import string
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from data.mapping import Mapping, Row, detect_mapping, kind_of
 from data.rows import read_row
 
 _IDEOGRAPHS = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+")
-_LATIN = re.compile("[A-Za-z]+")
+_LATIN = string.ascii_letters.encode()
 _COMMON = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\x00-\x7f]+")
+
+_GUESSED_ON = 100_000
+"""Characters that a language is guessed on."""
 
 
 def read_examples(path: Path) -> list[Example]:
@@ -88,8 +92,10 @@ def guess_language(text: str) -> str:
         >>> guess_language("张三的电话是138"), guess_language("Call Ann"), guess_language("联系 Ann Lee")
         ('zh', 'en', 'mixed')
     """
+    text = text[:_GUESSED_ON]
     common = len(text) - len(_IDEOGRAPHS.sub("", text))
-    latin = len(text) - len(_LATIN.sub("", text))
+    raw = text.encode("utf-8", "surrogatepass")
+    latin = len(raw) - len(raw.translate(None, _LATIN))
     rest = _COMMON.sub("", text)  # other alphabets and rare ideographs, one by one
     ideographs = common + sum(map(_is_rare_ideograph, rest))
     letters = common + latin + sum(map(str.isalpha, rest))

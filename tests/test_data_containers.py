@@ -49,6 +49,7 @@ def test_parquet_and_saved_data_sets_are_read_with_the_names_of_integer_tags(tmp
         (b'{"input": "a"}\n{"input": "b"}\n', "jsonl"),
         (b'\n\n{"input": "a"}\n', "jsonl"),
         (b'["a", {"entities": []}]\n["b", {"entities": []}]\n', "jsonl"),
+        (b'["a", {"entities": []}]\n', "jsonl"),
         (b'[{"a": 1}, {"a": 2}]', "json"),
         (b'[\n {"a": 1},\n {"a": 2}\n]\n', "json"),
         (b'{\n "documents": []\n}\n', "json"),
@@ -96,3 +97,37 @@ def test_a_table_row_with_too_few_cells_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('text,spans\nAnn,"[[0, 3, ""PER""]]"\nBob\n')
     with pytest.raises(DataError, match=r"t.csv:3: has more or fewer cells"):
         values(tmp_path / "t.csv")
+
+
+def test_columns_of_tokens_below_a_long_comment_are_read_if_the_format_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text("# a comment\n" * 60 + "Ann B-PER\nmet O\n")
+    with pytest.raises(ValueError, match="neither JSON nor tokens"):
+        values(path)
+    assert values(path, format="conll") == [[("PER", "Ann")]]
+
+
+def test_a_folder_of_json_lines_is_read_as_the_hub_does(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    assert values(tmp_path) == [[("PER", "Ann")], []]
+
+
+def test_an_azure_project_has_its_texts_in_files_beside_it_and_none_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "one.txt").write_text("😀\r\n张三来了", encoding="utf-8", newline="")
+    (tmp_path / "secret.txt").write_text("outside")
+    labels = [{"category": "NAME", "offset": 4, "length": 2}]
+    document = {"location": "one.txt", "language": "zh-hans", "dataset": "Train",
+                "entities": [{"regionOffset": 0, "regionLength": 8, "labels": labels}]}  # fmt: skip
+    project = {
+        "projectFileVersion": "1",
+        "stringIndexType": "Utf16CodeUnit",
+        "assets": {"documents": [document]},
+    }
+    (folder / "project.json").write_text(json.dumps(project, indent=1), encoding="utf-8")
+    assert values(folder / "project.json") == [[("NAME", "张三")]]
+    document["location"] = "../secret.txt"
+    (folder / "project.json").write_text(json.dumps(project, indent=1), encoding="utf-8")
+    with pytest.raises(ValueError, match="record 1: `location` must name a file below the folder"):
+        values(folder / "project.json")
