@@ -201,6 +201,31 @@ def test_a_database_without_its_tables_counts_as_empty(tmp_path: Path) -> None:
     assert ended_trials(files) == 0
 
 
+def test_a_transaction_cut_short_by_a_kill_is_rolled_back(tmp_path: Path, data: Path) -> None:
+    import subprocess
+    import sys
+
+    files = start(make_plan(options(tmp_path, study="s", trials=5)), ended=2)
+    write = (
+        "import sqlite3, time\n"
+        f"base = sqlite3.connect({str(files.database)!r}, isolation_level=None)\n"
+        "base.execute('PRAGMA cache_size = 1')\n"
+        "base.execute('BEGIN')\n"
+        "base.execute(\"UPDATE trials SET state = 'FAIL'\")\n"
+        "base.execute('CREATE TABLE filler (x BLOB)')\n"
+        "for _ in range(2000): base.execute('INSERT INTO filler VALUES (?)', (b'x' * 2000,))\n"
+        "print('in the middle', flush=True); time.sleep(60)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout
+    assert writer.stdout.readline() == "in the middle\n"
+    writer.kill()
+    writer.wait()
+    assert files.database.with_name("study.db-journal").is_file()
+    assert make_plan(options(tmp_path, study="s", trials=5)).options.resume
+    assert ended_trials(files) == 2
+
+
 # --- the lock ---
 
 
