@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.study import StudyFiles, last_step, ranked, trial_config
+from search.study import StudyFiles, last_step, outcome_of, ranked, trial_config, violated
 from trainable.evaluation_record import RECORD_FILE
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class TrialView:
     """What the trial said of itself when it ended; empty while it runs."""
     started: datetime | None
     ended: datetime | None
+    missed: tuple[str, ...] = ()
+    """Names of the requirements that it misses, memory among them."""
 
     @property
     def steps(self) -> int:
@@ -206,18 +208,18 @@ def read_study(root: Path) -> StudyView:
 def _view(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialView:
     attributes = dict(trial.user_attrs)
     name, plan = attributes.pop("ray_trial_id", ""), attributes.pop("plan", "")
-    going_on = "paused" if trial.intermediate_values else "running"
-    state = attributes.pop("outcome", going_on if trial.state.name == "RUNNING" else trial.state.name.lower())
+    attributes.pop("outcome", None)
     return TrialView(
         number=trial.number,
         name=name or f"#{trial.number}",
         plan=plan,
-        state=state,
+        state=outcome_of(trial),
         scores=dict(sorted(trial.intermediate_values.items())) if last_step(trial) else {},
         config=trial_config(trial, fixed).to_dict(),
         metrics=attributes,
         started=trial.datetime_start,
         ended=trial.datetime_complete,
+        missed=tuple(violated(trial)),
     )
 
 

@@ -88,6 +88,13 @@ def _scatter(
         "line": {"color": SOFT, "dash": "dash", "width": 1.5},
         "marker": {"symbol": "circle-open", "size": 19, "color": INK, "line": {"width": 1.5}},
     })  # fmt: skip
+    missing = [trial for trial in trials if trial.missed and _value(trial, name) is not None]
+    if missing:
+        traces.append({
+            "type": "scatter", "mode": "markers", "name": "misses a requirement (infeasible)", "hoverinfo": "skip",
+            "x": [scale * (_value(trial, name) or 0) for trial in missing], "y": [100 * _recall(trial) for trial in missing],
+            "marker": {"symbol": "x-thin-open", "size": 16, "color": INK, "line": {"width": 2, "color": INK}},
+        })  # fmt: skip
     shapes, limit = [], view.settings["trial_settings"].get("vram_gib")
     if name == "peak_gib" and limit:
         shapes = [{"type": "line", "x0": limit, "x1": limit, "y0": 0, "y1": 1, "yref": "paper",
@@ -103,12 +110,17 @@ def _scatter(
 
 def _infeasible(view: StudyView) -> list[Block]:
     lost = [*(trial for trial in view.trials if trial.state == "infeasible"), *view.refused]
+    missing = [
+        f"{trial.label} ({', '.join(trial.missed)})" for trial in view.trials if trial.usable and trial.missed
+    ]
+    unmet = [Text(f"These miss a requirement: {listed(missing)}.")] if missing else []
     if not lost:
-        return [Text("Feasible: every config that was tried fits the memory.")]
+        return [Text("Feasible: every config that was tried fits the memory."), *unmet]
     rows = [(trial.label, trial.name, short_config(view, trial), view.reason(trial)) for trial in lost]
     models = sorted({f"{value_of('model', t.config['model'])} in {value_of('load_in_4bit', t.config['load_in_4bit'])}"
                      for t in lost})  # fmt: skip
     return [
         Text(f"Infeasible: {len(lost)} configs do not fit the memory ({listed(models)})."),
         Table(("plan", "trial", "config", "why"), tuple(rows), "Configs that do not fit the memory."),
+        *unmet,
     ]

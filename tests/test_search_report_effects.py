@@ -15,6 +15,8 @@ from search.report_importance import importances, projected_scores
 from search.report_knobs import knobs_section
 from search.report_model import Items, Text
 
+pytestmark = pytest.mark.timeout(300)  # the first one imports scikit-learn and Optuna
+
 
 def planted(view: StudyView, score_of: Any, n: int = 40, noise: float = 0.01) -> StudyView:
     """The same study with n trials at random configs whose scores at the horizon follow a rule."""

@@ -19,6 +19,8 @@ from trainable.metrics import evaluate_predictions
 
 NAME, PHONE = "欧阳青云", "13800138000"
 
+pytestmark = pytest.mark.timeout(300)  # the first one imports scikit-learn and Optuna
+
 
 def documents() -> list[Example]:
     """Forty documents with a name and a telephone number each, then ten without any."""

@@ -13,6 +13,8 @@ from search.report_data import find_study, read_study
 from search.report_markdown import to_markdown
 from search.reporting import build_report, try_report, write_comparison, write_report
 
+pytestmark = pytest.mark.timeout(300)  # the first one imports scikit-learn and Optuna
+
 
 def test_the_page_and_the_summary_say_the_same(reference_study: Path) -> None:
     page = write_report(reference_study).read_text(encoding="utf-8")
@@ -184,3 +186,15 @@ def test_a_leak_that_the_audit_found_is_told_in_red(reference_study: Path) -> No
         assert first.tone == tone
         assert "2,400 train and 300 validation documents" in first.text
         assert ("LEAK" in first.text) == bool(findings)
+
+
+def test_trials_that_miss_a_requirement_are_marked_infeasible(reference_study: Path) -> None:
+    from dataclasses import replace
+
+    view = read_study(reference_study)
+    worse = [replace(t, missed=("peak_gib",)) if t.number == 12 else t for t in view.trials]
+    report = build_report(replace(view, trials=tuple(worse)))
+    assert "These miss a requirement: trial 12 (peak_gib)." in to_markdown(report)
+    plot = next(figure.plot for figure in report.figures() if figure.name == "recall_peak_gib")
+    marked = [trace for trace in plot["data"] if "infeasible" in trace["name"]]
+    assert [len(trace["x"]) for trace in marked] == [1]
