@@ -119,7 +119,8 @@ def _wandb_logger(files: StudyFiles) -> LoggerCallback:
     import wandb
     from ray.air.integrations.wandb import WandbLoggerCallback
 
-    # neither console output nor code, commands, host names or git remotes leave the machine
+    # neither console output nor code, commands, host names or git remotes are sent; the path of the folder,
+    # installed packages and the load of the machine are
     settings = wandb.Settings(
         console="off", disable_git=True, disable_code=True, save_code=False, x_disable_meta=True, silent=True
     )
