@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Container
 from typing import Any
 
 import optuna
@@ -13,6 +14,12 @@ STARTUP_TRIALS = 6  # the users' four plans and two random ones; Optuna's ten ar
 
 class PausingTPESampler(optuna.samplers.TPESampler):
     """TPE that learns from what a paused trial has scored; Optuna's takes every running trial for a bad one."""
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, Any]:
+        """Return what all trials have in common, paused ones included."""
+        return super().infer_relative_search_space(_PausedArePruned(study), trial)  # type: ignore[arg-type]
 
     def sample_relative(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial, search_space: dict[str, Any]
@@ -41,8 +48,13 @@ class _PausedArePruned:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
 
-    def _get_trials(self, **options: Any) -> list[optuna.trial.FrozenTrial]:
-        return list(map(_as_pruned, self._study._get_trials(**options)))
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[optuna.trial.FrozenTrial]:
+        trials = map(_as_pruned, self._study.get_trials(deepcopy=deepcopy))
+        return [trial for trial in trials if states is None or trial.state in states]
+
+    get_trials = _get_trials
 
 
 def _as_pruned(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:

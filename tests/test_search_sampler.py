@@ -1,0 +1,33 @@
+"""The sampler learns from trials that are paused, not only from those that have ended."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.sampler import STARTUP_TRIALS, PausingTPESampler
+
+
+def suggestion(sampler: optuna.samplers.BaseSampler, paused: bool) -> dict[str, float]:
+    """What is suggested after a dozen trials with a score at step 17, left running or told as pruned."""
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(12):
+        trial = study.ask()
+        score = -abs(trial.suggest_float("x", 0, 1) - 0.8) - trial.suggest_float("y", 0, 1)
+        trial.report(score, 17)
+        if not paused:
+            study.tell(trial, state=TrialState.PRUNED)
+    study.sampler = sampler
+    trial = study.ask()
+    return {name: trial.suggest_float(name, 0, 1) for name in ("x", "y")}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_paused_trials_teach_what_pruned_ones_teach(seed: int) -> None:
+    ours = PausingTPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    stock = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    deaf = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    learned = suggestion(ours, paused=True)
+    assert learned == suggestion(stock, paused=False)
+    assert learned != suggestion(deaf, paused=True)
