@@ -74,7 +74,8 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> An
         if found := condition():
             return found
         time.sleep(0.02)
-    raise AssertionError("the search ended too early")
+    stdout, stderr = process.communicate()
+    raise AssertionError(f"the search ended too early: {stdout[-3000:]}{stderr[-3000:]}")
 
 
 def worker_of(process: subprocess.Popen[str], trial: str) -> psutil.Process | None:
