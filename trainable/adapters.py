@@ -119,3 +119,8 @@ def _size(parameter: Any) -> int:
 
 def _is_4bit(parameter: Any) -> bool:
     return type(parameter).__name__ == "Params4bit"
+
+
+def without_adapter(model: Any) -> Any:
+    """Return the transformers model inside a PEFT wrapper, or the model itself where there is none."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model

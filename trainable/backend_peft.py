@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trainable import merged_forward
-from trainable.adapters import check_init_adapter, read_facts
+from trainable.adapters import check_init_adapter, read_facts, without_adapter
 from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import greedy_decode
@@ -132,7 +132,7 @@ class PeftBackend:
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily with dropout off."""
-        base, end = self.model.get_base_model(), end_of_turn_id(self.tokenizer)
+        base, end = without_adapter(self.model), end_of_turn_id(self.tokenizer)
         return self.generator.answers(
             base,
             self.dtype,
@@ -147,7 +147,7 @@ class PeftBackend:
         self.model.eval()
         with torch.inference_mode(), self._autocast(), merged_forward.frozen(self.model):
             rows = DECODE_ROWS[self.device.type]
-            base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+            base = without_adapter(self.model)
             outputs = greedy_decode(base, prompts, max_new_tokens, end_of_turn_id(self.tokenizer), rows)
         self.model.train()
         return outputs

@@ -20,7 +20,13 @@ os.environ.setdefault("UNSLOTH_LOCK_TIMEOUT", "60")
 import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
-from trainable.adapters import check_init_adapter, load_weights, read_facts, set_adapter_weights
+from trainable.adapters import (
+    check_init_adapter,
+    load_weights,
+    read_facts,
+    set_adapter_weights,
+    without_adapter,
+)
 from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import in_batches, left_padded
@@ -101,7 +107,7 @@ class UnslothBackend:
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily with dropout off."""
-        base, end = self.model.get_base_model(), end_of_turn_id(self.tokenizer)
+        base, end = without_adapter(self.model), end_of_turn_id(self.tokenizer)
         return self.generator.answers(
             base,
             self.dtype,
