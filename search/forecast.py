@@ -18,8 +18,8 @@ from trainable.config import ALL_PROJECTIONS, TrialConfig
 
 FIRST_CONFIGS = 10
 _SAMPLE = 200
-_CHAT_TOKENS = 12
-"""Tokens that the chat template puts around the messages."""
+_TURN = "<|im_start|>{role}\n{content}<|im_end|>\n"
+"""A message in ChatML, the chat template of Qwen3 and of the small models."""
 _STATE_BYTES_PER_PARAMETER = 16
 """Adapter twice (state and adapter folder) and AdamW's two moments, float32."""
 _RAY_DISK_GIB = 1.0
@@ -131,10 +131,11 @@ def mean_tokens(plan: SearchPlan, model: str) -> float:
     tokenizer = Tokenizer.from_file(str(locate_base(model) / "tokenizer.json"))
     examples = read_examples(plan.corpus.train)
     texts = [
-        "".join(message["content"] for message in chat_messages(example.text)) + completion(example.entities)
+        "".join(_TURN.format(**message) for message in chat_messages(example.text))
+        + _TURN.format(role="assistant", content=completion(example.entities))
         for example in islice(examples, 0, None, max(1, len(examples) // _SAMPLE))
     ]
-    lengths = [len(encoded.ids) + _CHAT_TOKENS for encoded in tokenizer.encode_batch(texts)]
+    lengths = [len(encoded.ids) for encoded in tokenizer.encode_batch(texts)]
     return sum(min(length, plan.settings.window_tokens) for length in lengths) / len(lengths)
 
 
