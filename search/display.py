@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from search.display_table import live_view, number
-from search.rungs_journal import RungDecision, read_decisions
+from search.rungs_journal import RungsJournal
 from search.time_left import SearchShape, seconds_left
 from trainable.ray_trial import knobs, split_ray_config
 
@@ -32,7 +32,7 @@ class SearchDisplay(Callback):
     """
 
     def __init__(self, journal: Path, shape: SearchShape, total: int, console: Console | None = None) -> None:
-        self._journal, self._shape, self._total, self._console = journal, shape, total, console
+        self._journal, self._shape, self._total, self._console = RungsJournal(journal), shape, total, console
         self._live: Live | None = None
         self._started = 0.0
         self._told = self._before = 0
@@ -45,7 +45,7 @@ class SearchDisplay(Callback):
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Start drawing; decisions of an earlier session are not told again."""
         self._started = time.monotonic()
-        self._told = self._before = len(read_decisions(self._journal))
+        self._told = self._before = len(self._journal.lines())
         console = self._console or Console()
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, refresh_per_second=2)
@@ -54,7 +54,7 @@ class SearchDisplay(Callback):
     def on_trial_start(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial starts, or goes on after a pause."""
         config, _ = split_ray_config(trial.config)
-        last = self._decisions().get(trial.trial_id)
+        last = self._journal.latest().get(trial.trial_id)
         self._tell_decisions(trials)
         if last is None:
             self._tell(f"{trial.trial_id} started: {knobs(config)}")
@@ -92,7 +92,7 @@ class SearchDisplay(Callback):
             self._live = None
 
     def _tell_decisions(self, trials: Sequence[Any], results: dict[str, Any] | None = None) -> None:
-        news = read_decisions(self._journal)[self._told :]
+        news = self._journal.lines()[self._told :]
         self._told += len(news)
         known = {trial.trial_id: trial.last_result or {} for trial in trials} | (results or {})
         for decision in news:
@@ -113,15 +113,12 @@ class SearchDisplay(Callback):
             size = self._live.console.size
             view = live_view(
                 trials,
-                self._decisions(),
+                self._journal.latest(),
                 self._progress(trials),
                 list(self._events),
                 (size.width, size.height),
             )
             self._live.update(view)
-
-    def _decisions(self) -> dict[str, RungDecision]:
-        return {decision.trial: decision for decision in read_decisions(self._journal)}
 
     def _progress(self, trials: Sequence[Any]) -> str:
         ended = [trial for trial in trials if trial.is_finished() or trial.trial_id in self._done]
@@ -132,7 +129,7 @@ class SearchDisplay(Callback):
         return text if left_s is None else f"{text}, about {max(1, left_s / 60):.0f} min to go"
 
     def _seconds_left(self, trials: Sequence[Any], ended: Sequence[Any], elapsed_s: float) -> float | None:
-        lines = read_decisions(self._journal)[self._before :]
+        lines = self._journal.lines()[self._before :]
         results = [trial.last_result for trial in trials if trial.last_result]
         lost = sum((trial.last_result or {}).get("outcome", "") != "ok" for trial in ended)
         running = sum(trial.status == "RUNNING" and trial not in ended for trial in trials)

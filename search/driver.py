@@ -26,8 +26,6 @@ from trainable.faults import is_full_disk, write_traceback
 from trainable.ray_trial import TunerTrial
 
 if TYPE_CHECKING:
-    import optuna
-
     from search.searcher import TruthfulOptunaSearch
 
 EXPERIMENT = "tune"
@@ -146,20 +144,13 @@ def _trial_name(trial: Any) -> str:
     return str(trial.trial_id)
 
 
-def _open_study(files: StudyFiles) -> optuna.Study:
-    import optuna
-
-    from search.searcher import open_storage
-
-    return optuna.load_study(study_name=files.root.name, storage=open_storage(str(files.database)))
-
-
 def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
     """Write the study's tables and its winner; return the summary of the command."""
     from search.reporting import try_report
     from search.rungs_journal import read_decisions
+    from search.searcher import open_study
 
-    study = _open_study(files)
+    study = open_study(files.root)
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
     write_trials_table(study, files, plan.space.fixed, reasons)
     provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]

@@ -69,13 +69,11 @@ def forecast(plan: SearchPlan) -> str:
     from trainable.ray_trial import knobs
 
     counts = trials_at_rungs(plan.options.trials, plan.shares)
-    share = expected_cost_share(plan.rungs, plan.shares)
-    steps = share * plan.options.trials * plan.rungs[-1]
-    batch = int(plan.space.fixed.get("effective_batch", 32))
+    steps, samples = _expected(plan)
     reach = ", ".join(f"{count:.1f} at step {step}" for count, step in zip(counts, plan.rungs, strict=True))
     lines = [
         f"expected   trials that reach each rung: {reach}",
-        f"           {steps:,.0f} optimizer steps, {steps * batch:,.0f} samples",
+        f"           {steps:,.0f} optimizer steps, {samples:,.0f} samples",
     ]
     head = "if all are "
     for model, four_bit in _kinds(plan):
@@ -91,14 +89,13 @@ def forecast(plan: SearchPlan) -> str:
 
 def forecast_numbers(plan: SearchPlan) -> dict[str, Any]:
     """Return the same for machines: the last line of `search/run.py --plan`."""
-    share = expected_cost_share(plan.rungs, plan.shares)
-    steps = share * plan.options.trials * plan.rungs[-1]
+    steps, samples = _expected(plan)
     return {
         "study": plan.files.root.name,
         "trials": plan.options.trials,
         "rungs": plan.rungs,
         "expected_steps": round(steps),
-        "expected_samples": round(steps * int(plan.space.fixed.get("effective_batch", 32))),
+        "expected_samples": round(samples),
         "expected_hours": {
             f"{model} {'4-bit' if four_bit else '16-bit'}": hours(plan, model, four_bit)
             for model, four_bit in _kinds(plan)
@@ -107,14 +104,19 @@ def forecast_numbers(plan: SearchPlan) -> dict[str, Any]:
     }
 
 
+def _expected(plan: SearchPlan) -> tuple[float, float]:
+    """Return the optimizer steps and the samples of the whole search."""
+    steps = expected_cost_share(plan.rungs, plan.shares) * plan.options.trials * plan.rungs[-1]
+    return steps, steps * int(plan.space.fixed.get("effective_batch", 32))
+
+
 def hours(plan: SearchPlan, model: str, four_bit: bool) -> float | None:
     """Return the expected hours if every trial is of one kind; None if that was never measured."""
     speed = MEASURED.get((model, four_bit))
     if speed is None:
         return None
     counts = trials_at_rungs(plan.options.trials, plan.shares)
-    share = expected_cost_share(plan.rungs, plan.shares)
-    samples = share * plan.options.trials * plan.rungs[-1] * int(plan.space.fixed.get("effective_batch", 32))
+    _, samples = _expected(plan)
     documents = sum(n * trials for n, trials in zip(plan.settings.evaluation_documents, counts, strict=True))
     seconds = (
         samples * mean_tokens(plan, model) / speed.train_tokens_per_s

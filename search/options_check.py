@@ -15,9 +15,6 @@ _LEAST = {
     "window_tokens": 64, "overlap_tokens": 0,
 }  # fmt: skip
 _TRACKERS = {"mlflow": "mlflow-skinny", "wandb": "wandb"}
-MAX_CPU_TRIALS = 4
-"""Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
-trial loads while another trains. More of them would decide with too few finished peers."""
 
 
 def wrong_values(options: SearchOptions) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,41 +39,34 @@ class RacePolicy:
     """At most this many times the share above goes past a rung."""
     min_precision: float = 0.0
     """Enters the score."""
-    eager: bool = False
-    """Promote as soon as a rung has enough trials; otherwise when every trial has reached the first rung."""
 
-    def choose(self, peers: Collection[Peer], more_to_come: bool) -> Promotion | None:
-        """Return the trial to promote now; None if no trial has earned it.
+    def choose(self, peers: Collection[Peer]) -> Promotion | None:
+        """Return the trial to promote when no new one will be started; None if no trial has earned it.
 
-        While trials are still to come the furthest rung is first, so that the sampler learns how good configs
-        end; then the lowest, so that a rung is decided when all that will get there have.
+        The lowest rung comes first, so that a rung is decided when all that will get there have.
 
         Args:
             peers: Every trial with a finite score, stopped ones included.
-            more_to_come: Whether new trials will still be started.
         """
-        order = range(len(self.rungs) - 1)
-        for rung in reversed(order) if more_to_come else order:
-            if promotion := self._choose_at(rung, peers, more_to_come):
+        for rung in range(len(self.rungs) - 1):
+            if promotion := self._choose_at(rung, peers):
                 return promotion
         return None
 
-    def bar(self, rung: int, peers: Collection[Peer], more_to_come: bool) -> tuple[float | None, int]:
-        """Return the score that suffices at a rung (None while no trial may pass) and the number compared."""
+    def bar(self, rung: int, peers: Collection[Peer]) -> tuple[float | None, int]:
+        """Return the score that suffices at a rung (None if no trial is there) and the number compared."""
         scores = sorted((peer.scores[rung] for peer in peers if rung in peer.scores), reverse=True)
-        places = self._places(rung, len(scores), peers, more_to_come)
+        places = self._places(rung, len(scores), peers)
         return (scores[places - 1] if places else None), len(scores)
 
-    def _places(self, rung: int, arrived: int, peers: Collection[Peer], more_to_come: bool) -> int:
-        if more_to_come:
-            return math.floor(arrived * self.shares[rung]) if self.eager else 0
+    def _places(self, rung: int, arrived: int, peers: Collection[Peer]) -> int:
         return min(arrived, max(1, round(len(peers) * self.shares[rung])))
 
-    def _choose_at(self, rung: int, peers: Collection[Peer], more_to_come: bool) -> Promotion | None:
+    def _choose_at(self, rung: int, peers: Collection[Peer]) -> Promotion | None:
         here = sorted(
             (peer for peer in peers if rung in peer.scores), key=lambda peer: peer.scores[rung], reverse=True
         )
-        places = self._places(rung, len(here), peers, more_to_come)
+        places = self._places(rung, len(here), peers)
         if not places:
             return None
         passed = sum(peer.passed(rung) for peer in here)
@@ -87,7 +79,7 @@ class RacePolicy:
             text = f"continued past {where}: score {score:.3f}, needed {bar:.3f} among {len(here)}"
             if place < places:
                 return Promotion(peer.trial, bar, len(here), text)
-            if more_to_come or self.chance >= 1 or passed >= round(self.extra * places):
+            if self.chance >= 1 or passed >= round(self.extra * places):
                 return None
             luck = chance_to_beat(peer.counts[rung], last.counts[rung], self.min_precision)
             if luck >= self.chance:

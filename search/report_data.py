@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.rungs_journal import RungDecision, read_decisions
 from search.study import StudyFiles, last_step, outcome_of, ranked, trial_config, violated
 from trainable.evaluation_record import RECORD_FILE
 
@@ -86,7 +87,7 @@ class StudyView:
     """Configs that were not started, as they cannot fit the memory."""
     ranking: tuple[str, ...]
     """Names of the usable trials, best first."""
-    decisions: tuple[dict[str, Any], ...]
+    decisions: tuple[RungDecision, ...]
     """Lines of rungs.jsonl."""
     records: dict[str, Path]
     """The evaluation.json of each trial that has one."""
@@ -151,7 +152,7 @@ class StudyView:
 
     def reason(self, trial: TrialView) -> str:
         """Say why a trial ended, or where it stands."""
-        reasons = [line["reason"] for line in self.decisions if line["trial"] == trial.name]
+        reasons = [line.reason for line in self.decisions if line.trial == trial.name]
         told = trial.metrics.get("reason")
         return str(told or (reasons[-1] if reasons else trial.state))
 
@@ -198,7 +199,7 @@ def read_study(root: Path) -> StudyView:
         trials=tuple(trial for trial in asked if trial.state != REFUSED),
         refused=tuple(trial for trial in asked if trial.state == REFUSED),
         ranking=tuple(names),
-        decisions=tuple(_journal(files.rungs)),
+        decisions=tuple(read_decisions(files.rungs)),
         records=_records(files),
         retrain=_json(metrics) if metrics.is_file() else None,
         best_text=files.best.read_text(encoding="utf-8") if files.best.is_file() else "",
@@ -232,10 +233,3 @@ def _records(files: StudyFiles) -> dict[str, Path]:
 def _json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
-
-
-def _journal(path: Path) -> list[dict[str, Any]]:
-    """Read rungs.jsonl; a last line torn by a crash is left out."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]

@@ -74,9 +74,7 @@ class RungsJournal:
 
 def read_decisions(journal: Path) -> list[RungDecision]:
     """Read rungs.jsonl; a last line torn by a crash is left out."""
-    if not journal.is_file():
-        return []
-    return [_parse(line) for line in journal.read_text(encoding="utf-8").split("\n")[:-1]]
+    return RungsJournal(journal).lines()
 
 
 def _parse(line: str) -> RungDecision:

@@ -112,7 +112,9 @@ class PausingScheduler(FIFOScheduler):
         self._journal.append(RungDecision(trial_id, rung, step, score, None, 0, decision, reason, counts))
 
     def _promote(self, tune_controller: Any, leaving: Any) -> None:
-        """Let paused trials go on while there are slots."""
+        """Let paused trials go on while there are slots, once no new trial is to come."""
+        if not tune_controller.search_alg.is_finished():
+            return
         trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
         busy = sum(
             trial is not leaving and trial.status in (Trial.RUNNING, Trial.PENDING)
@@ -124,7 +126,7 @@ class PausingScheduler(FIFOScheduler):
                 for peer in peers_of(self._journal.lines())
                 if peer.state != PAUSED or peer.trial in trials
             ]
-            promotion = self._policy.choose(peers, not tune_controller.search_alg.is_finished())
+            promotion = self._policy.choose(peers)
             if promotion is None:
                 return
             paused = self._journal.latest()[promotion.trial]
@@ -142,7 +144,7 @@ class PausingScheduler(FIFOScheduler):
         peers = peers_of(self._journal.lines())
         for trial in paused:
             last = self._journal.latest()[trial.trial_id]
-            needed, count = self._policy.bar(last.rung, peers, more_to_come=False)
+            needed, count = self._policy.bar(last.rung, peers)
             reason = f"stopped at rung {last.rung + 1} (step {last.step}): score {last.score:.3f}"
             if needed is not None:
                 reason += f", needed {needed:.3f} among {count}"

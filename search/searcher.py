@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -45,6 +46,11 @@ def open_storage(database: str, durable: bool = True) -> optuna.storages.RDBStor
         )
         storage.engine.dispose()
     return storage
+
+
+def open_study(folder: Path) -> optuna.Study:
+    """Open the study in its folder."""
+    return optuna.load_study(study_name=folder.name, storage=open_storage(str(folder / "study.db")))
 
 
 class TruthfulOptunaSearch(OptunaSearch):

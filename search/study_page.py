@@ -40,11 +40,7 @@ class StudyPage(Callback):
 
 def update_study_note(plan: SearchPlan, trial_id: str) -> None:
     """Write the best trial and the plans into the study's note."""
-    import optuna
-
-    from search.searcher import open_storage
+    from search.searcher import open_study
     from search.study_note import save_study_note
 
-    name, storage = plan.files.root.name, open_storage(str(plan.files.database))
-    study = optuna.load_study(study_name=name, storage=storage)
-    save_study_note(study, plan.space.fixed, plan.rungs[-1])
+    save_study_note(open_study(plan.files.root), plan.space.fixed, plan.rungs[-1])

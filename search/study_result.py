@@ -66,12 +66,9 @@ class StudyResult:
 
     def study(self) -> optuna.Study:
         """Return the Optuna study, for plots and analyses of one's own."""
-        import optuna
+        from search.searcher import open_study
 
-        from search.searcher import open_storage
-
-        files = StudyFiles(self.path)
-        return optuna.load_study(study_name=self.path.name, storage=open_storage(str(files.database)))
+        return open_study(self.path)
 
     def summary(self) -> dict[str, Any]:
         """Return what `search/run.py` prints as its last line, less the seconds."""

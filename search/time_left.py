@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_PAUSED, _CONTINUED = "paused", "continued"
+from search.rungs_journal import CONTINUED, PAUSED
+
 EXTRA = 1.1
 """Trials that go past a rung, over those that must: some do because chance alone explains their distance."""
 
@@ -76,16 +77,16 @@ def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> l
         lost: Trials that ended without reaching a rung: out of memory, diverged, broken.
     """
     latest = {line.trial: line for line in lines}
-    pausing = any(line.decision == _PAUSED for line in lines)
+    pausing = any(line.decision == PAUSED for line in lines)
     arrived = [len({line.trial for line in lines if line.rung == rung}) for rung in range(len(shape.rungs))]
     left = [max(0.0, float(shape.trials - lost - arrived[0]))]
     contenders = max(1, shape.trials - lost)
     for rung in range(1, len(shape.rungs)):
-        on_the_way = sum(line.rung == rung - 1 and line.decision == _CONTINUED for line in latest.values())
+        on_the_way = sum(line.rung == rung - 1 and line.decision == CONTINUED for line in latest.values())
         if pausing:
             places = max(1, round(contenders * shape.passing(rung)))
             expected = max(0.0, EXTRA * places - arrived[rung])
-            waiting = sum(line.rung == rung - 1 and line.decision == _PAUSED for line in latest.values())
+            waiting = sum(line.rung == rung - 1 and line.decision == PAUSED for line in latest.values())
             left.append(min(max(expected, on_the_way), on_the_way + waiting + left[rung - 1]))
         else:
             left.append(on_the_way + left[rung - 1] / 3)
@@ -113,7 +114,7 @@ def seconds_left(
     mean = pace(results, shape)
     if mean is None or not lines:
         return None
-    pausing = any(line.decision == _PAUSED for line in lines)
+    pausing = any(line.decision == PAUSED for line in lines)
     costs = [mean.stretch_s(shape, rung, reload=pausing) for rung in range(len(shape.rungs))]
     left = stretches_left(lines, shape, lost)
     arrivals = {(line.trial, line.rung) for line in lines}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,39 +47,49 @@ def reference_study(_reference_study: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def _reference_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Turn the trials.csv of the published CPU search back into an Optuna study, once."""
-    import csv
-    import json
     import shutil
-    from dataclasses import asdict
-    from datetime import datetime, timedelta
 
     import optuna
 
+    root = tmp_path_factory.mktemp("reference") / "study-001"
+    shutil.copytree(_REFERENCE, root)
+    best = json.loads((root / "best.json").read_text(encoding="utf-8"))
+    (root / "config.json").write_text(json.dumps(_reference_config(best)), encoding="utf-8")
+    study = optuna.create_study(
+        study_name="study-001", storage=f"sqlite:///{root / 'study.db'}", direction="maximize"
+    )
+    _add_reference_trials(study, root, best)
+    return root
+
+
+def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
+    """What config.json of the published search would hold."""
     from search.options import SearchOptions
     from search.space import default_space
     from trainable.config import TrialSettings
 
-    source, root = _REFERENCE, tmp_path_factory.mktemp("reference") / "study-001"
-    shutil.copytree(source, root)
-    best = json.loads((root / "best.json").read_text(encoding="utf-8"))
     settings = TrialSettings(
         backend="peft", train_file=str(_SAMPLE_DIR / "train.jsonl"), token_cache="-", checkpoint_dir="-",
         validation_file=str(_SAMPLE_DIR / "validation.jsonl"), rungs=(17, 51, 153),
         evaluation_documents=(150, 150, 300), min_precision=0.85,
     )  # fmt: skip
-    space = default_space("cpu", 42)
     options = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(SearchOptions(trials=20)).items()
     }
-    content = {
-        "options": options, "preset": {"name": "cpu"}, "concurrent_trials": 2, "space": asdict(space),
+    return {
+        "options": options, "preset": {"name": "cpu"}, "concurrent_trials": 2, "space": asdict(default_space("cpu", 42)),
         "trial_settings": asdict(settings), "provenance": best["provenance"],
     }  # fmt: skip
-    (root / "config.json").write_text(json.dumps(content), encoding="utf-8")
-    study = optuna.create_study(
-        study_name="study-001", storage=f"sqlite:///{root / 'study.db'}", direction="maximize"
-    )
+
+
+def _add_reference_trials(study: Any, root: Path, best: dict[str, Any]) -> None:
+    """Add every row of trials.csv, with its scores at the rungs."""
+    import csv
+    from datetime import datetime, timedelta
+
+    import optuna
+
     lines = [json.loads(line) for line in (root / "rungs.jsonl").read_text(encoding="utf-8").splitlines()]
     scores: dict[str, dict[int, float]] = {}
     for line in lines:
@@ -112,7 +124,6 @@ def _reference_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             trial.datetime_start, trial.datetime_complete = began, began + timedelta(seconds=seconds)
             began += timedelta(seconds=seconds / 2)  # two trials ran at a time
             study.add_trial(trial)
-    return root
 
 
 @pytest.fixture(scope="session")

@@ -128,11 +128,11 @@ def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() 
         for name, found in {"leader": leader, "close": close, "far": far}.items()
     ]
     policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
-    first = policy.choose(peers_of(lines), more_to_come=False)
+    first = policy.choose(peers_of(lines))
     assert first is not None
     score = next(line.score for line in lines if line.trial == first.trial)
     lines.append(RungDecision(first.trial, 0, 1, score, None, 0, CONTINUED, ""))
-    second = policy.choose(peers_of(lines), more_to_come=False)
+    second = policy.choose(peers_of(lines))
     assert second is not None
     assert {first.trial, second.trial} == {"leader", "close"}
     assert "chance" in second.reason
