@@ -19,6 +19,8 @@ _DIMENSIONS = {
     "valid": "configs seeds steps documents",
     "truncated": "configs seeds steps documents",
     "train_loss": "configs seeds steps",
+    "answer_loss": "configs seeds steps documents",
+    "answer_tokens": "documents",
     "gold_by_type": "documents types",
     "document_length": "documents",
     "document_language": "documents",
@@ -51,6 +53,10 @@ class CurveTable:
     """bool (configs, seeds, steps, documents): the answer hit the token limit."""
     train_loss: np.ndarray
     """float32 (configs, seeds, steps): mean since the step before; NaN once training has diverged."""
+    answer_loss: np.ndarray
+    """float16 (configs, seeds, steps, documents): summed cross-entropy of the right answer's tokens, in nats."""
+    answer_tokens: np.ndarray
+    """int32 (documents,): tokens of the right answer."""
     gold_by_type: np.ndarray
     """uint8 (documents, types)."""
     document_length: np.ndarray

@@ -152,7 +152,7 @@ def made_up_curves(configs: int, documents: int, seed: int) -> CurveTable:
     gold = rng.integers(0, 3, (documents, len(kinds))).astype(np.uint8)
     shape = (configs, 2, len(steps), documents)
     tp, fp = np.zeros((*shape, len(kinds)), np.uint8), np.zeros((*shape, len(kinds)), np.uint8)
-    loss = np.zeros(shape[:3], np.float32)
+    loss, answer_loss = np.zeros(shape[:3], np.float32), np.zeros(shape, np.float16)
     for place, config in enumerate(drawn):
         big, rate = config["model"] == "small-4m", np.log(config["learning_rate"] / 4e-3)
         end = 1.0 + 0.6 * big - 0.35 * (rate + 0.5 * big) ** 2 + 0.15 * np.log2(config["lora_rank"] / 16)
@@ -163,9 +163,11 @@ def made_up_curves(configs: int, documents: int, seed: int) -> CurveTable:
             tp[place, replica] = rng.binomial(gold, share[..., None])
             fp[place, replica] = rng.binomial(1, (1 - share[..., None]) * 0.3 * np.ones(len(kinds)))
             loss[place, replica] = np.exp(-level) if config["learning_rate"] < 0.025 else np.nan
+            answer_loss[place, replica] = 20 * np.log1p(np.exp(hard - level[:, None]))
     return CurveTable(
         tp_by_type=tp, fp_by_type=fp, fp_other=np.zeros(shape, np.uint8), valid=np.ones(shape, bool),
         truncated=np.zeros(shape, bool), train_loss=loss, gold_by_type=gold,
+        answer_loss=answer_loss, answer_tokens=np.full(documents, 20, np.int32),
         document_length=np.full(documents, 100, np.int32), document_language=np.full(documents, "zh"),
         steps=steps.astype(np.int32), seeds=np.array([42, 43], np.int32), types=np.array(kinds),
         configs=np.array([json.dumps(config) for config in drawn]), meta=np.array("{}"),

@@ -24,6 +24,7 @@ LOADS_AT_IMPORT = {
     "trainable/generation.py": {"torch"},
     "trainable/gpu_memory.py": {"torch"},
     "trainable/loop.py": {"torch"},
+    "trainable/lean_autograd.py": {"torch"},
     "trainable/lora_forward.py": {"torch"},
     "trainable/merged_forward.py": {"peft", "torch"},
     "trainable/trial.py": {"torch"},

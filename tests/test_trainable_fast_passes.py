@@ -119,9 +119,9 @@ def test_a_shape_has_room_for_every_pass_of_its_width() -> None:
 def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from trainable.lora_forward import ChunkedCrossEntropy
+    from trainable.lean_autograd import ChunkedCrossEntropy
 
-    monkeypatch.setattr("trainable.lora_forward.LOSS_ROWS", 4)
+    monkeypatch.setattr("trainable.lean_autograd.LOSS_ROWS", 4)
     torch.manual_seed(0)
     hidden, head = (
         torch.randn(11, 6, dtype=torch.float64, requires_grad=True),

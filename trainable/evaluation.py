@@ -22,8 +22,14 @@ _ORDER_SEED = 0  # not a setting: every trial of every study must see the same p
 def shuffled_documents(path: Path) -> list[Example]:
     """Read a file in one fixed random order, so that each prefix is a fair sample of it."""
     examples = read_examples(path)
-    random.Random(_ORDER_SEED).shuffle(examples)
-    return examples
+    return [examples[place] for place in document_order(len(examples))]
+
+
+def document_order(count: int) -> list[int]:
+    """Return the places in the file of so many documents, in the order of `shuffled_documents`."""
+    places = list(range(count))
+    random.Random(_ORDER_SEED).shuffle(places)
+    return places
 
 
 class Evaluator:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from trainable.fast_forward import StaticCache
-from trainable.gpu_memory import allowed_bytes, available_bytes
+from trainable.gpu_memory import allowed_bytes, available_bytes, captured
 from trainable.qwen import MergedWeights, rotation_table
 
 GPU_ROWS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
@@ -151,7 +151,7 @@ class _Batch:
         if graph is True:
             graph = torch.cuda.CUDAGraph()
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            with captured(graph, self._pool):
                 self._step(rows, seen)
             self._graphs[rows, seen] = graph
             graph.replay()

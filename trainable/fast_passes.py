@@ -1,7 +1,8 @@
 """Gradient passes at a few fixed shapes, on a GPU each one CUDA graph: a step costs the host a handful of calls.
 
-Batches are padded to multiples of 64 tokens. All shapes of a run are tried once, largest first, then captured
-into one memory pool, so that memory is that of the largest.
+Batches are padded to multiples of 64 tokens. All shapes of a run are tried once, largest first, so that a lack of
+memory shows at the start. The largest is captured at once, the others when a batch needs them, all into one
+memory pool: memory is that of the largest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+from trainable.gpu_memory import captured
 from trainable.lora_forward import LoraForward
 from trainable.qwen import why_unsupported
 
@@ -100,15 +102,14 @@ class FastPasses:
     Args:
         backend: Carries base and adapter.
         shapes: See `shapes_of`.
-        compiled: See `LoraForward`.
 
     Raises:
         torch.OutOfMemoryError: If the largest shape does not fit.
     """
 
-    def __init__(self, backend: Any, shapes: dict[int, PassShape], compiled: bool = False) -> None:
+    def __init__(self, backend: Any, shapes: dict[int, PassShape]) -> None:
         self.device = backend.device
-        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, compiled)
+        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype)
         trained = {id(p) for p in backend.model.parameters() if p.requires_grad}
         if trained != {id(p) for p in self.forward.parameters}:
             raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
@@ -119,9 +120,10 @@ class FastPasses:
         self._inputs: dict[PassShape, PackedBatch] = {}
         self._graphs: dict[PassShape, tuple[Any, torch.Tensor]] = {}
         width = backend.model.get_base_model().config.hidden_size
-        self._key = (width, backend.facts().quantised_layers > 0, compiled)
+        self._key = (width, backend.facts().quantised_layers > 0)
+        self._pool: Any = None
         if self.device.type == "cuda":
-            self._capture_all()
+            self._try_all()
 
     def begin_step(self) -> None:
         """Set the gradients to zero."""
@@ -140,8 +142,10 @@ class FastPasses:
         inputs = self._input(shape)
         pack(samples, shape, pinned=self.device.type == "cuda").to(inputs)
         self._share.fill_(1 / n_label_tokens)
-        if shape not in self._graphs:
+        if self._pool is None:
             return self._pass(inputs)
+        if shape not in self._graphs:
+            self._capture(shape)
         graph, loss = self._graphs[shape]
         graph.replay()
         return loss.clone()
@@ -164,12 +168,13 @@ class FastPasses:
             self._inputs[shape] = empty
         return self._inputs[shape]
 
-    def _capture_all(self) -> None:
+    def _try_all(self) -> None:
+        """Run every shape that is new to this process, and capture the largest: memory of all later ones is its."""
         shapes = sorted(self._shapes.values(), key=lambda shape: -shape.rows * shape.width)
         rank = max(min(p.shape) for p in self.forward.parameters)
+        side = torch.cuda.Stream()
         for shape in shapes:
             if (shape, rank, self._key) not in _tried:
-                side = torch.cuda.Stream()
                 side.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(side):
                     self._pass(self._input(shape))
@@ -177,10 +182,11 @@ class FastPasses:
                 _tried.add((shape, rank, self._key))
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
-        pool = torch.cuda.graph_pool_handle()
-        for shape in shapes:
-            graph = torch.cuda.CUDAGraph()
-            inputs = self._input(shape)
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-                loss = self._pass(inputs)
-            self._graphs[shape] = (graph, loss)
+        self._pool = torch.cuda.graph_pool_handle()
+        self._capture(shapes[0])
+
+    def _capture(self, shape: PassShape) -> None:
+        graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)
+        with captured(graph, self._pool):
+            loss = self._pass(inputs)
+        self._graphs[shape] = (graph, loss)

@@ -21,8 +21,6 @@ from trainable.resident import collect_garbage
 from trainable.tokens import TokenizedCorpus
 
 IGNORED = -100
-COMPILE_PARTS = False
-"""Fuse elementwise parts of the fast pass with torch.compile."""
 EVALUATION_ROOM = 0.35
 """Share of a process's GPU memory that training leaves to an evaluation."""
 
@@ -224,7 +222,7 @@ class TrainingRun:
             [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
         ]
         try:
-            self._fast = FastPasses(self.backend, shapes_of(passes, self.micro_batch), COMPILE_PARTS)
+            self._fast = FastPasses(self.backend, shapes_of(passes, self.micro_batch))
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError) as error:

@@ -9,21 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.nn.functional import dropout, embedding, linear, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention
 
-from trainable.qwen import (
-    ATTENTION,
-    MLP,
-    base_layer,
-    plain_weight,
-    projection,
-    read_shape,
-    rotate,
-    rotation_table,
-)
-
-LOSS_ROWS = 512
-"""Label tokens whose logits exist at one time."""
+from trainable.lean_autograd import ChunkedCrossEntropy, Dequantised, Gated, ThinInputs, gated
+from trainable.qwen import ATTENTION, MLP, base_layer, projection, read_shape, rotate, rotation_table
 
 
 class LoraForward:
@@ -32,14 +21,13 @@ class LoraForward:
     Args:
         model: Causal language model without PEFT's wrapper whose layers carry one adapter.
         dtype: To compute in.
-        compiled: Fuse the elementwise parts with torch.compile; a few seconds once a process.
 
     Attributes:
         parameters: The adapter's matrices, in the order of `working`.
         working: Their copies in the compute dtype, the leaves of the backward pass.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype, compiled: bool = False) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
         self.shape, self.dtype, self._model = read_shape(model.config), dtype, model
         self.parameters: list[torch.Tensor] = []
         self._layers = [
@@ -65,8 +53,6 @@ class LoraForward:
         self._head = model.lm_head.weight.detach().to(dtype)
         self._embedding = model.model.embed_tokens.weight.detach()
         self._table: torch.Tensor | None = None
-        self._turned = torch.compile(_turned, dynamic=True) if compiled else _turned
-        self._gated = torch.compile(_gated, dynamic=True) if compiled else Gated.apply
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -100,22 +86,33 @@ class LoraForward:
         self, x: torch.Tensor, layer: dict[str, Any], norms: list[Any], head_norms: list[Any], turn: Any
     ) -> torch.Tensor:
         shape, eps = self.shape, self.shape.eps
-        h = rms_norm(x, x.shape[-1:], norms[0], eps)
-        q, k, v = (y.unflatten(-1, (-1, shape.head_dim)) for y in self._apply(h, layer, ATTENTION[:3]))
-        q = self._turned(q, head_norms[0], eps, *turn).transpose(1, 2)
-        k = self._turned(k, head_norms[1], eps, *turn).transpose(1, 2)
-        read = _attend(q, k, v.transpose(1, 2), shape.group)
-        (out,) = self._apply(read.transpose(1, 2).flatten(2), layer, ATTENTION[3:])
+
+        def normalised(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            return rms_norm(x, x.shape[-1:], weight, eps)
+
+        h = self._apply(layer, ATTENTION[:3], normalised, x, norms[0])
+        q, k, v = (y.unflatten(-1, (-1, shape.head_dim)) for y in h)
+        q = _turned(q, head_norms[0], eps, *turn).transpose(1, 2)
+        k = _turned(k, head_norms[1], eps, *turn).transpose(1, 2)
+        read = _attend(q, k, v.transpose(1, 2), shape.group).transpose(1, 2).flatten(2)
+        (out,) = self._apply(layer, ATTENTION[3:], _itself, read)
         x = x + out
-        h = rms_norm(x, x.shape[-1:], norms[1], eps)
-        gate, up = self._apply(h, layer, MLP[:2])
-        (out,) = self._apply(self._gated(gate, up), layer, MLP[2:])
+        gate, up = self._apply(layer, MLP[:2], normalised, x, norms[1])
+        (out,) = self._apply(layer, MLP[2:], gated, gate, up)
         return x + out
 
-    def _apply(self, x: torch.Tensor, layer: dict[str, Any], names: tuple[str, ...]) -> list[torch.Tensor]:
-        """Apply projections of one input: W·x + s·B·A·dropout(x)."""
+    def _apply(
+        self, layer: dict[str, Any], names: tuple[str, ...], make: Any, *sources: Any
+    ) -> list[torch.Tensor]:
+        """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x)."""
         parts = [layer[name] for name in names]
-        dropped = dropout(x, self._dropout) if self._dropout and any(part["lora"] for part in parts) else x
+        x = Gated.apply(*sources) if make is gated else make(*sources)
+        trained = [part["lora"] for part in parts if part["lora"]]
+        thin = iter(
+            ThinInputs.apply(x, make, self._dropout, sources, *(self.working[a] for a, _ in trained))
+            if trained
+            else ()
+        )
         outputs = []
         for part in parts:
             weight = part["weight"]
@@ -123,9 +120,8 @@ class LoraForward:
             if part["quantised"] and part["bias"] is not None:
                 y = y + part["bias"]
             if part["lora"]:
-                a, b = self.working[part["lora"][0]], self.working[part["lora"][1]]
-                thin = linear(dropped, a).flatten(0, -2)
-                y = torch.addmm(y.flatten(0, -2), thin, b.mT, alpha=part["scaling"]).view(y.shape)
+                b = self.working[part["lora"][1]]
+                y = torch.addmm(y.flatten(0, -2), next(thin), b.mT, alpha=part["scaling"]).view(y.shape)
             outputs.append(y)
         return outputs
 
@@ -151,8 +147,8 @@ def _turned(x: torch.Tensor, norm: Any, eps: float, cosine: torch.Tensor, sine: 
     return rotate(x, cosine, sine)
 
 
-def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-    return silu(gate) * up
+def _itself(x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, group: int) -> torch.Tensor:
@@ -161,66 +157,3 @@ def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, group: int) -> to
         return scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=group > 1)
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
     return scaled_dot_product_attention(q, k, v, is_causal=True)
-
-
-class Gated(torch.autograd.Function):
-    """silu(gate) · up that keeps only its two inputs for the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-        """Return the product."""
-        ctx.save_for_backward(gate, up)
-        return silu(gate).mul_(up)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the gradients of gate and up."""
-        gate, up = ctx.saved_tensors
-        (grad,) = grads
-        return torch.ops.aten.silu_backward(grad * up, gate), grad * silu(gate)
-
-
-class Dequantised(torch.autograd.Function):
-    """x · Wᵀ with a frozen 4-bit W that is dequantised again in the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: Any) -> torch.Tensor:
-        """Return the product, (..., out)."""
-        ctx.weight = weight
-        return linear(x, plain_weight(weight).to(x.dtype))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """Return the gradient of x."""
-        (grad,) = grads
-        return grad @ plain_weight(ctx.weight).to(grad.dtype), None
-
-
-class ChunkedCrossEntropy(torch.autograd.Function):
-    """Cross-entropy over a large vocabulary that makes its gradient in the forward pass, chunk by chunk."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the sum over targets that are not -100, times `share`."""
-        total = torch.zeros((), device=hidden.device)
-        grad = torch.empty_like(hidden)
-        for start in range(0, len(hidden), LOSS_ROWS):
-            rows = slice(start, start + LOSS_ROWS)
-            used = (targets[rows] >= 0).float()[:, None]
-            place = targets[rows].clamp(min=0)[:, None]
-            log_share = torch.log_softmax(linear(hidden[rows], head), -1, dtype=torch.float32)
-            own = log_share.gather(1, place)
-            total -= (own * used).sum()
-            likely = torch.exp(log_share).to(hidden.dtype)
-            likely.scatter_(1, place, torch.expm1(own).to(hidden.dtype))  # p - 1, without cancellation
-            grad[rows] = (likely @ head) * (used * share).to(hidden.dtype)
-        ctx.save_for_backward(grad)
-        return total * share
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        """Return the gradient of the hidden states."""
-        (grad,) = ctx.saved_tensors
-        return grad * grads[0].to(grad.dtype), None, None, None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainable.backend import Backend, create_backend
+from trainable.gpu_memory import release_workspaces
 
 T = TypeVar("T")
 SAMPLED_TENSORS = 24
@@ -34,7 +35,7 @@ class ResidentBase:
     def __init__(self) -> None:
         self._backend: Backend | None = None
         self._key: Hashable = None
-        self._checksum, self._bytes = "", 0
+        self._checksum, self._bytes, self._trials = "", 0, 0
         self._kept: dict[Hashable, Any] = {}
         self.loads = 0
 
@@ -96,6 +97,9 @@ class ResidentBase:
     def _detach(self, backend: Backend) -> None:
         backend.detach_adapter()
         collect_garbage()
+        if self._trials == 0:  # libraries make buffers at their first use and keep them
+            self._bytes = max(self._bytes, allocated_bytes() - backend.generator.kept_bytes())
+        self._trials += 1
         grown = allocated_bytes() - self._bytes - backend.generator.kept_bytes()
         if grown > MAX_LEFTOVER_BYTES:
             raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
@@ -130,4 +134,5 @@ def collect_garbage() -> None:
 
     gc.collect()
     if torch.cuda.is_available():
+        release_workspaces()
         torch.cuda.empty_cache()

@@ -97,7 +97,11 @@ class StackedAdapters:
         return hidden @ self.head.T
 
     def losses(self, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return each adapter's mean cross-entropy over its labels, (adapters,).
+        """Return each adapter's mean cross-entropy over its labels, (adapters,); arguments as for `row_losses`."""
+        return self.row_losses(ids, labels).sum(1) / (labels[:, :, 1:] != -100).sum((1, 2))
+
+    def row_losses(self, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the summed cross-entropy of each row's labels, (adapters, rows).
 
         Args:
             ids: Right-padded token ids, (adapters, rows, tokens).
@@ -107,9 +111,10 @@ class StackedAdapters:
         hidden = self.hidden(self.weights(), ids, positions, _causal)[:, :, :-1]
         learnt = labels[:, :, 1:] != -100
         each = cross_entropy(self.logits(hidden[learnt]), labels[:, :, 1:][learnt], reduction="none")
-        owner = learnt.nonzero()[:, 0]
-        sums = torch.zeros(len(ids), device=ids.device).index_add(0, owner, each)
-        return sums / learnt.sum((1, 2))
+        adapter, row, _ = learnt.nonzero(as_tuple=True)
+        n_rows = ids.shape[1]
+        sums = torch.zeros(len(ids) * n_rows, device=ids.device)
+        return sums.index_add(0, adapter * n_rows + row, each).view(len(ids), n_rows)
 
     def _initial(self, backend: PeftBackend, config: TrialConfig) -> tuple[list[Any], list[Any], float]:
         """Return the A and B that a trial of this config starts with, layer by layer, and its scale."""

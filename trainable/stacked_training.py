@@ -25,7 +25,7 @@ class StackedTraining:
     def __init__(self, model: StackedAdapters, corpus: TokenizedCorpus, total_steps: Sequence[int]) -> None:
         self.model, self.total_steps, self.step = model, list(total_steps), 0
         self._lengths = corpus.lengths()
-        self._ids, self._labels = (part.to(model.device) for part in _padded(corpus))
+        self._ids, self._labels = (part.to(model.device) for part in padded_samples(corpus))
         self.plans = [plan_batches(config, corpus) for config in model.configs]
         self._parameters = [*model.a, *model.b]
         self._moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in self._parameters]
@@ -82,7 +82,7 @@ class StackedTraining:
             parameter.grad = None
 
 
-def _padded(corpus: TokenizedCorpus) -> tuple[torch.Tensor, torch.Tensor]:
+def padded_samples(corpus: TokenizedCorpus) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids and labels of all samples, (samples + 1, longest); the last row is empty."""
     ids = torch.zeros(len(corpus.lengths()) + 1, max(corpus.lengths()), dtype=torch.long)
     labels = torch.full_like(ids, -100)

@@ -63,7 +63,7 @@ def losses_of(options: AgreementOptions, backend: Any, steps: int, slow: bool) -
     backend.attach_adapter(config)
     cache = options.work / f"tokens-agreement-{options.backend}"
     corpus = tokenized(locate_base(options.model), SAMPLE_DIR / "train.jsonl", 512, cache)
-    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=max(steps, 100))
+    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=options.tuning_steps)
     if slow:
         run.slow_reason = "asked for"
     losses: list[float] = []

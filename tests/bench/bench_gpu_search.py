@@ -31,7 +31,7 @@ class SearchBenchOptions(BenchOptions):
     """Backend of our side."""
     trials: int = 20
     """Trials of the search."""
-    naive_trials: int = 3
+    naive_trials: int = 2
     """Trials that the naive side really runs."""
     rungs: tuple[int, ...] = (6, 18)
     """Steps at which every trial is evaluated."""

@@ -156,7 +156,16 @@ def half_of(table: CurveTable, half: str) -> CurveTable:
         return table
     others = range(PLANS + (half == "report"), len(table.configs), 2)
     kept = [*range(PLANS), *others]
-    names = ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss", "configs")
+    names = (
+        "tp_by_type",
+        "fp_by_type",
+        "fp_other",
+        "valid",
+        "truncated",
+        "train_loss",
+        "answer_loss",
+        "configs",
+    )
     return replace(table, **{name: getattr(table, name)[kept] for name in names})
 
 

@@ -87,6 +87,8 @@ class Recorder:
         self.configs = draw(options.configs, options.seed)
         shape = (len(self.configs), len(options.seeds), len(self.steps))
         self.losses = np.full(shape, np.nan, np.float32)
+        self.answer_loss = np.full((*shape, len(self.validation)), np.nan, np.float16)
+        self.answer_tokens = np.zeros(len(self.validation), np.int32)
         self.recorded: set[int] = set()
 
     def run(self) -> None:
@@ -124,7 +126,7 @@ class Recorder:
         from trainable.config import TrialConfig
         from trainable.stacked import StackedAdapters
         from trainable.stacked_decode import stacked_answers
-        from trainable.stacked_training import StackedTraining
+        from trainable.stacked_training import StackedTraining, padded_samples
         from trainable.tokens import answer_limit, end_of_turn_id, prompt_ids, tokenized
 
         base_dir = locate_base(model)
@@ -137,12 +139,43 @@ class Recorder:
         training = StackedTraining(adapters, corpus, [self.options.horizon_steps] * len(configs))
         prompts = prompt_ids(adapters.tokenizer, [document.text for document in self.validation])
         end = end_of_turn_id(adapters.tokenizer)
+        right = self._right_answers(
+            tokenized(base_dir, self.files.validation, 512, self.work), padded_samples
+        )
         for rung, step in enumerate(self.steps):
             losses = training.train_to(step)
+            answer_loss = self._answer_losses(adapters, right)
             answers = stacked_answers(adapters, prompts, answer_limit(corpus), end).numpy()
             for n, (index, place) in enumerate(members):
                 self.losses[index, place, rung] = losses[n]
+                self.answer_loss[index, place, rung] = answer_loss[n]
                 self.promises.append(((index, place, rung), self.scorer.submit(answers[n])))
+
+    def _right_answers(self, corpus: Any, padded: Any) -> tuple[Any, Any]:
+        """Return ids and labels of the validation documents in the table's order, (documents, tokens)."""
+        import numpy as np
+
+        from trainable.evaluation import document_order
+
+        ids, labels = padded(corpus)
+        order = document_order(len(corpus.lengths()))[: len(self.validation)]
+        ids, labels = ids[order], labels[order]
+        self.answer_tokens = (labels != -100).sum(1).numpy().astype(np.int32)
+        return ids, labels
+
+    def _answer_losses(self, adapters: Any, right: tuple[Any, Any], rows: int = 25) -> Any:
+        """Return each adapter's summed loss on each right answer, (adapters, documents)."""
+        import torch
+
+        n = len(adapters.configs)
+        with torch.no_grad():
+            parts = [
+                adapters.row_losses(
+                    *(part[start : start + rows].to(adapters.device).expand(n, -1, -1) for part in right)
+                )
+                for start in range(0, len(right[0]), rows)
+            ]
+        return torch.cat(parts, 1).cpu().numpy()
 
     def table(self) -> Any:
         """Wait for the scores and return the table."""
@@ -167,6 +200,8 @@ class Recorder:
         return CurveTable(
             **{name: values[kept] for name, values in arrays.items()},
             train_loss=self.losses[kept],
+            answer_loss=self.answer_loss[kept],
+            answer_tokens=self.answer_tokens,
             gold_by_type=gold,
             document_length=np.array([len(document.text) for document in self.validation], np.int32),
             document_language=np.array([document.language or "unset" for document in self.validation]),
