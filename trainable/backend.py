@@ -83,16 +83,6 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def avoid_wrong_attention() -> None:
-    """Keep cuDNN's attention out of this process: with few key-value heads it silently returns wrong values.
-
-    Source: https://github.com/pytorch/pytorch/issues/193893; seen here with 4 heads in bfloat16 on an H100.
-    """
-    import torch
-
-    torch.backends.cuda.enable_cudnn_sdp(False)
-
-
 def create_backend(name: str) -> Backend:
     """Build a backend; it owns the process, since unsloth patches transformers for good.
 

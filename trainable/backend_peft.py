@@ -14,7 +14,7 @@ import torch
 
 from trainable import merged_forward
 from trainable.adapters import check_init_adapter, read_facts, without_adapter
-from trainable.backend import Batch, LiveFacts, avoid_wrong_attention, compute_dtype
+from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import greedy_decode
 from trainable.generation import Generator
@@ -47,7 +47,6 @@ class PeftBackend:
     def __init__(self) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(self.device)
-        avoid_wrong_attention()
         self.model: Any = None
         self.tokenizer: Any = None
         self.generator = Generator()

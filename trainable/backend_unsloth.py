@@ -27,7 +27,7 @@ from trainable.adapters import (
     set_adapter_weights,
     without_adapter,
 )
-from trainable.backend import Batch, LiveFacts, avoid_wrong_attention, compute_dtype
+from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import in_batches, left_padded
 from trainable.generation import Generator
@@ -48,7 +48,6 @@ class UnslothBackend:
             raise RuntimeError(f"unsloth runs on {unsloth.DEVICE_TYPE!r} although torch sees a CUDA device")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(self.device)
-        avoid_wrong_attention()
         self.model: Any = None
         self.tokenizer: Any = None
         self.generator = Generator()

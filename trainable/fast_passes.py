@@ -109,7 +109,7 @@ class FastPasses:
 
     def __init__(self, backend: Any, shapes: dict[int, PassShape]) -> None:
         self.device = backend.device
-        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype)
+        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, max(shapes))
         trained = {id(p) for p in backend.model.parameters() if p.requires_grad}
         if trained != {id(p) for p in self.forward.parameters}:
             raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
@@ -120,7 +120,7 @@ class FastPasses:
         self._inputs: dict[PassShape, PackedBatch] = {}
         self._graphs: dict[PassShape, tuple[Any, torch.Tensor]] = {}
         width = backend.model.get_base_model().config.hidden_size
-        self._key = (width, backend.facts().quantised_layers > 0)
+        self._key = (width, backend.dtype, backend.facts().quantised_layers > 0)
         self._pool: Any = None
         if self.device.type == "cuda":
             self._try_all()

@@ -21,13 +21,14 @@ class LoraForward:
     Args:
         model: Causal language model without PEFT's wrapper whose layers carry one adapter.
         dtype: To compute in.
+        longest: Width of the widest batch; the table of rotations must not be made inside of a capture.
 
     Attributes:
         parameters: The adapter's matrices, in the order of `working`.
         working: Their copies in the compute dtype, the leaves of the backward pass.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype, longest: int) -> None:
         self.shape, self.dtype, self._model = read_shape(model.config), dtype, model
         self.parameters: list[torch.Tensor] = []
         self._layers = [
@@ -52,7 +53,7 @@ class LoraForward:
         self._final_norm = model.model.norm.weight.detach().to(dtype)
         self._head = model.lm_head.weight.detach().to(dtype)
         self._embedding = model.model.embed_tokens.weight.detach()
-        self._table: torch.Tensor | None = None
+        self._table = rotation_table(self.shape, longest, self._embedding.device, dtype)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -71,8 +72,6 @@ class LoraForward:
             share: 1 / label tokens of the effective batch, a scalar tensor.
         """
         width = ids.shape[1]
-        if self._table is None or self._table.shape[1] < width:
-            self._table = rotation_table(self.shape, max(width, 512), ids.device, self.dtype)
         turn = (self._table[0, :width, None], self._table[1, :width, None])
         x = embedding(ids, self._embedding).to(self.dtype)
         for number, layer in enumerate(self._layers):
