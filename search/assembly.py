@@ -30,6 +30,7 @@ def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
         seed=plan.options.seed,
         requirements=plan.settings.requirements,
         memory=MemoryModel(plan.options.vram_gb, plan.settings.window_tokens),
+        judges=dict(zip(plan.rungs, plan.settings.judges, strict=False)),
     )
 
 
@@ -38,5 +39,6 @@ def make_scheduler(plan: SearchPlan) -> PausingScheduler:
     from search.race import RacePolicy
     from search.scheduler import PausingScheduler
 
-    policy = RacePolicy(plan.rungs, plan.shares, min_precision=plan.settings.min_precision)
+    settings = plan.settings
+    policy = RacePolicy(plan.rungs, plan.shares, min_precision=settings.min_precision, judges=settings.judges)
     return PausingScheduler(plan.files.rungs, policy, plan.concurrent_trials)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Callable
@@ -17,7 +16,16 @@ from search.options import SearchOptions
 from search.options_check import unknown_types, wrong_values
 from search.preset import Preset, choose_preset
 from search.resume import changed_inputs, choose_study, stored_options, stored_space
-from search.rungs import default_grace, default_horizon, race_ladder, rung_ladder, rung_shares
+from search.rungs import (
+    default_grace,
+    default_horizon,
+    describe_rungs,
+    race_ladder,
+    rung_documents,
+    rung_judges,
+    rung_ladder,
+    rung_shares,
+)
 from search.space import Choice, Range, SearchSpace, default_space, fix, read_space
 from search.study import StudyFiles
 from trainable.adapters import read_adapter_config
@@ -79,7 +87,7 @@ class SearchPlan:
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
             f"first      {', '.join(self.space.fitting_plans()) or 'no plan fits the space'}",
-            f"rungs      steps {', '.join(map(str, self.rungs))}; {passing} of the trials go past them",
+            f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
             f"budget     {self.options.trials} trials, about {share:.0%} of {self.options.trials * self.rungs[-1]} optimizer steps",
         ]
         return "\n".join(lines)
@@ -215,6 +223,7 @@ def _settings(
 ) -> TrialSettings:
     # paths are absolute from here on: Ray may run a trial in any working directory
     documents = min(n_validation, options.evaluation_documents or preset.evaluation_documents)
+    judges = rung_judges(rungs, options.reduction_factor)
     share = share_gpu(options.trials_per_gpu, options.vram_gb, card_memory_gib())
     return TrialSettings(
         backend=preset.backend,
@@ -223,7 +232,8 @@ def _settings(
         token_cache=str(files.token_cache),
         checkpoint_dir=str(files.checkpoints),
         rungs=rungs,
-        evaluation_documents=(*(math.ceil(documents / 2) for _ in rungs[:-1]), documents),
+        evaluation_documents=rung_documents(documents, judges),
+        judges=judges,
         min_precision=options.min_precision,
         min_json_valid=options.min_json_valid,
         min_type_recall=parse_type_recall(options.min_recall),

@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from search.noise import resampled_scores
+from search.rungs import described
 from search.rungs_journal import CONTINUED, PAUSED, RungDecision
+from trainable.config import METRIC
 from trainable.packed_counts import unpack_counts
 
 if TYPE_CHECKING:
@@ -34,11 +36,17 @@ class RacePolicy:
     shares: tuple[float, ...]
     """Share of all trials that goes past each rung but the last, ties by chance aside."""
     chance: float = 0.4
-    """A trial below the bar goes on too if chance puts it above with this probability (1: never)."""
+    """A trial below the bar of a score goes on too if chance puts it above with this probability (1: never)."""
     extra: float = 1.15
     """At most this many times the share above goes past a rung."""
     min_precision: float = 0.0
     """Enters the score."""
+    judges: tuple[str, ...] = ()
+    """What each rung compares; empty means the score everywhere."""
+
+    def judge(self, rung: int) -> str:
+        """Return what a rung compares trials by."""
+        return self.judges[rung] if self.judges else METRIC
 
     def choose(self, peers: Collection[Peer]) -> Promotion | None:
         """Return the trial to promote when no new one will be started; None if no trial has earned it.
@@ -46,7 +54,7 @@ class RacePolicy:
         The lowest rung comes first, so that a rung is decided when all that will get there have.
 
         Args:
-            peers: Every trial with a finite score, stopped ones included.
+            peers: Every trial with a finite standing, stopped ones included.
         """
         for rung in range(len(self.rungs) - 1):
             if promotion := self._choose_at(rung, peers):
@@ -54,17 +62,19 @@ class RacePolicy:
         return None
 
     def bar(self, rung: int, peers: Collection[Peer]) -> tuple[float | None, int]:
-        """Return the score that suffices at a rung (None if no trial is there) and the number compared."""
-        scores = sorted((peer.scores[rung] for peer in peers if rung in peer.scores), reverse=True)
-        places = self._places(rung, len(scores), peers)
-        return (scores[places - 1] if places else None), len(scores)
+        """Return the standing that suffices at a rung (None if no trial is there) and the number compared."""
+        here = sorted((peer.standings[rung] for peer in peers if rung in peer.standings), reverse=True)
+        places = self._places(rung, len(here), peers)
+        return (here[places - 1] if places else None), len(here)
 
     def _places(self, rung: int, arrived: int, peers: Collection[Peer]) -> int:
         return min(arrived, max(1, round(len(peers) * self.shares[rung])))
 
     def _choose_at(self, rung: int, peers: Collection[Peer]) -> Promotion | None:
         here = sorted(
-            (peer for peer in peers if rung in peer.scores), key=lambda peer: peer.scores[rung], reverse=True
+            (peer for peer in peers if rung in peer.standings),
+            key=lambda peer: peer.standings[rung],
+            reverse=True,
         )
         places = self._places(rung, len(here), peers)
         if not places:
@@ -74,12 +84,13 @@ class RacePolicy:
         for place, peer in enumerate(here):
             if not peer.waits_at(rung):
                 continue
-            score, bar = peer.scores[rung], last.scores[rung]
+            bar, judge = last.standings[rung], self.judge(rung)
             where = f"rung {rung + 1} (step {self.rungs[rung]})"
-            text = f"continued past {where}: score {score:.3f}, needed {bar:.3f} among {len(here)}"
+            needed = described(judge, bar).rpartition(" ")[2]
+            text = f"continued past {where}: {described(judge, peer.standings[rung])}, needed {needed} among {len(here)}"
             if place < places:
                 return Promotion(peer.trial, bar, len(here), text)
-            if self.chance >= 1 or passed >= round(self.extra * places):
+            if self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
                 return None
             luck = chance_to_beat(peer.counts[rung], last.counts[rung], self.min_precision)
             if luck >= self.chance:
@@ -90,21 +101,21 @@ class RacePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What is known of one trial: its score and counts at each rung, and what was last decided."""
+    """What is known of one trial: its standing and counts at each rung, and what was last decided."""
 
     trial: str
-    scores: dict[int, float]
+    standings: dict[int, float]
     counts: dict[int, str]
     state: str
     """The last decision about it."""
 
     def waits_at(self, rung: int) -> bool:
         """Return whether the trial is paused at this rung."""
-        return self.state == PAUSED and max(self.scores) == rung
+        return self.state == PAUSED and max(self.standings) == rung
 
     def passed(self, rung: int) -> bool:
         """Return whether the trial went on past this rung."""
-        return max(self.scores) > rung or (max(self.scores) == rung and self.state == CONTINUED)
+        return max(self.standings) > rung or (max(self.standings) == rung and self.state == CONTINUED)
 
 
 def peers_of(decisions: Iterable[RungDecision]) -> list[Peer]:
@@ -114,7 +125,7 @@ def peers_of(decisions: Iterable[RungDecision]) -> list[Peer]:
         before = known.get(decision.trial) or Peer(decision.trial, {}, {}, "")
         known[decision.trial] = Peer(
             decision.trial,
-            {**before.scores, decision.rung: decision.score},
+            {**before.standings, decision.rung: decision.ranked_by},
             {**before.counts, decision.rung: decision.counts or before.counts.get(decision.rung, "")},
             decision.decision,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.curves import CurveTable
 from search.noise import score_interval
-from trainable.config import METRIC, TIME_ATTR
+from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS, VALIDATION_LOSS
 from trainable.packed_counts import DOCUMENT_COUNTS, pack_counts, ratio, score_of
 from trainable.requirements import TYPE_RECALL, Requirements
 
@@ -52,11 +52,13 @@ class ReplayedResults:
         report: dict[str, Any] = {
             TIME_ATTR: self.rungs[rung],
             "training_iteration": rung + 1,
-            "train_loss": loss,
+            TRAIN_LOSS: loss,
         }
         if not math.isfinite(loss):
             return {**report, "outcome": "diverged", METRIC: math.nan}
         here = config, self.seed_place, place, slice(self.documents[rung])
+        losses = self.table.answer_loss[here].sum(dtype=float)
+        report[VALIDATION_LOSS] = float(losses / self.table.answer_tokens[: self.documents[rung]].sum())
         counts = self.counts(config, rung)
         tp, fp, fn = counts.sum(axis=0, dtype=int).tolist()
         found = self.table.tp_by_type[here].sum(axis=0, dtype=int).tolist()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+from trainable.config import METRIC, TRAIN_LOSS, VALIDATION_LOSS
 
 
 def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> tuple[int, ...]:
@@ -34,10 +38,12 @@ def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> 
     return (*rungs, horizon_steps)
 
 
-RACE_RUNGS = (1 / 9, 1 / 3, 2 / 3)
+RACE_RUNGS = (1 / 9, 2 / 9, 8 / 9)
 """Places of the default rungs, as shares of the horizon; results/reference/search_replay.md compares others."""
-RACE_SHARES = (0.36, 0.2, 0.1)
+RACE_SHARES = (0.36, 0.15, 0.1)
 """Share of all trials that goes past each of them."""
+RACE_JUDGES = (VALIDATION_LOSS, TRAIN_LOSS, METRIC)
+"""What each of them compares: what is generated early on tells less than losses do."""
 
 
 def race_ladder(horizon_steps: int, grace_steps: int | None = None) -> tuple[int, ...]:
@@ -48,9 +54,9 @@ def race_ladder(horizon_steps: int, grace_steps: int | None = None) -> tuple[int
 
     Example:
         >>> race_ladder(153)
-        (17, 51, 102, 153)
+        (17, 34, 136, 153)
         >>> race_ladder(153, 40)
-        (40, 51, 102, 153)
+        (40, 136, 153)
     """
     if grace_steps is not None and not 1 <= grace_steps <= horizon_steps:
         raise ValueError(
@@ -73,6 +79,47 @@ def rung_shares(rungs: tuple[int, ...], reduction_factor: int | None) -> tuple[f
     if reduction_factor is None and places <= len(RACE_SHARES):
         return RACE_SHARES[len(RACE_SHARES) - places :]
     return tuple(1 / (reduction_factor or 2) ** (place + 1) for place in range(places))
+
+
+def rung_judges(rungs: tuple[int, ...], reduction_factor: int | None) -> tuple[str, ...]:
+    """Return what each rung compares trials by; the last rung, and all of a ladder of one's own, the score."""
+    places = len(rungs) - 1
+    if reduction_factor is None and places <= len(RACE_JUDGES):
+        return (*RACE_JUDGES[len(RACE_JUDGES) - places :], METRIC)
+    return (METRIC,) * len(rungs)
+
+
+def describe_rungs(rungs: tuple[int, ...], judges: tuple[str, ...]) -> str:
+    """Return the rungs in words.
+
+    Example:
+        >>> describe_rungs((17, 153), ("train_loss", "score"))
+        '17 (train loss), 153 (score)'
+    """
+    compared = judges or (METRIC,) * len(rungs)
+    return ", ".join(
+        f"{step} ({judge.replace('_', ' ')})" for step, judge in zip(rungs, compared, strict=True)
+    )
+
+
+def rung_documents(documents: int, judges: tuple[str, ...]) -> tuple[int, ...]:
+    """Return how many validation documents each rung uses: all where the score decides, else a quarter."""
+    return tuple(documents if judge == METRIC else math.ceil(documents / 4) for judge in judges)
+
+
+def standing(result: Mapping[str, Any], judge: str) -> float:
+    """Return what a rung ranks a trial by, higher is better: its score, or its loss with the sign turned."""
+    return float(result[METRIC]) if judge == METRIC else -float(result[judge])
+
+
+def described(judge: str, value: float) -> str:
+    """Return a standing in words.
+
+    Example:
+        >>> described("validation_loss", -0.5)
+        'validation loss 0.500'
+    """
+    return f"{judge.replace('_', ' ')} {value if judge == METRIC else -value:.3f}"
 
 
 def default_horizon(n_samples: int, batch_size: int, reduction_factor: int, limit: int) -> int:

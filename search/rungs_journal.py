@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from trainable.config import METRIC
+
 PAUSED, CONTINUED, STOPPED, FINISHED = "paused", "continued", "stopped", "finished"
 
 
@@ -18,12 +20,22 @@ class RungDecision:
     rung: int
     step: int
     score: float
+    """Of the validation documents that the rung answers."""
     needed: float | None
     peers: int
     decision: str
     reason: str
+    judge: str = METRIC
+    """What the rung compares; `standing` and `needed` are of it."""
+    standing: float | None = None
+    """What the trial was ranked by, higher is better; None: the score."""
     counts: str = ""
     """Packed counts of each validation document (trainable/packed_counts.py)."""
+
+    @property
+    def ranked_by(self) -> float:
+        """The number that was compared, higher is better."""
+        return self.score if self.standing is None else self.standing
 
 
 class RungsJournal:

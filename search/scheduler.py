@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.race import RacePolicy, peers_of
+from search.rungs import described, standing
 from search.rungs_journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
 from trainable.config import METRIC, TIME_ATTR
 from trainable.packed_counts import DOCUMENT_COUNTS
@@ -55,7 +56,7 @@ class PausingScheduler(FIFOScheduler):
             return TrialScheduler.CONTINUE
         known = [line for line in self._journal.lines() if (line.trial, line.step) == (trial.trial_id, step)]
         if not known:
-            self._arrive(trial.trial_id, rungs.index(step), score, str(result.get(DOCUMENT_COUNTS, "")))
+            self._arrive(trial.trial_id, rungs.index(step), result)
         elif known[-1].decision == CONTINUED:  # reported again by a trial that has just been restored
             return TrialScheduler.CONTINUE
         state = self._journal.latest()[trial.trial_id].decision
@@ -99,17 +100,23 @@ class PausingScheduler(FIFOScheduler):
         steps = [line.step for line in self._journal.latest().values()]
         return f"trials at rungs { ({step: steps.count(step) for step in self._policy.rungs}) }"
 
-    def _arrive(self, trial_id: str, rung: int, score: float, counts: str) -> None:
-        step = self._policy.rungs[rung]
+    def _arrive(self, trial_id: str, rung: int, result: dict[str, Any]) -> None:
+        step, judge = self._policy.rungs[rung], self._policy.judge(rung)
+        value = standing(result, judge)
         if rung == len(self._policy.rungs) - 1:
             reason, decision = f"reached the horizon (step {step})", FINISHED
         else:
             peers = sum(line.rung == rung and line.decision == PAUSED for line in self._journal.lines())
-            reason, decision = (
-                f"paused at rung {rung + 1} (step {step}): score {score:.3f}, trial {peers + 1} here",
-                PAUSED,
+            reason = (
+                f"paused at rung {rung + 1} (step {step}): {described(judge, value)}, trial {peers + 1} here"
             )
-        self._journal.append(RungDecision(trial_id, rung, step, score, None, 0, decision, reason, counts))
+            decision = PAUSED
+        self._journal.append(
+            RungDecision(
+                trial_id, rung, step, float(result[METRIC]), None, 0, decision, reason, judge, value,
+                str(result.get(DOCUMENT_COUNTS, "")),
+            )
+        )  # fmt: skip
 
     def _promote(self, tune_controller: Any, leaving: Any) -> None:
         """Let paused trials go on while there are slots, once no new trial is to come."""
@@ -145,9 +152,10 @@ class PausingScheduler(FIFOScheduler):
         for trial in paused:
             last = self._journal.latest()[trial.trial_id]
             needed, count = self._policy.bar(last.rung, peers)
-            reason = f"stopped at rung {last.rung + 1} (step {last.step}): score {last.score:.3f}"
+            stands = described(last.judge, last.ranked_by)
+            reason = f"stopped at rung {last.rung + 1} (step {last.step}): {stands}"
             if needed is not None:
-                reason += f", needed {needed:.3f} among {count}"
+                reason += f", needed {described(last.judge, needed).rpartition(' ')[2]} among {count}"
             self._journal.append(
                 replace(last, needed=needed, peers=count, decision=STOPPED, reason=reason, counts="")
             )

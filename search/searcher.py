@@ -68,6 +68,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         seed: Seed of the sampler.
         requirements: Become constraints of trials that reach the horizon.
         memory: Refuses configs that cannot fit, and learns from measured peaks.
+        judges: What each rung's step compares trials by; a step that is missing compares scores.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         seed: int,
         requirements: Requirements | None = None,
         memory: MemoryModel | None = None,
+        judges: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__(
             space=space,
@@ -87,11 +89,11 @@ class TruthfulOptunaSearch(OptunaSearch):
             mode=MODE,
             storage=storage,
             study_name=study_name,
-            sampler=make_sampler(seed),
+            sampler=make_sampler(seed, judges=judges),
         )
         self._ot_study: Any
         self._horizon_steps = horizon_steps
-        self._sampler_seed = seed
+        self._sampler_seed, self._judges = seed, judges
         self._requirements = requirements or Requirements()
         self._memory = memory or MemoryModel(None)
         self._configs: dict[str, TrialConfig] = {}
@@ -136,13 +138,15 @@ class TruthfulOptunaSearch(OptunaSearch):
         if self._interrupted:
             number = self._interrupted.pop(0)
             known = self._ot_study.get_trials(deepcopy=False)[number]
-            self._ot_study.sampler = make_sampler(self._sampler_seed, number)
+            self._ot_study.sampler = make_sampler(self._sampler_seed, number, self._judges)
             # a crash may have fallen between two suggestions: those made are read back, the rest is drawn
             trial = optuna.trial.Trial(self._ot_study, known._trial_id)
         else:
             trials = self._ot_study.get_trials(deepcopy=False)
             waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-            self._ot_study.sampler = make_sampler(self._sampler_seed, min(waiting, default=len(trials)))
+            self._ot_study.sampler = make_sampler(
+                self._sampler_seed, min(waiting, default=len(trials)), self._judges
+            )
             trial = self._ot_study.ask()
         trial_id = f"t{trial.number:03d}"
         self._ot_trials[trial_id] = trial

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,7 @@ from search.lock import StudyLock
 from search.plan import SearchPlan
 from search.replay import ReplayedResults
 from search.replay_loop import ReplayController, ReplayedTrial
+from search.rungs import rung_documents, rung_judges
 from search.rungs_journal import RungsJournal
 from search.study_config import write_settings
 from trainable.config import TIME_ATTR
@@ -41,11 +41,13 @@ def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
     rungs = snapped_rungs(
         tuple(round(step * int(table.steps[-1]) / plan.rungs[-1]) for step in plan.rungs), table
     )
+    judges = rung_judges(rungs, options.reduction_factor)
     documents = min(len(table.document_length), options.evaluation_documents or len(table.document_length))
     settings = replace(
         plan.settings,
         rungs=rungs,
-        evaluation_documents=(*(math.ceil(documents / 2) for _ in rungs[:-1]), documents),
+        evaluation_documents=rung_documents(documents, judges),
+        judges=judges,
     )
     return replace(plan, settings=settings), table
 

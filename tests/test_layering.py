@@ -18,6 +18,7 @@ HEAVY = {
     "pyarrow", "ray", "safetensors", "sklearn", "torch", "transformers", "trl", "unsloth",
 }  # fmt: skip
 LOADS_AT_IMPORT = {
+    "trainable/answer_loss.py": {"torch"},
     "trainable/fast_decode.py": {"torch"},
     "trainable/fast_forward.py": {"torch"},
     "trainable/fast_passes.py": {"torch"},

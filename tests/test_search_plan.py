@@ -45,7 +45,7 @@ def adapter(folder: Path) -> Path:
 
 def test_the_defaults_make_a_plan_and_create_nothing_but_the_results_folder(tmp_path: Path) -> None:
     plan = make_plan(options(tmp_path))
-    assert plan.rungs == (17, 51, 102, 153)
+    assert plan.rungs == (17, 34, 136, 153)
     assert plan.files.root == tmp_path / "results" / "study-001"
     assert [path.name for path in tmp_path.rglob("*")] == ["results"]
 
@@ -54,7 +54,9 @@ def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> No
     text = make_plan(options(tmp_path, horizon_steps=9, evaluation_documents=24, trials=3)).describe()
     assert "first      conservative, oversampling, bigger model, all of it" in text
     assert "24 validation documents" in text
-    assert "rungs      steps 1, 3, 6, 9; 36%, 20%, 10% of the trials go past them" in text
+    assert (
+        "rungs      steps 1 (validation loss), 2 (train loss), 8 (score), 9 (score); 36%, 15%, 10% of" in text
+    )
     assert "3 trials" in text
 
 
@@ -73,7 +75,8 @@ def test_settings_hold_absolute_paths_although_options_are_relative(
     ):
         assert Path(path).is_absolute()
     assert settings.evaluation_documents[-1] == 10  # the horizon uses every document
-    assert set(settings.evaluation_documents[:-1]) == {5}
+    assert settings.evaluation_documents == (3, 3, 10, 10)  # a quarter where losses decide
+    assert settings.judges == ("validation_loss", "train_loss", "score", "score")
     assert plan.n_train == 40
 
 

@@ -125,7 +125,7 @@ def test_a_study_goes_on_with_the_options_space_and_settings_that_it_was_started
     again = stored_options(options(tmp_path, study="s", resume=True), files)
     assert again == replace(first, resume=True, concurrent_trials=plan.concurrent_trials)
     resumed = make_plan(options(tmp_path, study="s", resume=True))
-    assert resumed.rungs == plan.rungs == (2, 6, 12, 18)
+    assert resumed.rungs == plan.rungs == (2, 4, 16, 18)
     assert resumed.settings == plan.settings
     assert resumed.space == plan.space
 

@@ -124,7 +124,7 @@ def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() 
     close = [leader[0] - 1 if leader[0] else 1, *leader[1:]]
     far = [0] * 40
     lines = [
-        RungDecision(name, 0, 1, sum(found) / 160, None, 0, PAUSED, "", counts_of(found))
+        RungDecision(name, 0, 1, sum(found) / 160, None, 0, PAUSED, "", counts=counts_of(found))
         for name, found in {"leader": leader, "close": close, "far": far}.items()
     ]
     policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
@@ -136,6 +136,24 @@ def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() 
     assert second is not None
     assert {first.trial, second.trial} == {"leader", "close"}
     assert "chance" in second.reason
+
+
+def test_a_rung_that_compares_losses_lets_the_lowest_go_on_and_says_so(tmp_path: Path) -> None:
+    judges = ("validation_loss", "train_loss", "score")
+    policy = RacePolicy(RUNGS, (0.34, 0.34), judges=judges)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, slots=1)
+    controller = Controller("a", "b", "c")
+    losses = {"a": 0.9, "b": 0.3, "c": 0.6}  # the score says the opposite
+    for name, loss in losses.items():
+        trial = next(trial for trial in controller.trials if trial.trial_id == name)
+        trial.status = Trial.RUNNING
+        result = {"step": 1, "score": loss - 1, "validation_loss": loss, "train_loss": 5.0}
+        scheduler.on_trial_result(controller, trial, result)
+    chosen = scheduler.choose_trial_to_run(controller)
+    assert chosen.trial_id == "b"
+    reasons = [line.reason for line in scheduler.decisions()]
+    assert reasons[0] == "paused at rung 1 (step 1): validation loss 0.900, trial 1 here"
+    assert reasons[-1] == "continued past rung 1 (step 1): validation loss 0.300, needed 0.300 among 3"
 
 
 def test_the_bootstrap_is_that_of_drawing_documents_one_by_one() -> None:

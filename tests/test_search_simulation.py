@@ -76,14 +76,14 @@ def test_the_cost_is_the_steps_of_all_trials(replayed: tuple[Path, dict[str, Any
     assert summary["cost_share"] == pytest.approx(sum(reached.values()) / (TRIALS * 153), abs=1e-3)
 
 
-def test_every_trial_ends_with_a_reason_that_names_score_and_bar(
+def test_every_trial_ends_with_a_reason_that_names_standing_and_bar(
     replayed: tuple[Path, dict[str, Any]],
 ) -> None:
     study, _ = replayed
     last = {line.trial: line for line in read_decisions(study / "rungs.jsonl")}
     assert {line.decision for line in last.values()} == {STOPPED, FINISHED}
     stopped = [line.reason for line in last.values() if line.decision == STOPPED]
-    pattern = r"stopped at rung \d \(step \d+\): score -?\d\.\d{3}, needed -?\d\.\d{3} among \d+"
+    pattern = r"stopped at rung \d \(step \d+\): (score|train loss|validation loss) -?\d+\.\d{3}, needed -?\d+\.\d{3} among \d+"
     assert all(re.fullmatch(pattern, reason) for reason in stopped)
 
 

@@ -31,6 +31,7 @@ def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> Tri
         checkpoint_dir=str(study / "checkpoints"),
         rungs=(3, 6, 14),
         evaluation_documents=(4, 4, 8),
+        judges=("validation_loss", "train_loss", "score"),
         threads=1,
     )
 
@@ -67,6 +68,12 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
     assert results[3] == results[2]
     assert all(result["outcome"] == "ok" and math.isfinite(result[METRIC]) for result in results)
     assert results[2]["train_loss"] < results[0]["train_loss"]
+    assert [math.isfinite(result.get("validation_loss", math.inf)) for result in results] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     assert results[0]["lora_rank"] == 12
     assert results[0]["samples_per_epoch"] > 64
     assert {path.name for path in tmp_path.iterdir()} == {"state.pt", "adapter"}

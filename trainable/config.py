@@ -15,6 +15,13 @@ MODE = "max"
 TIME_ATTR = "step"
 """Optimizer steps done; the unit of every budget."""
 
+TRAIN_LOSS = "train_loss"
+"""Mean loss of the steps since the rung before, in nats a label token."""
+VALIDATION_LOSS = "validation_loss"
+"""Mean cross-entropy of the right answers to validation documents, in nats a token; nothing is generated."""
+JUDGES = (METRIC, TRAIN_LOSS, VALIDATION_LOSS)
+"""What a rung can compare trials by."""
+
 SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
 
@@ -125,6 +132,8 @@ class TrialSettings:
     """Optimizer steps at which a trial is evaluated; the last is the horizon."""
     evaluation_documents: tuple[int, ...]
     """How many validation documents each rung uses: nested prefixes of one fixed order."""
+    judges: tuple[str, ...] = ()
+    """What each rung compares trials by, one of `JUDGES`; empty means the score everywhere."""
     min_precision: float = 0.85
     """Precision below this costs score."""
     min_json_valid: float = 0.0
@@ -160,8 +169,8 @@ class TrialSettings:
     def load(cls, path: Path) -> TrialSettings:
         """Read what `save` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("rungs", "evaluation_documents"):
-            values[name] = tuple(values[name])
+        for name in ("rungs", "evaluation_documents", "judges"):
+            values[name] = tuple(values.get(name, ()))
         values["min_type_recall"] = tuple((kind, floor) for kind, floor in values.get("min_type_recall", ()))
         return cls(**values)
 

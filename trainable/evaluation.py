@@ -13,8 +13,8 @@ from data.prompt import parse
 from trainable.backend import Backend
 from trainable.evaluation_record import EvaluationRecord, make_record
 from trainable.metrics import Evaluation, Prediction, evaluate_predictions
-from trainable.tokens import end_of_turn_id, prompt_ids
-from trainable.windowing import Windowing, cut_texts, join_answers
+from trainable.tokens import end_of_turn_id, prompt_ids, tokenize_examples
+from trainable.windowing import Windowing, cut_texts, join_answers, split_all
 
 _ORDER_SEED = 0  # not a setting: every trial of every study must see the same prefix
 
@@ -57,6 +57,8 @@ class Evaluator:
         windowing: Windowing | None = None,
     ) -> None:
         self._backend, self.examples, self._limit = backend, list(examples), max_new_tokens
+        self._windowing = windowing
+        self._right_answers: dict[int | None, list[tuple[list[int], list[int]]]] = {}
         self._cuts = cut_texts(windowing, [example.text for example in examples])
         texts = [window.text for windows in self._cuts for window in windows]
         self._prompts = prompt_ids(backend.tokenizer, texts) if texts else []
@@ -73,6 +75,17 @@ class Evaluator:
             for ids, text in zip(outputs, self._texts(outputs), strict=True)
         )
         return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
+
+    def loss(self, n_documents: int | None = None) -> float:
+        """Return the mean cross-entropy of the right answers to the first `n_documents`, in nats a token."""
+        from trainable.answer_loss import answer_loss
+
+        if n_documents not in self._right_answers:
+            examples = self.examples[:n_documents]
+            if self._windowing is not None:
+                examples = [part for part, _ in split_all(self._windowing, examples).parts]
+            self._right_answers[n_documents] = tokenize_examples(self._backend.tokenizer, examples)
+        return answer_loss(self._backend, self._right_answers[n_documents])
 
     def evaluate(self, n_documents: int | None = None) -> Evaluation:
         """Generate and score the first `n_documents` (all when None)."""

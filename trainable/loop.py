@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +205,7 @@ class TrainingRun:
         """Add one micro-batch's gradients and return its share of the loss."""
         if fast is not None:
             return fast.run([self._samples[row] for row in rows], n_labels)
-        loss = self.backend.loss(self._collate(rows), n_labels)
+        loss = self.backend.loss(collate([self._samples[row] for row in rows], self.backend.device), n_labels)
         self.scaler.scale(loss).backward()
         return loss.detach()
 
@@ -230,16 +230,16 @@ class TrainingRun:
             print(f"training without captured passes: {self.slow_reason}", flush=True)
         return self._fast
 
-    def _collate(self, rows: list[int]) -> Batch:
-        samples = [self._samples[row] for row in rows]
-        width = max(len(prompt) + len(answer) for prompt, answer in samples)
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        labels = torch.full_like(ids, IGNORED)
-        for row, (prompt, answer) in enumerate(samples):
-            end = len(prompt) + len(answer)
-            ids[row, :end] = torch.tensor([*prompt, *answer])
-            labels[row, len(prompt) : end] = torch.tensor(answer)
-        device = self.backend.device
-        if device.type == "cuda":
-            ids, labels = ids.pin_memory(), labels.pin_memory()
-        return Batch(ids.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+
+def collate(samples: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.device) -> Batch:
+    """Return pairs of prompt and answer ids as one right-padded batch."""
+    width = max(len(prompt) + len(answer) for prompt, answer in samples)
+    ids = torch.zeros(len(samples), width, dtype=torch.long)
+    labels = torch.full_like(ids, IGNORED)
+    for row, (prompt, answer) in enumerate(samples):
+        end = len(prompt) + len(answer)
+        ids[row, :end] = torch.tensor([*prompt, *answer])
+        labels[row, len(prompt) : end] = torch.tensor(answer)
+    if device.type == "cuda":
+        ids, labels = ids.pin_memory(), labels.pin_memory()
+    return Batch(ids.to(device, non_blocking=True), labels.to(device, non_blocking=True))

@@ -15,7 +15,7 @@ from data.jsonl import read_examples
 from trainable.adapters import save_adapter
 from trainable.base_models import locate_base
 from trainable.checkpoint import STATE_FILE, UnreadableState
-from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS, VALIDATION_LOSS, TrialConfig, TrialSettings
 from trainable.evaluation import Evaluator, entity_types, shuffled_documents
 from trainable.evaluation_record import RECORD_FILE, EvaluationRecord, save_record
 from trainable.gpu_memory import GIB, cap_memory
@@ -73,7 +73,7 @@ class Trial:
         )
         self.last_result: dict[str, Any] = {}
         """Of the last rung, this process's or an earlier one's; empty before the first."""
-        self._generate_s = 0.0
+        self._generate_s = self._train_peak = self._peak = 0.0
         self._record: EvaluationRecord | None = None
         self._facts: dict[str, Any] = {**corpus.facts(), **asdict(self.backend.facts())}
         self._restore()
@@ -101,14 +101,17 @@ class Trial:
         ahead = [index for index, rung in enumerate(self.settings.rungs) if rung > self.run.step]
         if not ahead:
             return self.last_result
-        loss = self.run.train_to(self.settings.rungs[ahead[0]])
+        rung = ahead[0]
+        reset_peak_memory()
+        loss = self.run.train_to(self.settings.rungs[rung])
+        self._train_peak = max(self._train_peak, peak_memory_gib())
         result: dict[str, Any] = {
             TIME_ATTR: self.run.step,
-            "training_iteration": ahead[0] + 1,
-            "train_loss": loss,
+            "training_iteration": rung + 1,
+            TRAIN_LOSS: loss,
         }
         if math.isfinite(loss):
-            result |= {"outcome": "ok", **self._validation(self.settings.evaluation_documents[ahead[0]])}
+            result |= {"outcome": "ok", **self._validation(rung)}
         else:
             result |= {"outcome": "diverged", METRIC: math.nan}
         self.last_result = result | self._live_values()
@@ -129,20 +132,24 @@ class Trial:
             self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
         )
 
-    def _validation(self, n_documents: int) -> dict[str, Any]:
+    def _validation(self, rung: int) -> dict[str, Any]:
+        n_documents, losses = self.settings.evaluation_documents[rung], {}
         started = time.perf_counter()
         try:
             predictions = self.evaluator.predict(n_documents)
+            if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
+                losses[VALIDATION_LOSS] = self.evaluator.loss(n_documents)
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryAtOne(f"no memory to answer one document: {error}") from error
         self._generate_s += time.perf_counter() - started
         evaluation = self.evaluator.score(predictions)
         self._record = self.evaluator.record(predictions, evaluation, self.run.step)
-        return evaluation_result(evaluation, self.settings.requirements)
+        return {**evaluation_result(evaluation, self.settings.requirements), **losses}
 
     def _live_values(self) -> dict[str, Any]:
         """Read back what the trial really used."""
         run = self.run
+        self._peak = max(self._peak, peak_memory_gib())
         return {
             **self._facts,
             "samples_per_epoch": run.plan.samples_per_epoch,
@@ -153,11 +160,18 @@ class Trial:
             "learning_rate_peak": self.config.learning_rate,
             "learning_rate_now": run.optimizer.param_groups[0]["lr"],
             "tokens_per_s": run.tokens / run.train_s,
-            "peak_gib": peak_memory_gib(),
+            "peak_gib": self._peak,
+            **({"train_peak_gib": self._train_peak} if self.backend.device.type == "cuda" else {}),
             "load_s": self._load_s,
             "train_s": run.train_s,
             "generate_s": self._generate_s,
         }
+
+
+def reset_peak_memory() -> None:
+    """Forget the peak of GPU memory so far, earlier trials' included."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory_gib() -> float:

@@ -24,7 +24,7 @@ from search.curves import CurveTable
 from search.race import RacePolicy
 from search.replay import ReplayedResults
 from search.replay_loop import ReplayController
-from search.rungs import race_ladder, rung_ladder, rung_shares
+from search.rungs import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
 from search.scheduler import PausingScheduler
 from search.searcher import TruthfulOptunaSearch
 from search.space import SpaceSampler, default_space
@@ -32,6 +32,8 @@ from trainable.config import METRIC, TIME_ATTR
 from trainable.requirements import Requirements
 
 TABLE = Path(__file__).resolve().parents[2] / "results/reference/curves/cpu_curves.npz"
+CLOSE = 0.02
+"""Scores that are no further apart are confirmed with another seed, as `search/run.py` does."""
 PLANS = 4
 """The first configs of a table are the users' plans; both halves have them."""
 
@@ -54,6 +56,8 @@ class BenchOptions:
         "median",
         "sync_halving",
         "hyperband",
+        "by_score",
+        "unconfirmed",
         "ours",
     )
     """Which to run."""
@@ -93,7 +97,7 @@ class Bench:
         self.rungs = tuple(
             min(self.steps, key=lambda step: abs(step - rung)) for rung in rung_ladder(self.horizon, grace, 3)
         )
-        self._results: dict[tuple[int, tuple[int, ...]], CachedResults] = {}
+        self._results: dict[Any, CachedResults] = {}
         every = [self.results(place, self.steps) for place in range(len(self.table.seeds))]
         last = len(self.steps) - 1
         scores = [
@@ -102,15 +106,21 @@ class Bench:
         self.by_seed = np.nan_to_num(np.array(scores), nan=-1.0)
         self.truth = self.by_seed.mean(axis=0)
 
-    def results(self, place: int, rungs: tuple[int, ...]) -> CachedResults:
-        """Return the results of one recorded seed at some rungs."""
-        key = place, rungs
+    def results(self, place: int, rungs: tuple[int, ...], judges: tuple[str, ...] = ()) -> CachedResults:
+        """Return the results of one recorded seed at some rungs; stock policies answer half of the documents early."""
+        key = place, rungs, judges
         if key not in self._results:
             documents = (*(-(-self.documents // 2) for _ in rungs[:-1]), self.documents)
+            if judges:
+                documents = rung_documents(self.documents, judges)
             self._results[key] = CachedResults(
                 self.table, rungs, documents, Requirements(self.options.min_precision), place, cache={}
             )
         return self._results[key]
+
+    def snapped(self, shares: tuple[float, ...]) -> tuple[int, ...]:
+        """Return the recorded steps nearest to shares of the horizon."""
+        return tuple(min(self.steps, key=lambda step: abs(step - share * self.horizon)) for share in shares)
 
     def run(self, policy: str, seed: int) -> Outcome:
         """Replay one search."""
@@ -125,16 +135,23 @@ class Bench:
         )
 
     def replay(
-        self, searcher: Any, scheduler: Any, seed: int, rungs: tuple[int, ...]
-    ) -> tuple[int, list[int], float]:
-        """Run Ray's parts; the choice is the trial that got furthest with the best score there."""
-        results = self.results(seed % len(self.table.seeds), rungs)
+        self, searcher: Any, scheduler: Any, seed: int, rungs: tuple[int, ...], judges: tuple[str, ...] = ()
+    ) -> tuple[list[int], list[int], float]:
+        """Run Ray's parts; return the configs by where they got to and their score there, all configs, and the cost."""
+        results = self.results(seed % len(self.table.seeds), rungs, judges)
         controller = ReplayController(searcher, scheduler, results, self.options.trials)
         controller.run()
         scored = [trial for trial in controller.trials if np.isfinite(trial.last_result[METRIC])]
-        best = max(scored, key=lambda trial: (trial.last_result[TIME_ATTR], trial.last_result[METRIC]))
+        scored.sort(key=lambda trial: (-trial.last_result[TIME_ATTR], -trial.last_result[METRIC]))
         cost = controller.steps_spent / (len(controller.trials) * self.horizon)
-        return best.recorded, [trial.recorded for trial in controller.trials], cost
+        return [trial.recorded for trial in scored], [trial.recorded for trial in controller.trials], cost
+
+    def confirmed(self, order: list[int], place: int) -> tuple[int, float]:
+        """Return the choice after both of two close winners ran with another recorded seed, and what that cost."""
+        scores, other = self.by_seed[place], self.by_seed[(place + 1) % len(self.by_seed)]
+        if len(order) < 2 or scores[order[0]] - scores[order[1]] > CLOSE:
+            return order[0], 0.0
+        return max(order[:2], key=lambda config: scores[config] + other[config]), 2 / self.options.trials
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +215,8 @@ def ray_asha_optuna(bench: Bench, seed: int, place: int) -> tuple[int, list[int]
         grace_period=bench.rungs[0],
         reduction_factor=3,
     )
-    return bench.replay(stock_searcher(seed), scheduler, seed, bench.rungs)
+    order, tried, cost = bench.replay(stock_searcher(seed), scheduler, seed, bench.rungs)
+    return order[0], tried, cost
 
 
 def median(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
@@ -206,7 +224,9 @@ def median(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
     scheduler = MedianStoppingRule(
         time_attr=TIME_ATTR, metric=METRIC, mode="max", grace_period=bench.rungs[0]
     )
-    return bench.replay(stock_searcher(seed), EndAtHorizon(scheduler, bench.horizon), seed, bench.steps)
+    scheduler = EndAtHorizon(scheduler, bench.horizon)
+    order, tried, cost = bench.replay(stock_searcher(seed), scheduler, seed, bench.steps)
+    return order[0], tried, cost
 
 
 def hyperband(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
@@ -240,14 +260,39 @@ def hyperband(bench: Bench, seed: int, place: int) -> tuple[int, list[int], floa
 
 
 def ours(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
-    """The searcher and the scheduler of `search/run.py` with its defaults."""
-    wanted = race_ladder(bench.horizon)
-    rungs = tuple(min(bench.steps, key=lambda step: abs(step - rung)) for rung in wanted)
-    policy = RacePolicy(rungs, rung_shares(rungs, None), min_precision=bench.options.min_precision)
-    return race(bench, seed, policy)
+    """The searcher and the scheduler of `search/run.py` with its defaults, its confirming runs included."""
+    order, tried, cost = race(bench, seed, default_policy(bench))
+    chosen, extra = bench.confirmed(order, place)
+    return chosen, tried, cost + extra
 
 
-def race(bench: Bench, seed: int, policy: RacePolicy, plans: bool = True) -> tuple[int, list[int], float]:
+def unconfirmed(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
+    """Ours with `--confirm 0`."""
+    order, tried, cost = race(bench, seed, default_policy(bench))
+    return order[0], tried, cost
+
+
+def by_score(bench: Bench, seed: int, place: int) -> tuple[int, list[int], float]:
+    """Ours without losses: scores at a ninth, a third and two thirds, nothing confirmed."""
+    rungs = bench.snapped((1 / 9, 1 / 3, 2 / 3, 1))
+    order, tried, cost = race(bench, seed, RacePolicy(rungs, (0.36, 0.2, 0.1)))
+    return order[0], tried, cost
+
+
+def default_policy(bench: Bench) -> RacePolicy:
+    """Return the policy of `search/run.py` on the recorded steps."""
+    rungs = bench.snapped(tuple(step / bench.horizon for step in race_ladder(bench.horizon)))
+    return RacePolicy(
+        rungs,
+        rung_shares(rungs, None),
+        min_precision=bench.options.min_precision,
+        judges=rung_judges(rungs, None),
+    )
+
+
+def race(
+    bench: Bench, seed: int, policy: RacePolicy, plans: bool = True
+) -> tuple[list[int], list[int], float]:
     """Replay our search with a policy."""
     space = default_space("cpu", 42)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
@@ -255,8 +300,10 @@ def race(bench: Bench, seed: int, policy: RacePolicy, plans: bool = True) -> tup
         searcher = TruthfulOptunaSearch(
             SpaceSampler(space, {}), bench.horizon, optuna.storages.InMemoryStorage(), "bench",
             space.fitting_plans() if plans else {}, seed,
+            judges=dict(zip(policy.rungs, policy.judges, strict=False)),
         )  # fmt: skip
-        return bench.replay(searcher, PausingScheduler(journal, policy, 1), seed, policy.rungs)
+        scheduler = PausingScheduler(journal, policy, 1)
+        return bench.replay(searcher, scheduler, seed, policy.rungs, policy.judges)
 
 
 POLICIES: dict[str, Callable[[Bench, int, int], tuple[int, list[int], float]]] = {
@@ -265,6 +312,8 @@ POLICIES: dict[str, Callable[[Bench, int, int], tuple[int, list[int], float]]] =
     "median": median,
     "sync_halving": sync_halving,
     "hyperband": hyperband,
+    "by_score": by_score,
+    "unconfirmed": unconfirmed,
     "ours": ours,
 }
 
