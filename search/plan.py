@@ -75,9 +75,7 @@ class SearchPlan:
 
     def describe(self) -> str:
         """Return what will be done, for people."""
-        searched = ", ".join(
-            f"{name} {_span(parameter)}" for name, parameter in self.space.parameters.items()
-        )
+        searched = ", ".join(f"{name} {_span(knob)}" for name, knob in self.space.parameters.items())
         share = expected_cost_share(self.rungs, self.shares)
         passing = ", ".join(f"{part:.0%}" for part in self.shares) or "all"
         data = "bundled sample" if self.corpus.bundled else str(self.corpus.train.parent)
