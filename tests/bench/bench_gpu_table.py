@@ -30,6 +30,8 @@ class TableOptions:
     """rows.jsonl."""
     out: Path
     """Folder of bench.json and bench.md."""
+    measured_on: Path | None = None
+    """bench.json of the machine that measured, for its hardware and versions (none: this machine)."""
 
 
 def best(rows: list[Row], key: str, **wanted: Any) -> Row:
@@ -80,7 +82,7 @@ def summarise(rows: list[Row]) -> dict[str, Row]:
         ),
         "search_vs_naive": entry(
             searched.get("ours", {}).get("seconds"), searched.get("naive", {}).get("seconds"), "s",
-            searched.get("naive", {}).get("note", ""), lower_is_better=True,
+            searched.get("naive", {}).get("note", "not measured"), lower_is_better=True,
         ),
         "mfu_06b": entry(ours.get("mfu"), None, "of 790 TFLOP/s", "training, 16-bit"),
         "mfu_17b": entry(bigger.get("mfu"), None, "of 790 TFLOP/s", "training, 16-bit"),
@@ -118,7 +120,13 @@ def main() -> None:
     """Write both files and print the readable one."""
     options = tyro.cli(TableOptions)
     rows = [json.loads(line) for line in options.rows.read_text(encoding="utf-8").splitlines() if line]
-    content = {**environment(), "rows": summarise(rows)}
+    here = (
+        environment()
+        if options.measured_on is None
+        else json.loads(options.measured_on.read_text(encoding="utf-8"))
+    )
+    commits = sorted({row["commit"] for row in rows if "commit" in row})
+    content = {**here, "commit": ", ".join(commits) or here["commit"], "rows": summarise(rows)}
     (options.out / "bench.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     text = markdown(content, rows)
     (options.out / "bench.md").write_text(text, encoding="utf-8")
