@@ -10,17 +10,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from search.assembly import make_scheduler, make_searcher
+from search.confirmation import confirmation_of
+from search.confirming import Rerun, confirm_best, rerun_in_process
 from search.lock import StudyLock
 from search.plan import SearchPlan
 from search.ray_start import set_environment, start_ray
 from search.study import (
     StudyFiles,
-    keep_best_adapters,
-    write_best,
     write_trials_table,
 )
 from search.study_config import note_session, write_settings
 from search.study_result import load_study
+from search.winner import keep_best_adapters, write_best
 from trainable.config import METRIC, MODE
 from trainable.faults import is_full_disk, write_traceback
 from trainable.ray_trial import TunerTrial
@@ -57,7 +58,7 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
         else:
             write_settings(plan)
         _run_trials(plan)
-        return finish_search(plan, plan.files, time.monotonic() - started)
+        return finish_and_confirm(plan, rerun_in_process(plan), started)
 
 
 class SearchBroke(RuntimeError):
@@ -144,6 +145,20 @@ def _trial_name(trial: Any) -> str:
     return str(trial.trial_id)
 
 
+def finish_and_confirm(plan: SearchPlan, rerun: Rerun, started: float) -> dict[str, Any]:
+    """Write what the trials came to; if all have ended, confirm the best and write it again; return the summary.
+
+    Args:
+        plan: The search.
+        rerun: How a confirming run is done.
+        started: When the command began, of `time.monotonic`.
+    """
+    summary = finish_search(plan, plan.files, time.monotonic() - started)
+    if summary["trials"] >= plan.options.trials and confirm_best(plan, rerun):
+        summary = finish_search(plan, plan.files, time.monotonic() - started)
+    return summary
+
+
 def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
     """Write the study's tables and its winner; return the summary of the command."""
     from search.reporting import try_report
@@ -154,9 +169,10 @@ def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[s
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
     write_trials_table(study, files, plan.space.fixed, reasons)
     provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]
-    write_best(study, files, plan.space.fixed, provenance_of_study)
+    confirmation = confirmation_of(study, files, plan.options.confirm)
+    write_best(study, files, plan.space.fixed, provenance_of_study, confirmation)
     result = load_study(files.root)
     if not result.interrupted:
-        keep_best_adapters(study, files)
+        keep_best_adapters(study, files, confirmation)
     try_report(files.root)
     return {**result.summary(), "seconds": round(seconds, 1)}

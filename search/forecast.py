@@ -10,6 +10,7 @@ from typing import Any
 
 from data.jsonl import read_examples
 from data.prompt import chat_messages, completion
+from search.confirmation import runs_at_most
 from search.plan import SearchPlan, expected_cost_share
 from search.space import Choice, Range, SpaceSampler, Value
 from search.vram import ModelShape, estimate_gib
@@ -75,6 +76,11 @@ def forecast(plan: SearchPlan) -> str:
         f"expected   trials that reach each rung: {reach}",
         f"           {steps:,.0f} optimizer steps, {samples:,.0f} samples",
     ]
+    again = runs_at_most(plan.options.confirm, plan.options.trials)
+    if again:
+        lines.append(
+            f"confirm    up to {again} more full runs of {plan.rungs[-1]} steps, the best trials with a fresh seed"
+        )
     head = "if all are "
     for model, four_bit in _kinds(plan):
         lines.append(f"{head}{model} {'4-bit' if four_bit else '16-bit'}: {_costs(plan, model, four_bit)}")
@@ -96,6 +102,7 @@ def forecast_numbers(plan: SearchPlan) -> dict[str, Any]:
         "rungs": plan.rungs,
         "expected_steps": round(steps),
         "expected_samples": round(samples),
+        "confirming_runs": runs_at_most(plan.options.confirm, plan.options.trials),
         "expected_hours": {
             f"{model} {'4-bit' if four_bit else '16-bit'}": hours(plan, model, four_bit)
             for model, four_bit in _kinds(plan)

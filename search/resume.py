@@ -19,8 +19,8 @@ from search.study import STUDY_FORMAT, StudyFiles, next_study_name
 from trainable.tokens import file_checksum
 
 MAY_CHANGE = frozenset(
-    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "dashboard", "track"}
-)
+    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
+)  # fmt: skip
 """Options that a study may be continued with although it was started with others."""
 _WHERE_ONLY = MAY_CHANGE - {"trials"}
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")
@@ -197,7 +197,15 @@ def _same_command(options: SearchOptions, files: StudyFiles) -> bool:
 
 
 def _is_interrupted(files: StudyFiles) -> bool:
-    return _harmless(lambda: ended_trials(files) < read_config(files)["options"]["trials"])
+    return _harmless(
+        lambda: ended_trials(files) < read_config(files)["options"]["trials"] or _confirms(files)
+    )
+
+
+def _confirms(files: StudyFiles) -> bool:
+    """Return whether a search whose trials have ended was interrupted while it confirmed the best."""
+    best = json.loads(files.best.read_text(encoding="utf-8")) if files.best.is_file() else {}
+    return bool((best.get("confirmation") or {}).get("pending"))
 
 
 def _harmless(question: Callable[[], bool]) -> bool:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from search.assembly import make_scheduler, make_searcher
+from search.confirmation import ConfirmingRun
+from search.confirming import Rerun
 from search.curves import CurveTable, snapped_rungs
-from search.driver import finish_search
+from search.driver import finish_and_confirm
 from search.lock import StudyLock
 from search.plan import SearchPlan
 from search.replay import ReplayedResults
@@ -16,7 +18,7 @@ from search.replay_loop import ReplayController, ReplayedTrial
 from search.rungs import rung_documents, rung_judges
 from search.rungs_journal import RungsJournal
 from search.study_config import write_settings
-from trainable.config import TIME_ATTR
+from trainable.config import TIME_ATTR, TrialConfig
 
 
 def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
@@ -62,18 +64,33 @@ def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
         write_settings(plan)
-        _replay(plan, table)
-        return finish_search(plan, plan.files, time.monotonic() - started)
+        seeds = table.seeds.tolist()
+        place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0
+        controller = _replay(plan, _results(plan, table, place))
+        return finish_and_confirm(plan, _rerun(plan, table, place, controller), started)
 
 
-def _replay(plan: SearchPlan, table: CurveTable) -> None:
+def _results(plan: SearchPlan, table: CurveTable, place: int) -> ReplayedResults:
     settings = plan.settings
-    seeds = table.seeds.tolist()
-    place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0
-    results = ReplayedResults(
+    return ReplayedResults(
         table, plan.rungs, settings.evaluation_documents, settings.requirements, place, True
     )
 
+
+def _rerun(plan: SearchPlan, table: CurveTable, place: int, controller: ReplayController) -> Rerun:
+    """Return how a trial is confirmed: by what was recorded of its config with the next seed."""
+    place = (place + 1) % len(table.seeds)
+    results = _results(plan, table, place)
+    recorded = {trial.trial_id: trial.recorded for trial in controller.trials}
+
+    def rerun(trial: str, config: TrialConfig) -> ConfirmingRun:
+        result = results.result(recorded[trial], len(plan.rungs) - 1)
+        return ConfirmingRun.from_result(trial, int(table.seeds[place]), result)
+
+    return rerun
+
+
+def _replay(plan: SearchPlan, results: ReplayedResults) -> ReplayController:
     journal = RungsJournal(plan.files.rungs)
 
     def show(trial: ReplayedTrial) -> None:
@@ -85,3 +102,4 @@ def _replay(plan: SearchPlan, table: CurveTable) -> None:
         make_searcher(plan), make_scheduler(plan), results, plan.options.trials, plan.concurrent_trials, show
     )
     controller.run()
+    return controller

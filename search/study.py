@@ -1,11 +1,10 @@
-"""The study on disk: where its files lie, and the tables and the winner drawn from the Optuna study."""
+"""The study on disk: where its files lie, how its trials rank, and the table drawn from the Optuna study."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 STUDY_FORMAT = 2
 """Rises when a study of an older version can no longer be continued."""
-BEST_ADAPTERS = 3
-"""Adapters that are kept when a search ends."""
 _CONFIG_COLUMNS = ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
 _RESULT_COLUMNS = (
     "score", "micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1", "micro_f2",
@@ -68,6 +65,11 @@ class StudyFiles:
     def rungs(self) -> Path:
         """One line a rung decision."""
         return self.root / "rungs.jsonl"
+
+    @property
+    def confirmations(self) -> Path:
+        """One line a confirming run."""
+        return self.root / "confirmations.jsonl"
 
     @property
     def best(self) -> Path:
@@ -177,54 +179,6 @@ def write_trials_table(
             results = {key: _rounded(attributes.get(key, "")) for key in _RESULT_COLUMNS}
             table.writerow({**fixed, **trial.params, **results, **row})
     scratch.replace(files.trials)
-
-
-def write_best(
-    study: optuna.Study, files: StudyFiles, fixed: dict[str, Any], provenance: dict[str, Any]
-) -> dict[str, Any]:
-    """Write best.json and return its content.
-
-    Raises:
-        RuntimeError: If no trial has a score.
-    """
-    trials = ranked(study)
-    if not trials:
-        raise RuntimeError(
-            f"no trial of this study has a score yet; see {files.trials} for the reasons, or go on with --resume"
-        )
-    winner = trials[0]
-    metrics = {
-        key: value
-        for key, value in winner.user_attrs.items()
-        if key not in ("ray_trial_id", "outcome", "plan", "reason")
-    }
-    content = {
-        "study": files.root.name,
-        "trial": winner.user_attrs["ray_trial_id"],
-        "number": winner.number,
-        "steps": last_step(winner),
-        "config": trial_config(winner, fixed).to_dict(),
-        "violated": violated(winner),
-        "validation": metrics,
-        "provenance": provenance,
-    }
-    write_json(files.best, content)
-    return content
-
-
-def keep_best_adapters(study: optuna.Study, files: StudyFiles) -> None:
-    """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids."""
-    best = [trial.user_attrs["ray_trial_id"] for trial in ranked(study)[:BEST_ADAPTERS]]
-    for folder in files.adapters.glob("*"):
-        if folder.name not in best:  # was among the best before the study was extended
-            shutil.rmtree(folder)
-    for name in best:
-        source = files.checkpoints / name / "adapter"
-        if source.is_dir():
-            shutil.rmtree(files.adapters / name, ignore_errors=True)
-            shutil.copytree(source, files.adapters / name)
-    for private in (files.checkpoints, files.token_cache):
-        shutil.rmtree(private, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

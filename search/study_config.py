@@ -42,9 +42,9 @@ def write_settings(plan: SearchPlan) -> None:
 
 
 def note_session(plan: SearchPlan) -> None:
-    """Note in config.json that the study goes on, and its new total of trials."""
+    """Note in config.json that the study goes on, its new total of trials and which of them are confirmed."""
     config = json.loads(plan.files.config.read_text(encoding="utf-8"))
-    config["options"]["trials"] = plan.options.trials
+    config["options"] |= {"trials": plan.options.trials, "confirm": plan.options.confirm}
     session = {
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
         "commit": commit(),

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.confirmation import Confirmation
 from search.study import StudyFiles, cost_share
 from trainable.config import TrialConfig
 
@@ -38,7 +39,9 @@ class StudyResult:
     interval: tuple[float | None, float | None]
     """95 % interval of its micro recall, bootstrap over documents; None where undefined."""
     cost_share: float
-    """Optimizer steps spent over trials x horizon."""
+    """Optimizer steps spent over trials x horizon; confirming runs are not among them."""
+    confirmation: Confirmation | None = None
+    """What confirming runs with fresh seeds showed of the best trials; None if there were none to be."""
 
     @property
     def ended(self) -> int:
@@ -47,8 +50,8 @@ class StudyResult:
 
     @property
     def interrupted(self) -> bool:
-        """Whether trials are left to run."""
-        return self.ended < self.total
+        """Whether trials or confirming runs are left."""
+        return self.ended < self.total or bool(self.confirmation and self.confirmation.pending)
 
     @property
     def best_json(self) -> Path:
@@ -82,6 +85,8 @@ class StudyResult:
             "best_trial": self.best_trial,
             **{name: self.metrics.get(name) for name in HEADLINE},
             "micro_recall_ci": list(self.interval),
+            "confirmed": list(self.confirmation.confirmed) if self.confirmation else [],
+            "selection_bias": self.confirmation.selection_bias if self.confirmation else None,
             "windowed_documents": self.metrics.get("windowed_documents"),
             "cost_share": round(self.cost_share, 4),
             "best_json": str(self.best_json),
@@ -109,6 +114,7 @@ def load_study(path: Path | str) -> StudyResult:
         path=files.root, total=config["options"]["trials"], outcomes={}, best_trial=best.get("trial"),
         best_config=TrialConfig.from_dict(best["config"]) if best else None, metrics=metrics,
         interval=(metrics.get("micro_recall_low"), metrics.get("micro_recall_high")), cost_share=0.0,
+        confirmation=Confirmation.from_json(best["confirmation"]) if best.get("confirmation") else None,
     )  # fmt: skip
     if not files.database.is_file():
         return result

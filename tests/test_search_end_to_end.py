@@ -30,6 +30,7 @@ TRIAL_FILES = ADAPTER_FILES | {"evaluation.json"}
 SUMMARY = {
     "study", "trials", "completed", "stopped", "failed", "infeasible", "interrupted", "best_trial", "score",
     "micro_recall", "micro_precision", "micro_f1", "micro_recall_ci", "windowed_documents", "cost_share", "seconds", "best_json",
+    "confirmed", "selection_bias",
 }  # fmt: skip
 
 

@@ -11,17 +11,15 @@ import pytest
 from optuna.trial import TrialState
 
 from search.study import (
-    BEST_ADAPTERS,
     StudyFiles,
     cost_share,
-    keep_best_adapters,
     next_study_name,
     ranked,
     trial_config,
-    write_best,
     write_json,
     write_trials_table,
 )
+from search.winner import BEST_ADAPTERS, keep_best_adapters, write_best
 
 FIXED = {"model": "small-2m", "lora_dropout": 0.1, "seed": 42}
 TRIALS = {
