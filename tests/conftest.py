@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,36 @@ from search.curves import CurveTable
 # than one, and one gives the same bits everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-_SAMPLE_DIR = Path(__file__).resolve().parent.parent / "data" / "sample"
-_REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference" / "cpu"
+_ROOT = Path(__file__).resolve().parent.parent
+_SAMPLE_DIR = _ROOT / "data" / "sample"
+_REFERENCE = _ROOT / "results" / "reference" / "cpu"
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole fast tier, one for chosen files and for tests that start Ray or train."""
+    return 2 if "not slow" in config.option.markexpr and not config.option.file_or_dir else 0
+
+
+@pytest.fixture(scope="session")
+def help_of() -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Return a function that runs a script with --help, once, and has Python list its imports on stderr."""
+
+    @cache
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-X", "importtime", str(_ROOT / script), "--help"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "100"})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def empty_study_db(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The content of a study.db without a study; making its tables takes longer than most tests."""
+    from search.searcher import open_storage
+
+    path = tmp_path_factory.mktemp("empty") / "study.db"
+    open_storage(str(path)).engine.dispose()
+    return path.read_bytes()
 
 
 @pytest.fixture(scope="session")

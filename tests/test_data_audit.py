@@ -147,9 +147,9 @@ def template_corpus(templates: int, documents: int) -> list[Example]:
 def test_a_random_split_of_template_data_leaks_everything_and_a_split_by_group_nothing(
     tmp_path: Path,
 ) -> None:
-    everything = template_corpus(38, 1500)
+    everything = template_corpus(38, 700)
     write_examples(tmp_path / "all.jsonl", everything)
-    test = drawn(everything, 300, seed=0)
+    test = drawn(everything, 150, seed=0)
     train = [e for e in everything if e not in test]
     findings = audit({"train": train, "test": test}, near=False).findings
     finding = next(found for found in findings if found.name == "shared_templates")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -24,6 +26,7 @@ def test_a_users_own_data_folder_does_not_shadow_ours(tmp_path: Path) -> None:
     assert found == [ROOT / name / "__init__.py" for name in ("data", "trainable", "search")]
 
 
+@pytest.mark.slow
 def test_the_scripts_find_our_packages_from_any_working_directory(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     script = ROOT / "search" / "run.py"

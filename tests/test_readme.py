@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HelpOf = Callable[[str], subprocess.CompletedProcess[str]]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = re.compile(r"\bpython (?P<script>[\w/]+\.py)(?P<rest>[^`\n&]*)")
 
@@ -17,24 +18,23 @@ def blocks_of(text: str) -> list[str]:
     return re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
 
 
-def test_every_command_names_an_existing_script_and_existing_flags() -> None:
+def flags_of(page: str) -> set[str]:
+    return set(re.findall(r"--[a-z][a-z0-9-]*", page))
+
+
+def test_every_command_names_an_existing_script_and_existing_flags(help_of: HelpOf) -> None:
     wanted: dict[str, set[str]] = {}
     for match in COMMAND.finditer(README):
-        wanted.setdefault(match["script"], set()).update(re.findall(r"--[a-z][a-z0-9-]*", match["rest"]))
+        wanted.setdefault(match["script"], set()).update(flags_of(match["rest"]))
     assert {"search/run.py", "search/retrain.py"} <= set(wanted)
     for script, flags in wanted.items():
-        command = [sys.executable, str(ROOT / script), "--help"]
-        page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert flags - set(re.findall(r"--[a-z][a-z0-9-]*", page)) == set(), script
+        assert flags - flags_of(help_of(script).stdout) == set(), script
 
 
-def test_flags_in_the_prose_belong_to_a_command_of_the_readme() -> None:
+def test_flags_in_the_prose_belong_to_a_command_of_the_readme(help_of: HelpOf) -> None:
     known = set()
     for script in {match["script"] for match in COMMAND.finditer(README)}:
-        command = [sys.executable, str(ROOT / script), "--help"]
-        known |= set(
-            re.findall(r"--[a-z][a-z0-9-]*", subprocess.run(command, capture_output=True, text=True).stdout)
-        )
+        known |= flags_of(help_of(script).stdout)
     assert set(re.findall(r"`(--[a-z][a-z0-9-]*)", README)) <= known
 
 

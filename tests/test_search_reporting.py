@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -11,15 +12,28 @@ import pytest
 
 from search.report_data import find_study, read_study
 from search.report_markdown import to_markdown
+from search.report_model import Report
 from search.reporting import build_report, try_report, write_comparison, write_report
 
 pytestmark = pytest.mark.timeout(300)  # the first one imports scikit-learn and Optuna
 
 
-def test_the_page_and_the_summary_say_the_same(reference_study: Path) -> None:
-    page = write_report(reference_study).read_text(encoding="utf-8")
-    summary = (reference_study / "summary.md").read_text(encoding="utf-8")
-    report = build_report(read_study(reference_study))
+@pytest.fixture(scope="module")
+def written(_reference_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the published search with its report."""
+    study = Path(shutil.copytree(_reference_study, tmp_path_factory.mktemp("written") / "study-001"))
+    write_report(study)
+    return study
+
+
+@pytest.fixture(scope="module")
+def report(written: Path) -> Report:
+    return build_report(read_study(written))
+
+
+def test_the_page_and_the_summary_say_the_same(written: Path, report: Report) -> None:
+    page = (written / "report.html").read_text(encoding="utf-8")
+    summary = (written / "summary.md").read_text(encoding="utf-8")
     assert len(report.figures()) >= 7
     for section in report.sections:
         assert f"## {section.title}" in summary
@@ -29,9 +43,9 @@ def test_the_page_and_the_summary_say_the_same(reference_study: Path) -> None:
         assert figure.caption.split("<")[0] in summary
 
 
-def test_the_answer_gives_the_winners_numbers_as_best_json_has_them(reference_study: Path) -> None:
-    best = json.loads((reference_study / "best.json").read_text(encoding="utf-8"))
-    answer = build_report(read_study(reference_study)).sections[0]
+def test_the_answer_gives_the_winners_numbers_as_best_json_has_them(written: Path, report: Report) -> None:
+    best = json.loads((written / "best.json").read_text(encoding="utf-8"))
+    answer = report.sections[0]
     text = " ".join(block.text for block in answer.blocks if hasattr(block, "text"))
     numbers = best["validation"]
     assert f"{best['trial']})" in text
@@ -40,17 +54,16 @@ def test_the_answer_gives_the_winners_numbers_as_best_json_has_them(reference_st
     assert f"{100 * (0.88 - numbers['micro_recall']):.1f} points are missing" in text
 
 
-def test_every_plan_of_the_users_is_named(reference_study: Path) -> None:
-    write_report(reference_study)
-    summary = (reference_study / "summary.md").read_text(encoding="utf-8")
+def test_every_plan_of_the_users_is_named(written: Path) -> None:
+    summary = (written / "summary.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(): line for line in summary.splitlines() if line.startswith("| plan:")}
     assert list(rows) == ["plan: conservative", "plan: oversampling", "plan: bigger model", "plan: all of it"]
     assert "27.8 %" in rows["plan: conservative"]  # trials.csv
     assert "40.9 %" in rows["plan: oversampling"]
 
 
-def test_the_page_asks_the_network_for_nothing_and_is_below_six_megabytes(reference_study: Path) -> None:
-    page = write_report(reference_study)
+def test_the_page_asks_the_network_for_nothing_and_is_below_six_megabytes(written: Path) -> None:
+    page = written / "report.html"
     text = page.read_text(encoding="utf-8")
     own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", own)
@@ -58,20 +71,19 @@ def test_the_page_asks_the_network_for_nothing_and_is_below_six_megabytes(refere
     assert page.stat().st_size < 6_000_000
 
 
-def test_every_figure_is_valid_for_plotly(reference_study: Path) -> None:
+def test_every_figure_is_valid_for_plotly(report: Report) -> None:
     from plotly.graph_objects import Figure
 
-    for figure in build_report(read_study(reference_study)).figures():
+    for figure in report.figures():
         assert Figure(figure.plot).data, figure.name
 
 
-def test_writing_again_takes_less_than_two_seconds_and_leaves_no_scratch_file(reference_study: Path) -> None:
-    write_report(reference_study)
-    before = set(reference_study.iterdir())
+def test_writing_again_takes_less_than_two_seconds_and_leaves_no_scratch_file(written: Path) -> None:
+    before = set(written.iterdir())
     started = time.process_time()
-    write_report(reference_study)
+    write_report(written)
     assert time.process_time() - started < 2
-    assert set(reference_study.iterdir()) == before
+    assert set(written.iterdir()) == before
 
 
 def test_a_study_without_a_single_score_still_has_a_report(reference_study: Path) -> None:
@@ -108,9 +120,8 @@ def test_the_command_to_repeat_the_search_gives_what_differs_from_the_defaults(r
 
 
 def test_the_retrain_page_says_in_red_that_the_test_lies_outside_what_the_search_predicted(
-    reference_study: Path,
+    report: Report,
 ) -> None:
-    report = build_report(read_study(reference_study))
     page = report.sections[-1]
     assert page.title == "Full-length training and test"
     verdict = page.blocks[1]
@@ -120,10 +131,10 @@ def test_the_retrain_page_says_in_red_that_the_test_lies_outside_what_the_search
     assert "38.7-46.0 %" in verdict.text
 
 
-def test_a_test_recall_inside_the_predicted_interval_is_said_to_be_inside(reference_study: Path) -> None:
+def test_a_test_recall_inside_the_predicted_interval_is_said_to_be_inside(written: Path) -> None:
     from search.report_retrain import prediction_verdict
 
-    view = read_study(reference_study)
+    view = read_study(written)
     inside = prediction_verdict(view, {"micro_recall": 0.4, "micro_recall_ci": [0.35, 0.45]})
     below = prediction_verdict(view, {"micro_recall": 0.3, "micro_recall_ci": [0.25, 0.35]})
     assert (inside.tone, below.tone) == ("good", "bad")
@@ -139,8 +150,6 @@ def test_a_report_that_cannot_be_written_ends_nothing(
 
 
 def test_two_studies_are_put_side_by_side_with_what_makes_them_unlike(reference_study: Path) -> None:
-    import shutil
-
     other = Path(shutil.copytree(reference_study, reference_study.parent / "study-002"))
     config = json.loads((other / "config.json").read_text(encoding="utf-8"))
     config["trial_settings"]["min_precision"] = 0.5
@@ -175,23 +184,23 @@ def test_paused_trials_count_as_going_on_and_refused_configs_as_infeasible(refer
 def test_a_leak_that_the_audit_found_is_told_in_red(reference_study: Path) -> None:
     from data.audit import AuditSummary
     from data.audit_checks import LEAKS, Finding
+    from search.report_trust import trust
 
     leak = Finding(sorted(LEAKS)[0], "validation", "of its texts are in train", 30, 300, 0.0, other="train")
     for findings, tone in (((leak,), "bad"), ((), "good")):
         config = json.loads((reference_study / "config.json").read_text(encoding="utf-8"))
         config["audit"] = AuditSummary({"train": 2400, "validation": 300}, {}, findings).as_json()
         (reference_study / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        trust = next(s for s in build_report(read_study(reference_study)).sections if s.title == "Trust")
-        first = trust.blocks[0]
+        first = trust(read_study(reference_study)).blocks[0]
         assert first.tone == tone
         assert "2,400 train and 300 validation documents" in first.text
         assert ("LEAK" in first.text) == bool(findings)
 
 
-def test_trials_that_miss_a_requirement_are_marked_infeasible(reference_study: Path) -> None:
+def test_trials_that_miss_a_requirement_are_marked_infeasible(written: Path) -> None:
     from dataclasses import replace
 
-    view = read_study(reference_study)
+    view = read_study(written)
     worse = [replace(t, missed=("peak_gib",)) if t.number == 12 else t for t in view.trials]
     report = build_report(replace(view, trials=tuple(worse)))
     assert "These miss a requirement: trial 12 (peak_gib)." in to_markdown(report)

@@ -25,6 +25,11 @@ HORIZON = 9
 SPACE = default_space("cpu", 42)
 
 
+@pytest.fixture(autouse=True)
+def made_database(tmp_path: Path, empty_study_db: bytes) -> None:
+    (tmp_path / "study.db").write_bytes(empty_study_db)
+
+
 def searcher(folder: Path) -> TruthfulOptunaSearch:
     storage = open_storage(str(folder / "study.db"))
     sampler = SpaceSampler(SPACE, {"settings_file": "settings.json"})

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from search.searcher import open_storage
 from search.study_note import save_study_note, study_note
 from search.study_server import StudyServer
+from search.watch import WatchOptions, study_files
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXED = {"model": "small-2m", "lora_dropout": 0.1, "seed": 42}
@@ -45,9 +46,10 @@ def add_trial(study: optuna.Study, recall: float, plan: str = "", rank: int = 8)
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
+def study(tmp_path: Path, empty_study_db: bytes) -> optuna.Study:
     folder = tmp_path / "a study 100%"
     folder.mkdir()
+    (folder / "study.db").write_bytes(empty_study_db)
     storage = open_storage(str(folder / "study.db"))
     study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
     add_trial(study, 0.5, plan="conservative")
@@ -99,10 +101,10 @@ def test_a_study_without_a_score_has_a_note_too() -> None:
     assert study_note(optuna.create_study(), FIXED, 9).startswith("## No trial has a score yet")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_the_page_changes_nothing(study: optuna.Study, server: StudyServer, method: str) -> None:
-    status, answer = request(f"{server.url}/api/studies/{study._study_id}", method)
-    assert (status, answer) == (405, {"reason": "this page only reads the study"})
+def test_the_page_changes_nothing(study: optuna.Study, server: StudyServer) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        status, answer = request(f"{server.url}/api/studies/{study._study_id}", method)
+        assert (status, answer) == (405, {"reason": "this page only reads the study"})
     assert len(study.trials) == 1
 
 
@@ -121,13 +123,15 @@ def test_two_pages_get_two_ports_and_a_taken_one_is_refused(server: StudyServer,
     second.close()
 
 
-def test_the_command_serves_a_study_by_its_name_and_names_the_others(
+def test_an_unknown_study_is_refused_with_the_names_of_the_others(
     study: optuna.Study, tmp_path: Path
 ) -> None:
+    with pytest.raises(OSError, match="no study 'nothing'; there are: a study 100%"):
+        study_files(WatchOptions("nothing", results_dir=tmp_path))
+
+
+def test_the_command_serves_a_study_by_its_name(study: optuna.Study, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "search/watch.py"), "--results-dir", str(tmp_path)]
-    wrong = subprocess.run([*command, "nothing"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2
-    assert "no study 'nothing'; there are: a study 100%" in wrong.stderr
     process = subprocess.Popen([*command, "a study 100%"], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout

@@ -36,6 +36,12 @@ def make_run(config: TrialConfig, data_file: Path, total_steps: int) -> Any:
     return TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps)
 
 
+def batch_of(run: Any, rows: list[int]) -> Any:
+    from trainable.loop import collate
+
+    return collate([run._samples[row] for row in rows], run.backend.device)
+
+
 def train(run: Any, to_step: int) -> list[float]:
     losses: list[float] = []
     run.train_to(to_step, lambda _, loss: losses.append(loss))
@@ -62,7 +68,7 @@ def test_the_learning_rate_follows_the_cosine_schedule_of_transformers(total_ste
 def test_only_the_answer_and_its_end_of_turn_token_carry_loss(train_file: Path) -> None:
     run = make_run(_CONFIG, train_file, total_steps=1)
     rows = run.plan.batch(0)
-    batch = run._collate(rows)
+    batch = batch_of(run, rows)
     samples = tokenized(locate_base("small-2m"), train_file, 512, train_file.parent / "tokens").samples()
     end = end_of_turn_id(run.backend.tokenizer)
     for ids, labels, (prompt, answer) in zip(
@@ -79,10 +85,10 @@ def test_the_loss_of_a_batch_does_not_depend_on_the_micro_batch(train_file: Path
 
     run = make_run(_CONFIG.with_changes(lora_dropout=0.0), train_file, total_steps=1)
     rows = run.plan.batch(0)
-    n_labels = sum(int((run._collate([row]).labels != -100).sum()) for row in rows)
+    n_labels = sum(int((batch_of(run, [row]).labels != -100).sum()) for row in rows)
     with torch.no_grad():
-        whole = run.backend.loss(run._collate(rows), n_labels)
-        parts = sum(run.backend.loss(run._collate([row]), n_labels) for row in rows)
+        whole = run.backend.loss(batch_of(run, rows), n_labels)
+        parts = sum(run.backend.loss(batch_of(run, [row]), n_labels) for row in rows)
     assert float(parts) == pytest.approx(float(whole), rel=1e-5)
 
 
@@ -149,6 +155,7 @@ def test_an_adapter_of_another_rank_is_refused(tmp_path: Path, train_file: Path)
         make_run(other.with_changes(init_adapter=str(tmp_path / "none")), train_file, total_steps=1)
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_halves_the_micro_batch_then_recomputes_then_gives_up(
     train_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_saved_tokenizer_loads_as_fast_and_renders_the_same_prompt(tokenizer: 
     assert rendered == pretrain_tokens.prompt_text(SYSTEM_PROMPT, text)
 
 
+@pytest.mark.slow
 def test_twenty_steps_lower_the_loss_of_a_tiny_model(tokenizer: Any, carriers: Carriers) -> None:
     import numpy as np
     import torch

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from data.jsonl import read_examples
-from trainable.backend_peft import PeftBackend
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig
-from trainable.loop import TrainingRun, plan_batches
-from trainable.stacked import StackedAdapters
-from trainable.stacked_decode import stacked_answers
-from trainable.stacked_training import StackedTraining
 from trainable.tokens import end_of_turn_id, prompt_ids, tokenized
 
-TRAIN = Path(__file__).resolve().parents[1] / "data" / "sample" / "train.jsonl"
 STEPS, HORIZON = 3, 9
+
+
+@pytest.fixture(scope="module")
+def train_file(sample_head: Callable[[str, int], Path]) -> Path:
+    return sample_head("train", 64)
 
 
 def configs(four_bit: bool) -> list[TrialConfig]:
@@ -31,13 +30,21 @@ def configs(four_bit: bool) -> list[TrialConfig]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("four_bit", [False, True])
-def test_stacked_adapters_have_the_losses_and_answers_of_single_ones(four_bit: bool, tmp_path: Path) -> None:
+def test_stacked_adapters_have_the_losses_and_answers_of_single_ones(
+    four_bit: bool, train_file: Path, tmp_path: Path
+) -> None:
+    from trainable.backend_peft import PeftBackend
+    from trainable.loop import TrainingRun, plan_batches
+    from trainable.stacked import StackedAdapters
+    from trainable.stacked_decode import stacked_answers
+    from trainable.stacked_training import StackedTraining
+
     base_dir = locate_base("small-2m")
-    corpus = tokenized(base_dir, TRAIN, 512, tmp_path)
+    corpus = tokenized(base_dir, train_file, 512, tmp_path)
     stacked = StackedAdapters(base_dir, configs(four_bit), 512, "cpu")
     training = StackedTraining(stacked, corpus, [HORIZON, HORIZON])
     together = training.train_to(STEPS)
-    prompts = prompt_ids(stacked.tokenizer, [example.text for example in read_examples(TRAIN)[:6]])
+    prompts = prompt_ids(stacked.tokenizer, [example.text for example in read_examples(train_file)[:6]])
     end = end_of_turn_id(stacked.tokenizer)
     answers = stacked_answers(stacked, prompts, 24, end, rows_together=4)
     for n, config in enumerate(configs(four_bit)):
@@ -52,14 +59,22 @@ def test_stacked_adapters_have_the_losses_and_answers_of_single_ones(four_bit: b
 
 
 def test_adapters_on_different_bases_cannot_be_stacked() -> None:
+    from trainable.stacked import StackedAdapters
+
     mixed = [*configs(False), *configs(True)]
     with pytest.raises(ValueError, match="must share model and bits"):
         StackedAdapters(locate_base("small-2m"), mixed, 512, "cpu")
 
 
-def test_padding_of_lower_ranks_stays_zero(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_padding_of_lower_ranks_stays_zero(train_file: Path, tmp_path: Path) -> None:
+    import torch
+
+    from trainable.stacked import StackedAdapters
+    from trainable.stacked_training import StackedTraining
+
     base_dir = locate_base("small-2m")
-    corpus = tokenized(base_dir, TRAIN, 512, tmp_path)
+    corpus = tokenized(base_dir, train_file, 512, tmp_path)
     stacked = StackedAdapters(base_dir, configs(False), 512, "cpu")
     StackedTraining(stacked, corpus, [HORIZON, HORIZON]).train_to(2)
     assert all(torch.count_nonzero(a[0, 8:]) == 0 for a in stacked.a)
