@@ -19,6 +19,7 @@ HEAVY = {
 }  # fmt: skip
 LOADS_AT_IMPORT = {
     "trainable/answer_loss.py": {"torch"},
+    "trainable/collate.py": {"torch"},
     "trainable/fast_decode.py": {"torch"},
     "trainable/fast_forward.py": {"torch"},
     "trainable/fast_passes.py": {"torch"},
@@ -31,6 +32,7 @@ LOADS_AT_IMPORT = {
     "trainable/trial.py": {"torch"},
     "trainable/backend_peft.py": {"torch"},
     "trainable/backend_unsloth.py": {"torch", "unsloth"},
+    "trainable/prefix_passes.py": {"torch"},
     "trainable/qwen.py": {"torch"},
     "trainable/stacked.py": {"torch"},
     "trainable/stacked_decode.py": {"torch"},

@@ -136,7 +136,7 @@ def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch
     assert torch.allclose(found, gradient, rtol=1e-4, atol=1e-6)
 
 
-def losses_of_a_run(sample_head: Any, fast: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], Any]:
+def losses_of_a_run(sample_head: Any, fast: bool) -> tuple[list[float], Any]:
     from trainable.loop import TrainingRun, plan_batches
     from trainable.tokens import tokenized
 
@@ -144,23 +144,59 @@ def losses_of_a_run(sample_head: Any, fast: bool, monkeypatch: pytest.MonkeyPatc
     backend = backend_with(config)
     file = sample_head("train", 16)  # three steps an epoch, the last one with four documents
     corpus = tokenized(locate_base(config.model), file, 512, file.parent / "tokens")
-    if fast:
-        monkeypatch.setattr("trainable.loop.why_not", lambda *_: "")
     run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=8)
+    if not fast:
+        run.slow_reason = "asked for"
     losses: list[float] = []
     run.train_to(7, lambda _, loss: losses.append(loss))
     assert (run._fast is not None) == fast
     return losses, backend.model.state_dict()
 
 
-def test_a_run_with_fast_passes_learns_as_one_without(
-    sample_head: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_with_its_own_passes_learns_as_one_without(sample_head: Any) -> None:
     import torch
 
-    slow, weights = losses_of_a_run(sample_head, False, monkeypatch)
-    fast, found = losses_of_a_run(sample_head, True, monkeypatch)
+    slow, weights = losses_of_a_run(sample_head, False)
+    fast, found = losses_of_a_run(sample_head, True)
     assert fast == pytest.approx(slow, rel=1e-4)
     for name, weight in weights.items():
         if "lora_" in name:
             assert torch.allclose(found[name], weight, atol=2e-4), name
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        _CONFIG,
+        _CONFIG.with_changes(load_in_4bit=True, lora_rank=64),
+        _CONFIG.with_changes(use_rslora=True, target_modules=("q_proj", "o_proj", "down_proj"), lora_rank=32),
+    ],
+    ids=["thin", "4-bit, merged", "three projections, merged"],
+)
+def test_a_prefix_computed_once_changes_neither_loss_nor_gradients(config: TrialConfig) -> None:
+    import torch
+
+    from trainable.prefix_passes import PrefixPasses, why_no_prefix
+
+    opening = [7, 8, 9, 10, 11]
+    samples = [(opening + prompt, answer) for prompt, answer in random_samples(5)]
+    backend, n_labels = backend_with(config), 200
+    assert why_no_prefix(backend, False, config.lora_dropout) == ""
+    expected_loss, expected = library_pass(backend, samples, n_labels)
+    passes = PrefixPasses(backend, samples)
+    passes.begin_step()
+    loss = sum(float(passes.run(part, n_labels)) for part in (samples[:3], samples[3:]))
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    found = gradients(backend)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert torch.linalg.norm(found[name] - gradient) / torch.linalg.norm(gradient) < 1e-4, name
+
+
+def test_a_prefix_is_what_all_prompts_share_and_leaves_each_a_token() -> None:
+    from trainable.prefix_passes import shared_prefix
+
+    assert shared_prefix([([1, 2, 3, 4], [9]), ([1, 2, 5], [9]), ([1, 2, 3, 7], [9])]) == [1, 2]
+    assert shared_prefix([([1, 2, 3], [9]), ([1, 2, 3], [8])]) == [1, 2]
+    assert shared_prefix([([4, 2], [9]), ([1, 2], [8])]) == []
+    assert shared_prefix([([4], [9]), ([4, 2], [8])]) == []

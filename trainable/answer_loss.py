@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from trainable.backend import Backend
-from trainable.loop import collate
+from trainable.collate import collate
 
 ROWS = 16
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
+from trainable.collate import IGNORED
 from trainable.gpu_memory import captured
 from trainable.lora_forward import LoraForward
 from trainable.qwen import why_unsupported
 
 WIDTH_STEP = 64
 SLOT_STEP = 256
-IGNORED = -100
 Sample = tuple[Sequence[int], Sequence[int]]
 """Prompt ids and answer ids."""
 _tried: set[tuple[Any, ...]] = set()
@@ -87,8 +87,6 @@ def pack(samples: Sequence[Sample], shape: PassShape, pinned: bool) -> PackedBat
 
 def why_not(backend: Any, checkpointing: bool) -> str:
     """Return why a backend's adapter cannot be trained with these passes; empty if it can."""
-    if backend.device.type != "cuda":
-        return "on a CPU the library's layers are as fast"
     if checkpointing:
         return "gradient checkpointing is on"
     if backend.dtype == torch.float16:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from trainable.adapters import adapter_weights, set_adapter_weights
-from trainable.backend import Backend, Batch
+from trainable.backend import Backend
 from trainable.batches import BatchPlan
 from trainable.checkpoint import read_state, write_state
+from trainable.collate import collate
 from trainable.config import TrialConfig, warmup_steps
 from trainable.fast_passes import FastPasses, shapes_of, why_not
 from trainable.gpu_memory import allowed_bytes, available_bytes
+from trainable.prefix_passes import PrefixPasses, why_no_prefix
 from trainable.resident import collect_garbage
 from trainable.tokens import TokenizedCorpus
 
-IGNORED = -100
 EVALUATION_ROOM = 0.35
 """Share of a process's GPU memory that training leaves to an evaluation."""
 
@@ -99,8 +100,12 @@ class TrainingRun:
         )
         self.step, self.tokens, self.train_s = 0, 0, 0.0
         self.checkpointing = config.gradient_checkpointing
-        self._fast: FastPasses | None = None
-        self.slow_reason = why_not(backend, config.gradient_checkpointing)
+        self._fast: FastPasses | PrefixPasses | None = None
+        self.slow_reason = (
+            why_not(backend, config.gradient_checkpointing)
+            if backend.device.type == "cuda"
+            else why_no_prefix(backend, config.gradient_checkpointing, config.lora_dropout)
+        )
 
     def train_to(self, step: int, on_step: Callable[[int, float], None] | None = None) -> float:
         """Train until `step` optimizer steps are done.
@@ -201,7 +206,9 @@ class TrainingRun:
         )
         return total
 
-    def _backward(self, rows: list[int], n_labels: int, fast: FastPasses | None) -> torch.Tensor:
+    def _backward(
+        self, rows: list[int], n_labels: int, fast: FastPasses | PrefixPasses | None
+    ) -> torch.Tensor:
         """Add one micro-batch's gradients and return its share of the loss."""
         if fast is not None:
             return fast.run([self._samples[row] for row in rows], n_labels)
@@ -213,9 +220,12 @@ class TrainingRun:
         rows = self.plan.batch(step)
         return [rows[start : start + self.micro_batch] for start in range(0, len(rows), self.micro_batch)]
 
-    def _fast_passes(self) -> FastPasses | None:
-        """Return the captured passes for all steps to come, made at the first; None where they cannot be."""
+    def _fast_passes(self) -> FastPasses | PrefixPasses | None:
+        """Return the own passes for all steps to come, made at the first; None where they cannot be."""
         if self._fast is not None or self.slow_reason:
+            return self._fast
+        if self.backend.device.type != "cuda":
+            self._fast = PrefixPasses(self.backend, self._samples)
             return self._fast
         steps = range(self.step, self.total_steps)
         passes = [
@@ -229,17 +239,3 @@ class TrainingRun:
             self.slow_reason = f"{type(error).__name__}: {error}"
             print(f"training without captured passes: {self.slow_reason}", flush=True)
         return self._fast
-
-
-def collate(samples: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.device) -> Batch:
-    """Return pairs of prompt and answer ids as one right-padded batch."""
-    width = max(len(prompt) + len(answer) for prompt, answer in samples)
-    ids = torch.zeros(len(samples), width, dtype=torch.long)
-    labels = torch.full_like(ids, IGNORED)
-    for row, (prompt, answer) in enumerate(samples):
-        end = len(prompt) + len(answer)
-        ids[row, :end] = torch.tensor([*prompt, *answer])
-        labels[row, len(prompt) : end] = torch.tensor(answer)
-    if device.type == "cuda":
-        ids, labels = ids.pin_memory(), labels.pin_memory()
-    return Batch(ids.to(device, non_blocking=True), labels.to(device, non_blocking=True))

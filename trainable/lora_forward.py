@@ -6,13 +6,25 @@ share an input.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention
 
 from trainable.lean_autograd import ChunkedCrossEntropy, Dequantised, Gated, ThinInputs, gated
-from trainable.qwen import ATTENTION, MLP, base_layer, projection, read_shape, rotate, rotation_table
+from trainable.qwen import (
+    ATTENTION,
+    MLP,
+    base_layer,
+    plain_weight,
+    projection,
+    read_shape,
+    rotate,
+    rotation_table,
+)
+
+THIN_RANK = 16
+"""Highest rank at which the thin products of a small layer are cheaper than the gradient of its whole weight."""
 
 
 class LoraForward:
@@ -21,20 +33,23 @@ class LoraForward:
     Args:
         model: Causal language model without PEFT's wrapper whose layers carry one adapter.
         dtype: To compute in.
-        longest: Width of the widest batch; the table of rotations must not be made inside of a capture.
+        longest: Positions of the longest row; the table of rotations must not be made inside of a capture.
+        small: The layers are so small that a full-precision copy of a 4-bit base costs nothing, and that above
+            `THIN_RANK` one product with W + s·B·A is faster than three.
 
     Attributes:
         parameters: The adapter's matrices, in the order of `working`.
         working: Their copies in the compute dtype, the leaves of the backward pass.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype, longest: int) -> None:
-        self.shape, self.dtype, self._model = read_shape(model.config), dtype, model
+    def __init__(self, model: Any, dtype: torch.dtype, longest: int, small: bool = False) -> None:
+        self.shape, self.dtype, self._model, self._small = read_shape(model.config), dtype, model, small
         self.parameters: list[torch.Tensor] = []
         self._layers = [
             {name: self._read(projection(layer, name)) for name in (*ATTENTION, *MLP)}
             for layer in model.model.layers
         ]
+        self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
         self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
         self._dropout = next(
             (float(getattr(p["module"].lora_dropout["default"], "p", 0.0)) for p in self._layers[0].values() if p["lora"]),
@@ -71,18 +86,76 @@ class LoraForward:
             targets: Label tokens; -100 for an unused slot, (slots,).
             share: 1 / label tokens of the effective batch, a scalar tensor.
         """
-        width = ids.shape[1]
+        width, group = ids.shape[1], self.shape.group
+
+        def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return _attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), group).transpose(1, 2)
+
         turn = (self._table[0, :width, None], self._table[1, :width, None])
+        x = self._hidden(ids, turn, attend)
+        return self._cross_entropy(x.flatten(0, 1).index_select(0, where), targets, share)
+
+    def loss_after_prefix(
+        self,
+        prefix: torch.Tensor,
+        ids: torch.Tensor,
+        where: torch.Tensor,
+        targets: torch.Tensor,
+        share: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the same for rows that all continue one prefix, whose tokens are computed once.
+
+        Args:
+            prefix: Its token ids, (tokens,).
+            ids: What follows it in each row, right-padded, (rows, width).
+            where: As in `loss`; no label follows the prefix directly.
+            targets: As in `loss`.
+            share: As in `loss`.
+        """
+        n, (rows, width) = len(prefix), ids.shape
+        visible = torch.ones(width, n + width, dtype=torch.bool).tril(n)
+        mask = torch.zeros(width, n + width, dtype=self.dtype).masked_fill(~visible, -torch.inf)
+        group = self.shape.group
+
+        def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            opening = [part[:n].transpose(0, 1)[None] for part in (q, k, v)]
+            first = _attend(opening[0], opening[1], opening[2], group)
+            own_q = q[n:].unflatten(0, (rows, width)).transpose(1, 2)
+            keys, values = (
+                torch.cat([part[:n].expand(rows, -1, -1, -1), part[n:].unflatten(0, (rows, width))], 1)
+                .transpose(1, 2)
+                .repeat_interleave(group, 1)
+                for part in (k, v)
+            )
+            rest = scaled_dot_product_attention(own_q, keys, values, attn_mask=mask)
+            return torch.cat([first[0].transpose(0, 1), rest.transpose(1, 2).flatten(0, 1)])
+
+        places = torch.cat([torch.arange(n), torch.arange(n, n + width).repeat(rows)])
+        turn = (self._table[0, places, None], self._table[1, places, None])
+        x = self._hidden(torch.cat([prefix, ids.flatten()]), turn, attend)
+        return self._cross_entropy(x.index_select(0, where + n), targets, share)
+
+    def _hidden(self, ids: torch.Tensor, turn: Any, attend: Any) -> torch.Tensor:
         x = embedding(ids, self._embedding).to(self.dtype)
         for number, layer in enumerate(self._layers):
-            x = self._block(x, layer, self._norms[number], self._head_norms[number], turn)
-        hidden = x.flatten(0, 1).index_select(0, where)
+            x = self._block(x, layer, self._norms[number], self._head_norms[number], turn, attend)
+        return x
+
+    def _cross_entropy(
+        self, hidden: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
+    ) -> torch.Tensor:
         hidden = rms_norm(hidden, hidden.shape[-1:], self._final_norm, self.shape.eps)
         total: torch.Tensor = ChunkedCrossEntropy.apply(hidden, self._head, targets, share)
         return total
 
     def _block(
-        self, x: torch.Tensor, layer: dict[str, Any], norms: list[Any], head_norms: list[Any], turn: Any
+        self,
+        x: torch.Tensor,
+        layer: dict[str, Any],
+        norms: list[Any],
+        head_norms: list[Any],
+        turn: Any,
+        attend: Any,
     ) -> torch.Tensor:
         shape, eps = self.shape, self.shape.eps
 
@@ -91,10 +164,8 @@ class LoraForward:
 
         h = self._apply(layer, ATTENTION[:3], normalised, x, norms[0])
         q, k, v = (y.unflatten(-1, (-1, shape.head_dim)) for y in h)
-        q = _turned(q, head_norms[0], eps, *turn).transpose(1, 2)
-        k = _turned(k, head_norms[1], eps, *turn).transpose(1, 2)
-        read = _attend(q, k, v.transpose(1, 2), shape.group).transpose(1, 2).flatten(2)
-        (out,) = self._apply(layer, ATTENTION[3:], _itself, read)
+        q, k = _turned(q, head_norms[0], eps, *turn), _turned(k, head_norms[1], eps, *turn)
+        (out,) = self._apply(layer, ATTENTION[3:], _itself, attend(q, k, v).flatten(-2))
         x = x + out
         gate, up = self._apply(layer, MLP[:2], normalised, x, norms[1])
         (out,) = self._apply(layer, MLP[2:], gated, gate, up)
@@ -106,6 +177,8 @@ class LoraForward:
         """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x)."""
         parts = [layer[name] for name in names]
         x = Gated.apply(*sources) if make is gated else make(*sources)
+        if self._merged:
+            return [linear(x, self._merged_weight(part), part["bias"]) for part in parts]
         trained = [part["lora"] for part in parts if part["lora"]]
         thin = iter(
             ThinInputs.apply(x, make, self._dropout, sources, *(self.working[a] for a, _ in trained))
@@ -124,12 +197,18 @@ class LoraForward:
             outputs.append(y)
         return outputs
 
+    def _merged_weight(self, part: dict[str, Any]) -> torch.Tensor:
+        if not part["lora"]:
+            return cast("torch.Tensor", part["weight"])
+        a, b = (self.working[place] for place in part["lora"])
+        return torch.addmm(part["weight"], b, a, alpha=part["scaling"])
+
     def _read(self, module: Any) -> dict[str, Any]:
         base = base_layer(module)
-        quantised = type(base.weight).__name__ == "Params4bit"
+        quantised = type(base.weight).__name__ == "Params4bit" and not self._small
         part = {
             "module": module, "quantised": quantised, "lora": (), "scaling": 0.0,
-            "weight": base.weight if quantised else base.weight.detach().to(self.dtype),
+            "weight": base.weight if quantised else plain_weight(base.weight).to(self.dtype),
             "bias": None if base.bias is None else base.bias.detach().to(self.dtype),
         }  # fmt: skip
         if getattr(module, "lora_A", None):

@@ -17,9 +17,10 @@ from trl import SFTConfig, SFTTrainer
 
 from trainable.backend import Backend
 from trainable.batches import BatchPlan
+from trainable.collate import IGNORED
 from trainable.config import TrialConfig, warmup_steps
 from trainable.full_length import EpochResult, FullLengthResult, FullLengthRun, conclude
-from trainable.loop import IGNORED, automatic_micro_batch, plan_batches
+from trainable.loop import automatic_micro_batch, plan_batches
 from trainable.tokens import TokenizedCorpus
 
 EPOCHS_FILE = "epochs.json"

@@ -1,0 +1,84 @@
+"""Gradient passes on a CPU: the tokens that open every prompt are computed once for all rows of a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from trainable.fast_passes import Sample
+from trainable.lora_forward import LoraForward
+from trainable.qwen import why_unsupported
+
+
+def why_no_prefix(backend: Any, checkpointing: bool, dropout: float) -> str:
+    """Return why an adapter cannot be trained with these passes; empty if it can."""
+    if checkpointing:
+        return "gradient checkpointing is on"
+    if dropout:
+        return "dropout differs from row to row, in what opens every prompt too"
+    if backend.name != "peft":
+        return f"the {backend.name} backend has its own layers"
+    return why_unsupported(backend.model.get_base_model())
+
+
+def shared_prefix(samples: Sequence[Sample]) -> list[int]:
+    """Return the token ids that open every prompt, at least one token short of each."""
+    prompts = [list(prompt) for prompt, _ in samples]
+    first, last = min(prompts), max(prompts)  # what these two share, all that lie between them share
+    most = min(map(len, prompts)) - 1
+    length = next((n for n in range(most) if first[n] != last[n]), most)
+    return first[: max(0, length)]
+
+
+class PrefixPasses:
+    """Passes of one adapter; gradients are summed into the parameters' own `.grad`.
+
+    Args:
+        backend: Carries base and adapter, on a CPU and without dropout.
+        samples: Every sample of the run.
+    """
+
+    def __init__(self, backend: Any, samples: Sequence[Sample]) -> None:
+        longest = max(len(prompt) + len(answer) for prompt, answer in samples)
+        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, longest, small=True)
+        trained = {id(p) for p in backend.model.parameters() if p.requires_grad}
+        if trained != {id(p) for p in self.forward.parameters}:
+            raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
+        prefix = shared_prefix(samples)
+        self._prefix, self._n = torch.tensor(prefix, dtype=torch.long), len(prefix)
+
+    def begin_step(self) -> None:
+        """Set the gradients to zero."""
+        for parameter in self.forward.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+
+    def run(self, samples: Sequence[Sample], n_label_tokens: int) -> torch.Tensor:
+        """Add the gradients of one micro-batch; return its share of the mean loss.
+
+        Args:
+            samples: Prompts and answers.
+            n_label_tokens: Of the whole effective batch.
+        """
+        self.forward.refresh()
+        rows = [([*prompt[self._n :], *answer], len(answer)) for prompt, answer in samples]
+        width = max(len(ids) for ids, _ in rows)
+        batch = torch.zeros(len(rows), width, dtype=torch.long)
+        where: list[int] = []
+        targets: list[int] = []
+        for row, (ids, n_answer) in enumerate(rows):
+            batch[row, : len(ids)] = torch.tensor(ids)
+            start = row * width + len(ids) - n_answer - 1
+            where += range(start, start + n_answer)
+            targets += ids[-n_answer:]
+        share = torch.tensor(1 / n_label_tokens)
+        loss = self.forward.loss_after_prefix(
+            self._prefix, batch, torch.tensor(where), torch.tensor(targets), share
+        )
+        for parameter, grad in zip(
+            self.forward.parameters, torch.autograd.grad(loss, self.forward.working), strict=True
+        ):
+            assert parameter.grad is not None
+            parameter.grad += grad
+        return loss.detach()
