@@ -39,11 +39,10 @@ class Pace:
     step_s: float
     document_s: float
 
-    def stretch_s(self, shape: SearchShape, rung: int, reload: bool) -> float:
-        """Return the seconds from one rung to the next: the last steps before `rung`, and its evaluation."""
+    def stretch_s(self, shape: SearchShape, rung: int) -> float:
+        """Return the seconds from one rung to the next: loading, the steps before `rung`, and its evaluation."""
         steps = shape.rungs[rung] - (shape.rungs[rung - 1] if rung else 0)
-        load = self.load_s if rung == 0 or reload else 0.0
-        return load + steps * self.step_s + shape.documents[rung] * self.document_s
+        return self.load_s + steps * self.step_s + shape.documents[rung] * self.document_s
 
 
 def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | None:
@@ -77,19 +76,15 @@ def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> l
         lost: Trials that ended without reaching a rung: out of memory, diverged, broken.
     """
     latest = {line.trial: line for line in lines}
-    pausing = any(line.decision == PAUSED for line in lines)
     arrived = [len({line.trial for line in lines if line.rung == rung}) for rung in range(len(shape.rungs))]
     left = [max(0.0, float(shape.trials - lost - arrived[0]))]
     contenders = max(1, shape.trials - lost)
     for rung in range(1, len(shape.rungs)):
         on_the_way = sum(line.rung == rung - 1 and line.decision == CONTINUED for line in latest.values())
-        if pausing:
-            places = max(1, round(contenders * shape.passing(rung)))
-            expected = max(0.0, EXTRA * places - arrived[rung])
-            waiting = sum(line.rung == rung - 1 and line.decision == PAUSED for line in latest.values())
-            left.append(min(max(expected, on_the_way), on_the_way + waiting + left[rung - 1]))
-        else:
-            left.append(on_the_way + left[rung - 1] / 3)
+        places = max(1, round(contenders * shape.passing(rung)))
+        expected = max(0.0, EXTRA * places - arrived[rung])
+        waiting = sum(line.rung == rung - 1 and line.decision == PAUSED for line in latest.values())
+        left.append(min(max(expected, on_the_way), on_the_way + waiting + left[rung - 1]))
     return left
 
 
@@ -114,8 +109,7 @@ def seconds_left(
     mean = pace(results, shape)
     if mean is None or not lines:
         return None
-    pausing = any(line.decision == PAUSED for line in lines)
-    costs = [mean.stretch_s(shape, rung, reload=pausing) for rung in range(len(shape.rungs))]
+    costs = [mean.stretch_s(shape, rung) for rung in range(len(shape.rungs))]
     left = stretches_left(lines, shape, lost)
     arrivals = {(line.trial, line.rung) for line in lines}
     spent = sum(costs[rung] for _, rung in arrivals)
