@@ -132,15 +132,7 @@ class PeftBackend:
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily with dropout off."""
-        base, end = without_adapter(self.model), end_of_turn_id(self.tokenizer)
-        return self.generator.answers(
-            base,
-            self.dtype,
-            end,
-            prompts,
-            max_new_tokens,
-            lambda: self.generate_plain(prompts, max_new_tokens),
-        )
+        return self.generator.answers(self, prompts, max_new_tokens)
 
     def generate_plain(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode with the library's forward pass; training mode is restored."""

@@ -25,7 +25,6 @@ from trainable.adapters import (
     load_weights,
     read_facts,
     set_adapter_weights,
-    without_adapter,
 )
 from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
@@ -107,15 +106,7 @@ class UnslothBackend:
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily with dropout off."""
-        base, end = without_adapter(self.model), end_of_turn_id(self.tokenizer)
-        return self.generator.answers(
-            base,
-            self.dtype,
-            end,
-            prompts,
-            max_new_tokens,
-            lambda: self.generate_plain(prompts, max_new_tokens),
-        )
+        return self.generator.answers(self, prompts, max_new_tokens)
 
     def generate_plain(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode with Unsloth in large left-padded batches of similar length."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trainable.adapters import without_adapter
 from trainable.qwen import why_unsupported
 from trainable.resident import collect_garbage
+from trainable.tokens import end_of_turn_id
 
 if TYPE_CHECKING:
     from trainable.fast_decode import FastDecoder
@@ -27,35 +29,27 @@ class Generator:
         self._decoder: FastDecoder | None = None
         self.path = ""
 
-    def answers(
-        self,
-        model: Any,
-        dtype: torch.dtype,
-        end_id: int,
-        prompts: Sequence[Sequence[int]],
-        max_new_tokens: int,
-        slow: Callable[[], Answers],
-    ) -> Answers:
-        """Continue each prompt greedily.
+    def answers(self, backend: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Answers:
+        """Continue each prompt greedily, with dropout off.
 
         Args:
-            model: Causal language model without PEFT's wrapper; its layers may carry an adapter.
-            dtype: To compute in.
-            end_id: Token that ends an answer.
+            backend: Carries the model, with or without an adapter; its `generate_plain` is the slow way.
             prompts: Token ids.
             max_new_tokens: Longest answer.
-            slow: Answers the same prompts with the library's forward pass.
         """
+        model = without_adapter(backend.model)
         reason = why_unsupported(model)
         if not reason:
-            answers = self._fast(model, dtype, end_id, prompts, max_new_tokens)
+            end = end_of_turn_id(backend.tokenizer)
+            answers = self._fast(model, backend.dtype, end, prompts, max_new_tokens)
             if answers is not None:
                 self._say("fast")
                 return answers
             collect_garbage()
             reason = "too little memory for a merged copy of the weights"
         self._say(f"slow: {reason}")
-        return slow()
+        plain: Answers = backend.generate_plain(prompts, max_new_tokens)
+        return plain
 
     def forget(self) -> None:
         """Drop everything that was derived from the base."""
