@@ -155,6 +155,10 @@ def finish_and_confirm(plan: SearchPlan, rerun: Rerun, started: float) -> dict[s
     """
     summary = finish_search(plan, plan.files, time.monotonic() - started)
     if summary["trials"] >= plan.options.trials and confirm_best(plan, rerun):
+        from search.callbacks import guarded
+        from search.study_page import update_study_note
+
+        guarded(update_study_note)(plan)
         summary = finish_search(plan, plan.files, time.monotonic() - started)
     return summary
 

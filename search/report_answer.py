@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from search.report_data import StudyView, TrialView
-from search.report_model import Block, Cell, Code, Figure, Section, Table, Text, percent
+from search.report_model import Block, Cell, Code, Figure, Section, Table, Text, listed, percent
 from search.report_style import BLUE, GREEN, INK, figure, look
 from search.report_words import GOAL_F1, GOAL_RECALL, START, config_words, interval_words, short_config
 
@@ -40,7 +40,17 @@ def answer(view: StudyView) -> Section:
 def _headline(view: StudyView, best: TrialView) -> str:
     ended = sum(trial.finished for trial in view.trials)
     state = f"Best of {ended} trials" if view.done else f"Best so far, {ended} of {view.total} trials ended"
-    return f"{state}: {config_words(best.config)} ({best.label}, {best.name})."
+    return f"{state}: {config_words(best.config)} ({best.label}, {best.name}).{_confirmed(view, best)}"
+
+
+def _confirmed(view: StudyView, best: TrialView) -> str:
+    """Say in a sentence what a fresh seed made of the winner, if it was confirmed."""
+    contenders = view.confirmation.contenders if view.confirmation else ()
+    own = next((each for each in contenders if each.trial == best.name and each.fresh_scores), None)
+    if own is None:
+        return ""
+    fresh = listed([f"{score:.3f}" for score in own.fresh_scores])
+    return f" Its score is {own.score:.3f} with its own seed and {fresh} with a fresh one; see Trust."
 
 
 def _numbers(view: StudyView, best: TrialView) -> str:

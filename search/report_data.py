@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.confirmation import Confirmation, confirmation_of, ranked_by_mean
 from search.rungs_journal import RungDecision, read_decisions
-from search.study import StudyFiles, last_step, outcome_of, ranked, trial_config, violated
+from search.study import StudyFiles, last_step, outcome_of, trial_config, violated
 from trainable.evaluation_record import RECORD_FILE
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class StudyView:
     refused: tuple[TrialView, ...]
     """Configs that were not started, as they cannot fit the memory."""
     ranking: tuple[str, ...]
-    """Names of the usable trials, best first."""
+    """Names of the usable trials, best first, confirming runs taken into account."""
     decisions: tuple[RungDecision, ...]
     """Lines of rungs.jsonl."""
     records: dict[str, Path]
@@ -95,6 +96,8 @@ class StudyView:
     """Content of retrain/metrics.json."""
     best_text: str
     """best.json as it lies on disk; empty without one."""
+    confirmation: Confirmation | None
+    """What confirming runs showed of the best trials; None if there are none to be."""
 
     @property
     def name(self) -> str:
@@ -133,8 +136,9 @@ class StudyView:
 
     @property
     def done(self) -> bool:
-        """Whether every trial has ended."""
-        return sum(trial.finished for trial in self.trials) >= self.total
+        """Whether every trial has ended and nothing is left to confirm."""
+        pending = self.confirmation.pending if self.confirmation else ()
+        return not pending and sum(trial.finished for trial in self.trials) >= self.total
 
     def named(self, name: str) -> TrialView:
         """Return a trial by its name.
@@ -190,7 +194,8 @@ def read_study(root: Path) -> StudyView:
     study = optuna.load_study(study_name=name, storage=storage)
     fixed = settings["space"]["fixed"]
     asked = [_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
-    names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked(study)]
+    confirmation = confirmation_of(study, files, settings["options"].get("confirm", "0"))
+    names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked_by_mean(study, confirmation)]
     storage.engine.dispose()
     metrics = root / "retrain" / "metrics.json"
     return StudyView(
@@ -203,6 +208,7 @@ def read_study(root: Path) -> StudyView:
         records=_records(files),
         retrain=_json(metrics) if metrics.is_file() else None,
         best_text=files.best.read_text(encoding="utf-8") if files.best.is_file() else "",
+        confirmation=confirmation,
     )
 
 

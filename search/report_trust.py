@@ -11,7 +11,8 @@ from typing import Any
 
 from search.options import SearchOptions
 from search.report_data import StudyView
-from search.report_model import Block, Cell, Code, Items, Section, Table, Text, listed, percent
+from search.report_model import Block, Cell, Code, Items, Section, Table, Text, cell, listed, percent
+from search.report_words import short_config
 
 _NOT_REPEATED = {"resume", "plan", "study", "results_dir"}
 
@@ -22,11 +23,12 @@ def trust(view: StudyView) -> Section:
     blocks: list[Block] = [
         *_audit(view.settings.get("audit")),
         Text(selection_bias(view)),
+        *_confirmed(view),
         Text("What a search cannot tell:"),
         Items(
             (
                 "The numbers hold for documents like those of the validation file. Text from another source can score far lower.",
-                f"Everything ran with one seed ({source['seed']}); another seed moves the numbers too, by how much was not measured here.",
+                _seeds(view),
                 "Stopped trials were judged early; a config that starts slowly can be lost.",
             )
         ),
@@ -58,6 +60,50 @@ def selection_bias(view: StudyView) -> str:
         f"Selection bias: the winner was chosen among {rivals} trials with equal training on the same documents, so its "
         f"recall flatters it, by at most about {points:.1f} points (were all of them equally good). The test set, which "
         "no trial has seen, settles it after the full-length training."
+    )
+
+
+def _confirmed(view: StudyView) -> list[Block]:
+    """Return what training the best trials again with fresh seeds showed."""
+    found = view.confirmation
+    if found is None or not found.confirmed:
+        return []
+    first, bias = found.contenders[0], found.selection_bias
+    sentences = [
+        "The best trials were trained again to the horizon with a fresh seed; the highest mean decides."
+    ]
+    if bias is not None:
+        sentences.append(
+            f"Measured selection bias: the first score of {first.trial}, the highest of all, lies {100 * abs(bias):.1f} "
+            f"points {'below' if bias < 0 else 'above'} its mean."
+        )
+    if found.pending:
+        sentences.append(f"Still to be confirmed: {listed(found.pending)}.")
+    elif found.best_trial != first.trial:
+        sentences.append(f"That makes {found.best_trial} the winner instead.")
+    rows: list[tuple[Cell, ...]] = [
+        (each.trial, short_config(view, view.named(each.trial)), each.score,
+         ", ".join(map(cell, each.fresh_scores)) or "-", each.mean, each.problem)
+        for each in found.contenders
+    ]  # fmt: skip
+    winner = [place for place, each in enumerate(found.contenders) if each.trial == found.best_trial]
+    header = ("trial", "config", "own score", "score with a fresh seed", "mean", "")
+    return [
+        Text(" ".join(sentences)),
+        Table(header, tuple(rows), "Winner, confirmed", frozenset(winner)),
+    ]
+
+
+def _seeds(view: StudyView) -> str:
+    seed = view.settings["provenance"]["seed"]
+    if view.confirmation and view.confirmation.confirmed:
+        return (
+            f"All trials ran with one seed ({seed}), and only the best once more with another; how much a seed moves "
+            "the others was not measured."
+        )
+    return (
+        f"Everything ran with one seed ({seed}); another seed moves the numbers too, by how much was not "
+        "measured here."
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from search.study import last_step, ranked, trial_config
+from search.confirmation import Confirmation, ranked_by_mean
+from search.study import last_step, trial_config
 from trainable.config import METRIC
 
 if TYPE_CHECKING:
     import optuna
 
 
-def save_study_note(study: optuna.Study, fixed: dict[str, Any], horizon_steps: int) -> None:
+def save_study_note(
+    study: optuna.Study, fixed: dict[str, Any], horizon_steps: int, confirmation: Confirmation | None = None
+) -> None:
     """Write the note; the search alone writes it, as the page only reads."""
     import optuna
     from optuna_dashboard import save_note
@@ -21,13 +24,17 @@ def save_study_note(study: optuna.Study, fixed: dict[str, Any], horizon_steps: i
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([METRIC])
-    save_note(study, study_note(study, fixed, horizon_steps))
+    save_note(study, study_note(study, fixed, horizon_steps, confirmation))
 
 
-def study_note(study: optuna.Study, fixed: dict[str, Any], horizon_steps: int) -> str:
+def study_note(
+    study: optuna.Study, fixed: dict[str, Any], horizon_steps: int, confirmation: Confirmation | None = None
+) -> str:
     """Return the note in Markdown."""
-    trials = ranked(study)
+    trials = ranked_by_mean(study, confirmation)
     parts = [_best(trials[0], fixed, horizon_steps) if trials else "## No trial has a score yet"]
+    if confirmation is not None and confirmation.confirmed:
+        parts.append(f"Trained again with fresh seeds: {confirmation.words()}.")
     plans = [trial for trial in study.trials if trial.user_attrs.get("plan")]
     if plans:
         rows = "\n".join(map(_plan_row, plans))

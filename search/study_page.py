@@ -38,9 +38,12 @@ class StudyPage(Callback):
             self._server.close()
 
 
-def update_study_note(plan: SearchPlan, trial_id: str) -> None:
-    """Write the best trial and the plans into the study's note."""
+def update_study_note(plan: SearchPlan, trial_id: str = "") -> None:
+    """Write the best trial, what confirming runs showed of it and the plans into the study's note."""
+    from search.confirmation import confirmation_of
     from search.searcher import open_study
     from search.study_note import save_study_note
 
-    save_study_note(open_study(plan.files.root), plan.space.fixed, plan.rungs[-1])
+    study = open_study(plan.files.root)
+    confirmation = confirmation_of(study, plan.files, plan.options.confirm)
+    save_study_note(study, plan.space.fixed, plan.rungs[-1], confirmation)

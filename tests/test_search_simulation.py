@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 
+from search.confirmation import read_runs
 from search.curves import CurveTable
 from search.options import SearchOptions
 from search.plan import make_plan
@@ -111,6 +112,25 @@ def test_trials_side_by_side_all_end(curve_table: CurveTable, tmp_path: Path) ->
     assert summary["completed"] >= 1
     last = {line.trial: line.decision for line in read_decisions(study / "rungs.jsonl")}
     assert set(last.values()) == {STOPPED, FINISHED}
+
+
+def test_the_best_are_confirmed_by_the_other_recorded_seed(curve_table: CurveTable, tmp_path: Path) -> None:
+    study, summary = simulate(tmp_path, curve_table, confirm="9", concurrent_trials=1)
+    settings = json.loads((study / "trial_settings.json").read_text(encoding="utf-8"))
+    own, fresh = (
+        ReplayedResults(
+            curve_table, (153,), (settings["evaluation_documents"][-1],), Requirements(0.85), place
+        )
+        for place in (0, 1)
+    )
+    by_score = {own.result(config, 0)["score"]: config for config in range(len(curve_table.configs))}
+    shown = json.loads((study / "best.json").read_text(encoding="utf-8"))["confirmation"]
+    assert len(shown["trials"]) == summary["completed"] >= 1
+    for row in shown["trials"]:
+        assert row["fresh_scores"] == [pytest.approx(fresh.result(by_score[row["score"]], 0)["score"])]
+    assert summary["best_trial"] == max(shown["trials"], key=lambda row: row["mean"])["trial"]
+    assert summary["trials"] == TRIALS
+    assert {run.seed for run in read_runs(study / "confirmations.jsonl")} == {43}
 
 
 def test_a_table_smaller_than_the_search_is_refused(curve_table: CurveTable, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.confirmation import Confirmation, Contender
 from search.searcher import open_storage
 from search.study_note import save_study_note, study_note
 from search.study_server import StudyServer
@@ -99,6 +100,13 @@ def test_the_note_on_the_page_names_the_winner_and_the_plans(
 
 def test_a_study_without_a_score_has_a_note_too() -> None:
     assert study_note(optuna.create_study(), FIXED, 9).startswith("## No trial has a score yet")
+
+
+def test_the_note_names_the_confirmed_winner(study: optuna.Study) -> None:
+    add_trial(study, 0.75, rank=16)
+    note = study_note(study, FIXED, 9, Confirmation((Contender("t1", 0.75, (0.25,)), Contender("t0", 0.7))))
+    assert "Trial 0 (`t0`" in note
+    assert "Trained again with fresh seeds: confirmed t1: score 0.750 with its own seed, 0.250" in note
 
 
 def test_the_page_changes_nothing(study: optuna.Study, server: StudyServer) -> None:
