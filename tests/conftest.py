@@ -15,12 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from search.curves import CurveTable
 
 # Read when torch is first imported. Two threads that wait for each other on a busy machine are ten times slower
 # than one, and one gives the same bits everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("quick", max_examples=30, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE_DIR = _ROOT / "data" / "sample"

@@ -80,7 +80,7 @@ def test_unusual_characters_keep_their_places(tmp_path: Path, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "megabytes", [1, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+    "megabytes", [1, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
 def test_a_very_long_line_is_read(tmp_path: Path, megabytes: int) -> None:
     path = tmp_path / "x.jsonl"

@@ -119,7 +119,8 @@ def test_several_problems_are_raised_at_once_and_each_names_its_flag(tmp_path: P
 def test_a_value_that_breaks_its_rule_is_refused_by_the_name_of_its_flag(
     tmp_path: Path, flag: str, value: Any
 ) -> None:
-    problems = problems_of(options(tmp_path, **{flag: value}))
+    data_dir = documents(tmp_path / "mine", 40, 10)
+    problems = problems_of(options(tmp_path, data_dir=data_dir, **{flag: value}))
     assert len(problems) == 1
     assert f"`--{flag.replace('_', '-')}`" in problems[0]
 

@@ -138,6 +138,7 @@ def test_an_unknown_study_is_refused_with_the_names_of_the_others(
         study_files(WatchOptions("nothing", results_dir=tmp_path))
 
 
+@pytest.mark.slow
 def test_the_command_serves_a_study_by_its_name(study: optuna.Study, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "search/watch.py"), "--results-dir", str(tmp_path)]
     process = subprocess.Popen([*command, "a study 100%"], stdout=subprocess.PIPE, text=True)

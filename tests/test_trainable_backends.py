@@ -12,12 +12,25 @@ from typing import Any
 import pytest
 
 PROBE = Path(__file__).parent / "bench" / "backend_probe.py"
-STEPS, DOCUMENTS = 20, 32
+STEPS, DOCUMENTS = 12, 12
 
 
 def walk(backend: str, folder: Path, *flags: str) -> dict[str, Any]:
     out = folder / f"{backend}.json"
-    command = [sys.executable, str(PROBE), "--backend", backend, "--out", str(out), "--steps", str(STEPS)]
+    command = [
+        sys.executable,
+        str(PROBE),
+        "--backend",
+        backend,
+        "--out",
+        str(out),
+        "--steps",
+        str(STEPS),
+        "--effective-batch",
+        "8",
+        "--train-documents",
+        "96",
+    ]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
     environment["UNSLOTH_COMPILE_LOCATION"] = str(folder / "unsloth_cache")
     subprocess.run([*command, "--documents", str(DOCUMENTS), *flags], check=True, cwd=folder, env=environment)

@@ -31,6 +31,10 @@ class ProbeOptions:
     """Quantise the base to NF4."""
     steps: int = 20
     """Optimizer steps whose losses are written."""
+    effective_batch: int = 32
+    """Sequences of a step."""
+    train_documents: int | None = None
+    """Learn from this many documents of the sample (none: all)."""
     documents: int = 32
     """Validation documents to answer."""
     adapter: Path | None = None
@@ -44,7 +48,7 @@ class ProbeOptions:
 def probe(options: ProbeOptions) -> dict[str, Any]:
     """Load, attach, train, generate, save, detach, attach another rank; return what happened."""
     from data.corpus import SAMPLE_DIR
-    from data.jsonl import read_examples
+    from data.jsonl import read_examples, write_examples
     from trainable.adapters import WEIGHTS_FILE, save_adapter
     from trainable.backend import create_backend
     from trainable.base_models import locate_base
@@ -55,14 +59,17 @@ def probe(options: ProbeOptions) -> dict[str, Any]:
     started = time.perf_counter()
     base_dir = locate_base(options.model)
     config = TrialConfig(
-        options.model, options.load_in_4bit, 16, options.learning_rate, lora_dropout=0.0, seed=7
-    )
+        options.model, options.load_in_4bit, 16, options.learning_rate, lora_dropout=0.0, seed=7,
+        effective_batch=options.effective_batch,
+    )  # fmt: skip
     backend = create_backend(options.backend)
     backend.load_base(base_dir, options.load_in_4bit, window_tokens=512)
     backend.attach_adapter(config)
     losses: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
-        corpus = tokenized(base_dir, SAMPLE_DIR / "train.jsonl", 512, Path(scratch) / "tokens")
+        train_file = Path(scratch) / "train.jsonl"
+        write_examples(train_file, read_examples(SAMPLE_DIR / "train.jsonl")[: options.train_documents])
+        corpus = tokenized(base_dir, train_file, 512, Path(scratch) / "tokens")
         run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=options.steps)
         run.train_to(options.steps, on_step=lambda _, loss: losses.append(loss))
         facts = asdict(backend.facts())
