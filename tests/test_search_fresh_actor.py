@@ -51,3 +51,51 @@ def test_a_trial_refused_by_a_spent_process_runs_in_a_fresh_one(tmp_path: Path) 
     assert sorted(result.metrics["score"] for result in results) == list(range(5))
     processes = [result.metrics["process"] for result in results]
     assert sorted(processes.count(process) for process in set(processes)) == [1, 2, 2]
+
+
+def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> None:
+    import ray
+    from ray import tune
+
+    from search.fresh_actor import replace_spent_actors
+    from search.race import RacePolicy
+    from search.rungs_journal import FINISHED
+    from search.scheduler import PausingScheduler
+
+    class Worker(tune.Trainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            """Keep nothing between trials."""
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            return True
+
+        def step(self) -> dict[str, Any]:
+            progress = tmp_path / f"{self.config['x']}.progress"
+            done = int(progress.read_text()) + 1 if progress.is_file() else 1
+            progress.write_text(str(done))
+            with (tmp_path / "processes").open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            return {"score": float(self.config["x"]), "step": done}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            """Keep nothing."""
+
+        def load_checkpoint(self, checkpoint: Any) -> None:
+            """Take nothing."""
+
+    replace_spent_actors()
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0), 1)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    try:
+        tune.Tuner(
+            Worker,
+            param_space={"x": tune.grid_search(list(range(6)))},
+            tune_config=tune.TuneConfig(metric="score", mode="max", scheduler=scheduler, reuse_actors=True),
+            run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), verbose=0),
+        ).fit()
+    finally:
+        ray.shutdown()
+    assert [line.decision for line in scheduler.decisions()].count(FINISHED) >= 1
+    processes = (tmp_path / "processes").read_text().split()
+    assert len(processes) > 6
+    assert len(set(processes)) == 1
