@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from search.confirmation import ConfirmingRun, read_runs
+from search.confirmation import ConfirmingRun, confirmation_of, read_runs
 from search.confirming import confirm_best, rerun_in_process
 from search.driver import finish_search
 from search.forecast import forecast, forecast_numbers
@@ -29,6 +29,7 @@ from search.space import SpaceSampler
 from search.study import trial_config
 from search.study_config import write_settings
 from search.study_result import load_study
+from search.winner import write_best
 from trainable.config import TrialConfig
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,8 +65,16 @@ def searched(command: SearchOptions) -> SearchPlan:
         result = {"step": plan.rungs[-1], "score": score, **recall, "outcome": "ok"}
         search.on_trial_result(trial_id, result)
         search.on_trial_complete(trial_id, result)
-    finish_search(plan, plan.files, 0.0)
+    written(plan)
     return make_plan(replace(command, study=plan.files.root.name))
+
+
+def written(plan: SearchPlan) -> dict[str, Any]:
+    """Write best.json as the end of a search does, without a report; return the summary."""
+    study = open_study(plan.files.root)
+    confirmation = confirmation_of(study, plan.files, plan.options.confirm)
+    write_best(study, plan.files, plan.space.fixed, {}, confirmation)
+    return load_study(plan.files.root).summary()
 
 
 def scores(given: dict[str, float | None]) -> Callable[[str, TrialConfig], ConfirmingRun]:
@@ -103,7 +112,7 @@ def test_a_run_that_broke_is_told_in_one_line_and_ends_nothing(
     assert confirm_best(plan, scores({"t000": None, "t001": 0.47}))
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("t000")]
     assert told == ["t000: its confirming run has no score (diverged); its own, 0.500, stands"]
-    assert finish_search(plan, plan.files, 0.0)["best_trial"] == "t000"
+    assert written(plan)["best_trial"] == "t000"
 
 
 def test_ctrl_c_keeps_the_runs_so_far_and_the_same_command_goes_on(command: SearchOptions) -> None:
@@ -111,12 +120,12 @@ def test_ctrl_c_keeps_the_runs_so_far_and_the_same_command_goes_on(command: Sear
     handler = signal.getsignal(signal.SIGINT)
     assert confirm_best(plan, scores({"t000": 0.30}))
     assert signal.getsignal(signal.SIGINT) is handler
-    summary = finish_search(plan, plan.files, 0.0)
+    summary = written(plan)
     assert (summary["interrupted"], summary["best_trial"]) == (True, "t000")
     again = make_plan(command)
     assert (again.files, again.options.resume) == (plan.files, True)
     assert confirm_best(again, scores({"t001": 0.47}))
-    assert finish_search(again, again.files, 0.0)["best_trial"] == "t001"
+    assert written(again)["best_trial"] == "t001"
     assert make_plan(command).files.root.name == "study-002"
 
 
@@ -125,7 +134,7 @@ def test_confirming_can_be_turned_off_when_a_study_goes_on(command: SearchOption
     off = make_plan(replace(command, confirm="0"))
     assert (off.files, off.options.confirm) == (plan.files, "0")
     assert not confirm_best(off, scores({}))
-    assert not finish_search(off, off.files, 0.0)["interrupted"]
+    assert not written(off)["interrupted"]
 
 
 def test_a_finished_study_is_confirmed_later_on(command: SearchOptions) -> None:
