@@ -23,7 +23,7 @@ Head = Callable[[str, int], Path]
 def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> FullLengthSettings:
     return FullLengthSettings(
         backend="peft",
-        train_file=sample_head("train", 64),
+        train_file=sample_head("train", 24),
         validation_file=sample_head("validation", 8),
         test_file=sample_head("test", 8),
         out_dir=tmp_path_factory.mktemp("retrain"),

@@ -21,7 +21,7 @@ Head = Callable[[str, int], Path]
 
 @pytest.fixture(scope="module")
 def train_file(sample_head: Head) -> Path:
-    return sample_head("train", 64)
+    return sample_head("train", 36)
 
 
 def make_run(config: TrialConfig, data_file: Path, total_steps: int) -> Any:
@@ -98,16 +98,16 @@ def test_a_run_saved_in_the_middle_of_an_epoch_goes_on_to_the_last_bit(
 ) -> None:
     import torch
 
-    whole = make_run(_CONFIG, train_file, total_steps=16)
-    expected = train(whole, 16)
-    assert whole.plan.steps_per_epoch not in (5, 16)
+    whole = make_run(_CONFIG, train_file, total_steps=10)
+    expected = train(whole, 10)
+    assert whole.plan.steps_per_epoch not in (5, 10)
 
-    first = make_run(_CONFIG, train_file, total_steps=16)
+    first = make_run(_CONFIG, train_file, total_steps=10)
     losses = train(first, 5)
     first.save(tmp_path / "state.pt", {"note": "paused"})
-    second = make_run(_CONFIG, train_file, total_steps=16)
+    second = make_run(_CONFIG, train_file, total_steps=10)
     assert second.restore(tmp_path / "state.pt") == {"note": "paused"}
-    losses += train(second, 16)
+    losses += train(second, 10)
 
     assert losses == expected
     weights, resumed = (adapter_weights(run.backend.model) for run in (whole, second))

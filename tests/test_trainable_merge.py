@@ -52,7 +52,7 @@ def test_the_merged_model_answers_like_the_adapter_on_its_base(
         effective_batch=8,
         micro_batch=8,
     )
-    backend = trained(config, sample_head("train", 96), steps=30)
+    backend = trained(config, sample_head("train", 48), steps=20)
     prompts = prompt_ids(
         backend.tokenizer, [example.text for example in read_examples(sample_head("validation", 32))]
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import subprocess
 import sys
@@ -31,8 +33,20 @@ class Trained:
 
 
 def run(script: str, *arguments: str, stdin: bytes = b"", cwd: Path | None = None) -> Any:
-    command = [sys.executable, str(ROOT / "trainable" / script), *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, cwd=cwd)
+    """Run a command in this process, which has loaded torch already."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    module = importlib.import_module(f"trainable.{script.removesuffix('.py')}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script, *arguments])
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        if cwd is not None:
+            patch.chdir(cwd)
+        code = module.main()
+    for stream in (out, err):
+        stream.flush()
+    return subprocess.CompletedProcess(arguments, code, out.buffer.getvalue(), err.buffer.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     data = folder / "data.jsonl"
     data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     settings = FullLengthSettings("peft", data, data, data, folder, 1, 0.85, 512)
-    config = _CONFIG.with_changes(oversampling=60.0)
+    config = _CONFIG.with_changes(oversampling=25.0)
     result = train_full_length(FullLengthRun(config, settings), lambda epoch: None)
     merge_adapter(MergeOptions(folder / "adapter", folder / "merged"))
     return Trained(folder, data, result)

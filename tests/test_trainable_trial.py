@@ -25,11 +25,11 @@ def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> Tri
     study = tmp_path_factory.mktemp("study")
     return TrialSettings(
         backend="peft",
-        train_file=str(sample_head("train", 64)),
+        train_file=str(sample_head("train", 24)),
         validation_file=str(sample_head("validation", 8)),
         token_cache=str(study / "tokens"),
         checkpoint_dir=str(study / "checkpoints"),
-        rungs=(3, 6, 14),
+        rungs=(2, 4, 7),
         evaluation_documents=(4, 4, 8),
         judges=("validation_loss", "train_loss", "score"),
         threads=1,
@@ -64,7 +64,7 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
 
     trial = Trial(_CONFIG, settings, tmp_path)
     results = [trial.next_rung() for _ in range(4)]
-    assert [result[TIME_ATTR] for result in results] == [3, 6, 14, 14]
+    assert [result[TIME_ATTR] for result in results] == [2, 4, 7, 7]
     assert results[3] == results[2]
     assert all(result["outcome"] == "ok" and math.isfinite(result[METRIC]) for result in results)
     assert results[2]["train_loss"] < results[0]["train_loss"]
@@ -75,7 +75,7 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
         False,
     ]
     assert results[0]["lora_rank"] == 12
-    assert results[0]["samples_per_epoch"] > 64
+    assert results[0]["samples_per_epoch"] > 24
     assert {path.name for path in tmp_path.iterdir()} == {"state.pt", "adapter"}
     assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
         "adapter_config.json",
@@ -84,7 +84,7 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
         "evaluation.json",
     }
     record = load_record(tmp_path / "adapter" / RECORD_FILE)
-    assert (record.step, len(record.documents)) == (14, 8)
+    assert (record.step, len(record.documents)) == (7, 8)
     assert record.evaluation().headline().items() <= results[2].items()
     assert Trial(_CONFIG, settings, tmp_path).next_rung() == results[2]
 
