@@ -30,25 +30,25 @@ def make_backend(base_dir: Path) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_losses_of_both_engines_agree_within_one_percent_over_twenty_steps(
+def test_losses_of_both_engines_agree_within_one_percent_over_ten_steps(
     sample_head: Head, tmp_path: Path
 ) -> None:
     from trainable.loop import TrainingRun, plan_batches
     from trainable.trl_engine import make_trainer
 
     base_dir = locate_base("small-2m")
-    corpus = tokenized(base_dir, sample_head("train", 70), 512, tmp_path / "tokens")
-    run = TrainingRun(_CONFIG, make_backend(base_dir), corpus, plan_batches(_CONFIG, corpus), 20)
+    corpus = tokenized(base_dir, sample_head("train", 30), 512, tmp_path / "tokens")
+    run = TrainingRun(_CONFIG, make_backend(base_dir), corpus, plan_batches(_CONFIG, corpus), 10)
     own: list[float] = []
-    run.train_to(20, lambda _, loss: own.append(loss))
-    # Twenty steps cross the end of an epoch with its short batch.
-    assert run.plan.steps_per_epoch < 20
+    run.train_to(10, lambda _, loss: own.append(loss))
+    # Ten steps cross the end of an epoch with its short batch.
+    assert run.plan.steps_per_epoch < 10
     assert run.plan.samples_per_epoch % _CONFIG.effective_batch
 
-    trainer = make_trainer(_CONFIG, make_backend(base_dir), corpus, tmp_path / "trl", epochs=2, max_steps=20)
+    trainer = make_trainer(_CONFIG, make_backend(base_dir), corpus, tmp_path / "trl", epochs=2, max_steps=10)
     trainer.train()
     reference = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert len(reference) == 20
+    assert len(reference) == 10
     assert own == pytest.approx(reference, rel=0.01)
     assert own[-1] < own[0]
 
@@ -63,8 +63,8 @@ def test_a_full_length_run_leaves_adapter_predictions_and_its_own_checkpoints(
 
     settings = FullLengthSettings(
         backend="peft",
-        train_file=sample_head("train", 30),
-        validation_file=sample_head("validation", 6),
+        train_file=sample_head("train", 14),
+        validation_file=sample_head("validation", 4),
         test_file=sample_head("test", 6),
         out_dir=tmp_path / "out",
         epochs=2,
@@ -91,8 +91,8 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(sample_head: Head, 
 
     settings = FullLengthSettings(
         backend="peft",
-        train_file=sample_head("train", 30),
-        validation_file=sample_head("validation", 6),
+        train_file=sample_head("train", 14),
+        validation_file=sample_head("validation", 4),
         test_file=None,
         out_dir=tmp_path / "out",
         epochs=2,

@@ -119,7 +119,9 @@ NASTY: tuple[tuple[str, Callable[[Path], IsTime]], ...] = (
 )
 
 
-def moments(count: int, rng: random.Random, trial_s: float) -> list[tuple[str, Callable[[Path], IsTime]]]:
+def moments(
+    count: int, rng: random.Random, trial_s: float, skipped: int = 0
+) -> list[tuple[str, Callable[[Path], IsTime]]]:
     """Return when to kill: first the nasty moments, then random ones within about the time of a trial."""
 
     def after_a_start(limit: float) -> Callable[[Path], IsTime]:
@@ -137,7 +139,7 @@ def moments(count: int, rng: random.Random, trial_s: float) -> list[tuple[str, C
         return watch
 
     chance = [("at random", after_a_start(rng.uniform(0, trial_s))) for _ in range(count)]
-    return [*NASTY, *chance][:count]
+    return [*NASTY, *chance][skipped : skipped + count]
 
 
 def kill_once(
@@ -168,6 +170,7 @@ def tear_last_line(journal: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=10, help="how often to kill")
+    parser.add_argument("--skip", type=int, default=0, help="how many of the nasty moments to leave out")
     parser.add_argument("--trials", type=int, default=6, help="trials of each search")
     parser.add_argument("--seed", type=int, default=42, help="seed of the searches and of the random moments")
     given = parser.parse_args()
@@ -179,7 +182,7 @@ def main() -> None:
     study, arguments = folder / "results" / "killed", command(folder, "killed", given.trials, given.seed)
     kills: list[Kill] = []
     print(f"| # | killed | after s | trials ended | running | rung decisions |\n|{'---|' * 6}")
-    for moment, watch in moments(given.kills, random.Random(given.seed), alone_s / given.trials):
+    for moment, watch in moments(given.kills, random.Random(given.seed), alone_s / given.trials, given.skip):
         kill = kill_once(arguments, study, moment, watch(study))
         if kill is None:
             print(f"the search ended before kill {len(kills) + 1}; give it more --trials")
@@ -189,7 +192,7 @@ def main() -> None:
             f"| {len(kills)} | {moment} | {kill.after_s:.1f} | {kill.ended} | {kill.running} | {kill.decisions} |",
             flush=True,
         )
-        if len(kills) == 3:
+        if moment == NASTY[2][0]:
             tear_last_line(study / "rungs.jsonl")
     started = time.monotonic()
     killed = finish(arguments)
