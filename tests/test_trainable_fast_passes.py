@@ -153,6 +153,7 @@ def losses_of_a_run(sample_head: Any, fast: bool) -> tuple[list[float], Any]:
     return losses, backend.model.state_dict()
 
 
+@pytest.mark.slow
 def test_a_run_with_its_own_passes_learns_as_one_without(sample_head: Any) -> None:
     import torch
 
