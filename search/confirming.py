@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -76,7 +75,7 @@ def rerun_in_process(plan: SearchPlan) -> Rerun:
         directory = plan.files.checkpoints / f"confirm-{trial}"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "config.json").write_text(json.dumps(fresh.to_dict()), encoding="utf-8")
-        result = _trained(plan.files, directory, plan.settings.threads)
+        result = _trained(plan.files, directory)
         if result["outcome"] == DISK_FULL:
             (directory / RESULT_FILE).unlink(missing_ok=True)
             raise OSError(f"{trial}: {result['reason']}; make room, then repeat the command")
@@ -85,7 +84,7 @@ def rerun_in_process(plan: SearchPlan) -> Rerun:
     return rerun
 
 
-def _trained(files: StudyFiles, directory: Path, threads: int) -> dict[str, Any]:
+def _trained(files: StudyFiles, directory: Path) -> dict[str, Any]:
     """Return the result of the run of a folder: an earlier process's, or a new one's."""
     file, output = directory / RESULT_FILE, directory / "output.txt"
     script = Path(__file__).resolve().parent.parent / "trainable" / "whole_trial.py"
@@ -93,7 +92,7 @@ def _trained(files: StudyFiles, directory: Path, threads: int) -> dict[str, Any]
     status: int | None = None
     for _ in range(STARTS):
         if not file.is_file():
-            status = _run(command, output, {"OMP_NUM_THREADS": str(threads), **os.environ})
+            status = _run(command, output)
     if file.is_file():
         result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return result
@@ -105,12 +104,12 @@ def _trained(files: StudyFiles, directory: Path, threads: int) -> dict[str, Any]
     )
 
 
-def _run(command: list[Any], output: Path, environment: dict[str, str]) -> int:
+def _run(command: list[Any], output: Path) -> int:
     """Run a process that ends with this one, whatever ends it; return its exit status."""
     with output.open("w", encoding="utf-8") as log:
         # a session of its own: Ctrl-C reaches this process alone, which then ends the other
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
         )
         try:
             return process.wait()

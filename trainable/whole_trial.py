@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,10 @@ def main() -> None:
     options = tyro.cli(WholeTrialOptions)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     config = TrialConfig.from_dict(json.loads(options.config.read_text(encoding="utf-8")))
-    result = train_whole(config, TrialSettings.load(options.settings), options.directory)
+    settings = TrialSettings.load(options.settings)
+    if not settings.gpus:  # no other trial runs beside it
+        settings = replace(settings, threads=os.cpu_count() or 1)
+    result = train_whole(config, settings, options.directory)
     scratch = options.directory / f"{RESULT_FILE}.tmp"
     scratch.write_text(json.dumps(result), encoding="utf-8")
     scratch.replace(options.directory / RESULT_FILE)
