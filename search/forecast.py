@@ -34,6 +34,7 @@ class Measured:
 
     train_tokens_per_s: float
     generate_s_per_document: float
+    """With the loss of the right answer, at the rungs that compare it."""
     load_s: float
     process_gib: float | None
     """Peak of the process without a GPU; with one, memory is estimated from the model's shape."""
@@ -43,10 +44,10 @@ class Measured:
 _CPU = "one core a trial: results/reference/cpu"
 _GPU = "an H100 capped at 12 GiB, lower bound: results/LOG.md"
 MEASURED = {
-    ("small-2m", False): Measured(5366, 0.034, 5.4, 0.98, _CPU),
-    ("small-2m", True): Measured(4537, 0.039, 5.5, 0.94, _CPU),
-    ("small-4m", False): Measured(2728, 0.069, 5.1, 1.23, _CPU),
-    ("small-4m", True): Measured(2603, 0.063, 5.1, 1.21, _CPU),
+    ("small-2m", False): Measured(2898, 0.089, 0.9, 1.22, _CPU),
+    ("small-2m", True): Measured(2984, 0.080, 1.1, 1.28, _CPU),
+    ("small-4m", False): Measured(1538, 0.156, 0.6, 1.25, _CPU),
+    ("small-4m", True): Measured(1693, 0.129, 1.2, 1.28, _CPU),
     ("Qwen3-0.6B", False): Measured(1815, 0.1, 41.9, None, _GPU),
     ("Qwen3-0.6B", True): Measured(1505, 0.1, 43.4, None, _GPU),
     ("Qwen3-1.7B", False): Measured(1797, 0.1, 36.0, None, _GPU),

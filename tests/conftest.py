@@ -105,8 +105,8 @@ def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
 
     settings = TrialSettings(
         backend="peft", train_file=str(_SAMPLE_DIR / "train.jsonl"), token_cache="-", checkpoint_dir="-",
-        validation_file=str(_SAMPLE_DIR / "validation.jsonl"), rungs=(17, 51, 153),
-        evaluation_documents=(150, 150, 300), min_precision=0.85,
+        validation_file=str(_SAMPLE_DIR / "validation.jsonl"), rungs=(17, 34, 136, 153),
+        evaluation_documents=(75, 75, 300, 300), judges=("validation_loss", "train_loss", "score", "score"), min_precision=0.85,
     )  # fmt: skip
     options = {
         name: str(value) if isinstance(value, Path) else value

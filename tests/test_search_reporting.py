@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -14,6 +15,9 @@ from search.report_data import find_study, read_study
 from search.report_markdown import to_markdown
 from search.report_model import Report
 from search.reporting import build_report, try_report, write_comparison, write_report
+
+_REFERENCE = Path(__file__).parents[1] / "results" / "reference" / "cpu"
+_BEST = json.loads((_REFERENCE / "best.json").read_text(encoding="utf-8"))
 
 pytestmark = pytest.mark.timeout(300)  # the first one imports scikit-learn and Optuna
 
@@ -58,8 +62,11 @@ def test_every_plan_of_the_users_is_named(written: Path) -> None:
     summary = (written / "summary.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(): line for line in summary.splitlines() if line.startswith("| plan:")}
     assert list(rows) == ["plan: conservative", "plan: oversampling", "plan: bigger model", "plan: all of it"]
-    assert "27.8 %" in rows["plan: conservative"]  # trials.csv
-    assert "40.9 %" in rows["plan: oversampling"]
+    with (_REFERENCE / "trials.csv").open(encoding="utf-8", newline="") as file:
+        recall = {
+            f"plan: {row['plan']}": float(row["micro_recall"]) for row in csv.DictReader(file) if row["plan"]
+        }
+    assert all(f"{100 * recall[plan]:.1f} %" in row for plan, row in rows.items())
 
 
 def test_the_page_asks_the_network_for_nothing_and_is_below_six_megabytes(written: Path) -> None:
@@ -112,7 +119,7 @@ def test_the_command_to_repeat_the_search_gives_what_differs_from_the_defaults(r
     config["options"] |= {"trials": 7, "dashboard": False, "min_precision": 0.9, "data_dir": "/my data"}
     (reference_study / "config.json").write_text(json.dumps(config), encoding="utf-8")
     command = reproduce_command(read_study(reference_study)).splitlines()
-    assert command[0] == "git checkout c2f48b339892"
+    assert command[0] == f"git checkout {_BEST['provenance']['commit']}"
     assert (
         command[1]
         == "python search/run.py --trials 7 --data-dir '/my data' --min-precision 0.9 --no-dashboard"
@@ -151,16 +158,20 @@ def test_the_retrain_page_says_in_red_that_the_test_lies_outside_what_the_search
     assert page.title == "Full-length training and test"
     verdict = page.blocks[1]
     assert verdict.tone == "bad"
-    assert "Test recall is 72.4 %" in verdict.text  # retrain/metrics.json
+    test = json.loads((_REFERENCE / "retrain" / "metrics.json").read_text(encoding="utf-8"))["test"]
+    assert f"Test recall is {100 * test['micro_recall']:.1f} %" in verdict.text
     assert "above the interval that the search predicted" in verdict.text
-    assert "38.7-46.0 %" in verdict.text
+    low, high = (100 * _BEST["validation"][f"micro_recall_{end}"] for end in ("low", "high"))
+    assert f"{low:.1f}-{high:.1f} %" in verdict.text
 
 
 def test_a_test_recall_inside_the_predicted_interval_is_said_to_be_inside(written: Path) -> None:
     from search.report_retrain import prediction_verdict
 
     view = read_study(written)
-    inside = prediction_verdict(view, {"micro_recall": 0.4, "micro_recall_ci": [0.35, 0.45]})
+    inside = prediction_verdict(
+        view, {"micro_recall": _BEST["validation"]["micro_recall"], "micro_recall_ci": [0.35, 0.65]}
+    )
     below = prediction_verdict(view, {"micro_recall": 0.3, "micro_recall_ci": [0.25, 0.35]})
     assert (inside.tone, below.tone) == ("good", "bad")
     assert "below the interval" in below.text
@@ -183,7 +194,8 @@ def test_two_studies_are_put_side_by_side_with_what_makes_them_unlike(reference_
     text = page.with_suffix(".md").read_text(encoding="utf-8")
     assert page.name == "compare-study-002.html"
     assert "**Attention:** Not alike: the minimum precisions differ (0.85 and 0.5)." in text
-    assert "| recall | 42.5 % | 42.5 % |" in text
+    recall = f"{100 * _BEST['validation']['micro_recall']:.1f} %"
+    assert f"| recall | {recall} | {recall} |" in text
     assert "|  | study-001 | study-002 |" in text
 
 
