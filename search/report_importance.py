@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
@@ -73,7 +74,9 @@ def _ped_anova(view: StudyView, trials: Sequence[TrialView], values: np.ndarray)
         for trial, value in zip(trials, values, strict=True)
     ])  # fmt: skip
     evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
-    found = get_param_importances(study, evaluator=evaluator)
+    with warnings.catch_warnings():  # of draws in which all trials are alike; their shares are then alike too
+        warnings.filterwarnings("ignore", message="Target and region quantiles")
+        found = get_param_importances(study, evaluator=evaluator)
     return {name: float(found.get(name, 0.0)) for name in view.searched}
 
 
