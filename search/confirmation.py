@@ -115,10 +115,12 @@ class Confirmation:
 
     @property
     def best_trial(self) -> str:
-        """The trial with the highest mean; the one with the highest own score until all are confirmed."""
+        """The confirmed trial with the highest mean; the one with the highest own score until all are confirmed."""
         if self.pending:
             return self.contenders[0].trial
-        return max(self.contenders, key=lambda contender: contender.mean).trial
+        return max(
+            self.contenders, key=lambda contender: (bool(contender.fresh_scores), contender.mean)
+        ).trial
 
     @property
     def confirmed(self) -> tuple[str, ...]:

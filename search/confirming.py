@@ -137,7 +137,7 @@ def _coming(trial: optuna.trial.FrozenTrial) -> str:
 
 def _told(run: ConfirmingRun, own: float) -> str:
     if run.score is None:
-        return f"{run.trial}: its confirming run has no score ({run.reason or run.outcome}); its own, {own:.3f}, stands"
+        return f"{run.trial}: its confirming run has no score ({run.reason or run.outcome}); confirmed trials come before it"
     recall, precision = run.micro_recall or 0, run.micro_precision or 0
     return (
         f"{run.trial} with seed {run.seed}: score {run.score:.3f} (recall {recall:.3f}, precision {precision:.3f}), "

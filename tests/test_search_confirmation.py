@@ -116,10 +116,10 @@ def test_nothing_is_decided_before_the_last_run() -> None:
     assert confirmation.best_trial == "t005"
 
 
-def test_a_trial_whose_confirming_run_broke_keeps_its_own_score() -> None:
+def test_a_trial_whose_confirming_run_broke_stands_behind_those_that_were_confirmed() -> None:
     confirmation = weighed("auto", run_of("t005", 0.40), run_of("t003", None, "loss is not finite"))
     assert confirmation.pending == ()
-    assert confirmation.best_trial == "t003"
+    assert confirmation.best_trial == "t005"
     assert confirmation.confirmed == ("t005",)
     assert "t003: score 0.490 with its own seed only (its confirming run: loss is not finite)" in (
         confirmation.words()
@@ -128,7 +128,7 @@ def test_a_trial_whose_confirming_run_broke_keeps_its_own_score() -> None:
 
 def test_a_winner_whose_confirming_run_broke_has_no_measured_bias() -> None:
     confirmation = weighed("auto", run_of("t005", None), run_of("t003", 0.47))
-    assert (confirmation.best_trial, confirmation.selection_bias) == ("t005", None)
+    assert (confirmation.best_trial, confirmation.selection_bias) == ("t003", None)
 
 
 def test_trials_confirmed_before_the_study_was_extended_compete_too() -> None:

@@ -111,8 +111,8 @@ def test_a_run_that_broke_is_told_in_one_line_and_ends_nothing(
     plan = searched(command)
     assert confirm_best(plan, scores({"t000": None, "t001": 0.47}))
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("t000")]
-    assert told == ["t000: its confirming run has no score (diverged); its own, 0.500, stands"]
-    assert written(plan)["best_trial"] == "t000"
+    assert told == ["t000: its confirming run has no score (diverged); confirmed trials come before it"]
+    assert written(plan)["best_trial"] == "t001"
 
 
 def test_ctrl_c_keeps_the_runs_so_far_and_the_same_command_goes_on(command: SearchOptions) -> None:
