@@ -64,6 +64,8 @@ def type_intervals(record: EvaluationRecord) -> dict[str, tuple[float, float]]:
 
     documents = [document.counts for document in record.documents]
     kinds = sorted({kind for d in documents for kind, _ in (*d.tp_by_type, *d.fn_by_type)})
+    if not kinds:
+        return {}
     counts = np.zeros((len(documents), len(kinds), 2))
     for row, document in enumerate(documents):
         for part, pairs in enumerate((document.tp_by_type, document.fn_by_type)):

@@ -118,3 +118,15 @@ def test_the_text_is_shown_only_when_asked_for(view: StudyView, tmp_path: Path) 
     view.settings["trial_settings"]["validation_file"] = str(file)
     assert NAME in to_markdown(Report("r", "", (quality(view, show_text=True),)))
     assert NAME not in to_markdown(Report("r", "", (quality(view),)))
+
+
+def test_validation_documents_without_a_single_entity_have_a_section_too(view: StudyView) -> None:
+    empty = [example for example in documents() if not example.entities]
+    nothing = [Prediction(Parsed((), valid=True), False) for _ in empty]
+    evaluation = evaluate_predictions(empty, nothing, known_types=frozenset({"PHONE"}), min_precision=0.85)
+    record = make_record(
+        empty, nothing, evaluation, known_types=frozenset({"PHONE"}), step=153, min_precision=0.85
+    )
+    assert type_intervals(record) == {}
+    save_record(view.records[view.ranking[0]], record)
+    assert quality(view).title == "Quality"
