@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,9 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
 def test_a_rate_that_diverges_is_reported_and_not_raised(settings: TrialSettings, tmp_path: Path) -> None:
     from trainable.trial import Trial
 
-    trial = Trial(_CONFIG.with_changes(learning_rate=1e30, max_grad_norm=1e30), settings, tmp_path)
+    # the first step of the schedule has rate 0, the second breaks the weights, the third shows it
+    longer = replace(settings, rungs=(3, 6), evaluation_documents=(2, 2), judges=())
+    trial = Trial(_CONFIG.with_changes(learning_rate=1e30, max_grad_norm=1e30), longer, tmp_path)
     result = trial.next_rung()
     assert result["outcome"] == "diverged"
     assert math.isnan(result[METRIC])
