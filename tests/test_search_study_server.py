@@ -104,7 +104,9 @@ def test_a_study_without_a_score_has_a_note_too() -> None:
 
 def test_the_note_names_the_confirmed_winner(study: optuna.Study) -> None:
     add_trial(study, 0.75, rank=16)
-    note = study_note(study, FIXED, 9, Confirmation((Contender("t1", 0.75, (0.25,)), Contender("t0", 0.7))))
+    note = study_note(
+        study, FIXED, 9, Confirmation((Contender("t1", 0.75, (0.25,)), Contender("t0", 0.7, (0.68,))))
+    )
     assert "Trial 0 (`t0`" in note
     assert "Trained again with fresh seeds: confirmed t1: score 0.750 with its own seed, 0.250" in note
 
