@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from search.noise import resampled_scores
-from search.rungs import described
+from search.rungs import described, shown
 from search.rungs_journal import CONTINUED, PAUSED, RungDecision
 from trainable.config import METRIC
 from trainable.packed_counts import unpack_counts
@@ -86,7 +86,7 @@ class RacePolicy:
                 continue
             bar, judge = last.standings[rung], self.judge(rung)
             where = f"rung {rung + 1} (step {self.rungs[rung]})"
-            needed = described(judge, bar).rpartition(" ")[2]
+            needed = shown(judge, bar)
             text = f"continued past {where}: {described(judge, peer.standings[rung])}, needed {needed} among {len(here)}"
             if place < places:
                 return Promotion(peer.trial, bar, len(here), text)

@@ -119,7 +119,12 @@ def described(judge: str, value: float) -> str:
         >>> described("validation_loss", -0.5)
         'validation loss 0.500'
     """
-    return f"{judge.replace('_', ' ')} {value if judge == METRIC else -value:.3f}"
+    return f"{judge.replace('_', ' ')} {shown(judge, value)}"
+
+
+def shown(judge: str, value: float) -> str:
+    """Return the number of a standing as its judge counts it: a loss without the turned sign."""
+    return f"{value if judge == METRIC else -value:.3f}"
 
 
 def default_horizon(n_samples: int, batch_size: int, reduction_factor: int, limit: int) -> int:

@@ -11,7 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.race import RacePolicy, peers_of
-from search.rungs import described, standing
+from search.rungs import described, shown, standing
 from search.rungs_journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
 from trainable.config import METRIC, TIME_ATTR
 from trainable.packed_counts import DOCUMENT_COUNTS
@@ -155,7 +155,7 @@ class PausingScheduler(FIFOScheduler):
             stands = described(last.judge, last.ranked_by)
             reason = f"stopped at rung {last.rung + 1} (step {last.step}): {stands}"
             if needed is not None:
-                reason += f", needed {described(last.judge, needed).rpartition(' ')[2]} among {count}"
+                reason += f", needed {shown(last.judge, needed)} among {count}"
             self._journal.append(
                 replace(last, needed=needed, peers=count, decision=STOPPED, reason=reason, counts="")
             )

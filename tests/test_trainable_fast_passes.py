@@ -153,6 +153,22 @@ def losses_of_a_run(sample_head: Any, fast: bool) -> tuple[list[float], Any]:
     return losses, backend.model.state_dict()
 
 
+def test_a_run_that_trains_another_weight_too_takes_the_librarys_passes_and_says_why(
+    sample_head: Any,
+) -> None:
+    from trainable.loop import TrainingRun, plan_batches
+    from trainable.tokens import tokenized
+
+    config = _CONFIG.with_changes(effective_batch=2)
+    backend = backend_with(config)
+    backend.model.get_base_model().model.norm.weight.requires_grad_()
+    file = sample_head("train", 4)
+    corpus = tokenized(locate_base(config.model), file, 512, file.parent / "tokens")
+    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=2)
+    assert run.train_to(1) > 0
+    assert "no LoRA matrices" in run.slow_reason
+
+
 @pytest.mark.slow
 def test_a_run_with_its_own_passes_learns_as_one_without(sample_head: Any) -> None:
     import torch

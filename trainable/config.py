@@ -19,8 +19,6 @@ TRAIN_LOSS = "train_loss"
 """Mean loss of the steps since the rung before, in nats a label token."""
 VALIDATION_LOSS = "validation_loss"
 """Mean cross-entropy of the right answers to validation documents, in nats a token; nothing is generated."""
-JUDGES = (METRIC, TRAIN_LOSS, VALIDATION_LOSS)
-"""What a rung can compare trials by."""
 
 SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
@@ -133,7 +131,7 @@ class TrialSettings:
     evaluation_documents: tuple[int, ...]
     """How many validation documents each rung uses: nested prefixes of one fixed order."""
     judges: tuple[str, ...] = ()
-    """What each rung compares trials by, one of `JUDGES`; empty means the score everywhere."""
+    """What each rung compares trials by, METRIC, TRAIN_LOSS or VALIDATION_LOSS; empty means the score everywhere."""
     min_precision: float = 0.85
     """Precision below this costs score."""
     min_json_valid: float = 0.0

@@ -224,18 +224,22 @@ class TrainingRun:
         """Return the own passes for all steps to come, made at the first; None where they cannot be."""
         if self._fast is not None or self.slow_reason:
             return self._fast
-        if self.backend.device.type != "cuda":
-            self._fast = PrefixPasses(self.backend, self._samples)
-            return self._fast
-        steps = range(self.step, self.total_steps)
-        passes = [
-            [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
-        ]
         try:
-            self._fast = FastPasses(self.backend, shapes_of(passes, self.micro_batch))
+            self._fast = (
+                self._captured()
+                if self.backend.device.type == "cuda"
+                else PrefixPasses(self.backend, self._samples)
+            )
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError) as error:
             self.slow_reason = f"{type(error).__name__}: {error}"
-            print(f"training without captured passes: {self.slow_reason}", flush=True)
+            print(f"training with the library's passes: {self.slow_reason}", flush=True)
         return self._fast
+
+    def _captured(self) -> FastPasses:
+        steps = range(self.step, self.total_steps)
+        passes = [
+            [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
+        ]
+        return FastPasses(self.backend, shapes_of(passes, self.micro_batch))

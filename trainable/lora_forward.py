@@ -40,6 +40,9 @@ class LoraForward:
     Attributes:
         parameters: The adapter's matrices, in the order of `working`.
         working: Their copies in the compute dtype, the leaves of the backward pass.
+
+    Raises:
+        ValueError: If something else is trained too.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype, longest: int, small: bool = False) -> None:
@@ -49,6 +52,9 @@ class LoraForward:
             {name: self._read(projection(layer, name)) for name in (*ATTENTION, *MLP)}
             for layer in model.model.layers
         ]
+        trained = {id(p) for p in model.parameters() if p.requires_grad}
+        if trained != {id(p) for p in self.parameters}:
+            raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
         self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
         self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
         self._dropout = next(

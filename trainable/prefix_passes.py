@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainable.fast_passes import Sample
+from trainable.fast_passes import PassShape, Sample, pack
 from trainable.lora_forward import LoraForward
 from trainable.qwen import why_unsupported
 
@@ -38,14 +38,14 @@ class PrefixPasses:
     Args:
         backend: Carries base and adapter, on a CPU and without dropout.
         samples: Every sample of the run.
+
+    Raises:
+        ValueError: See `LoraForward`.
     """
 
     def __init__(self, backend: Any, samples: Sequence[Sample]) -> None:
         longest = max(len(prompt) + len(answer) for prompt, answer in samples)
         self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, longest, small=True)
-        trained = {id(p) for p in backend.model.parameters() if p.requires_grad}
-        if trained != {id(p) for p in self.forward.parameters}:
-            raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
         prefix = shared_prefix(samples)
         self._prefix, self._n = torch.tensor(prefix, dtype=torch.long), len(prefix)
 
@@ -62,20 +62,12 @@ class PrefixPasses:
             n_label_tokens: Of the whole effective batch.
         """
         self.forward.refresh()
-        rows = [([*prompt[self._n :], *answer], len(answer)) for prompt, answer in samples]
-        width = max(len(ids) for ids, _ in rows)
-        batch = torch.zeros(len(rows), width, dtype=torch.long)
-        where: list[int] = []
-        targets: list[int] = []
-        for row, (ids, n_answer) in enumerate(rows):
-            batch[row, : len(ids)] = torch.tensor(ids)
-            start = row * width + len(ids) - n_answer - 1
-            where += range(start, start + n_answer)
-            targets += ids[-n_answer:]
+        rest = [(prompt[self._n :], answer) for prompt, answer in samples]
+        width = max(len(prompt) + len(answer) for prompt, answer in rest)
+        shape = PassShape(len(rest), width, sum(len(answer) for _, answer in rest))
+        batch = pack(rest, shape, pinned=False)
         share = torch.tensor(1 / n_label_tokens)
-        loss = self.forward.loss_after_prefix(
-            self._prefix, batch, torch.tensor(where), torch.tensor(targets), share
-        )
+        loss = self.forward.loss_after_prefix(self._prefix, batch.ids, batch.where, batch.targets, share)
         for parameter, grad in zip(
             self.forward.parameters, torch.autograd.grad(loss, self.forward.working), strict=True
         ):

@@ -20,6 +20,7 @@ import tyro
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search.optuna import OptunaSearch
 
+from search.confirmation import CLOSE
 from search.curves import CurveTable
 from search.race import RacePolicy
 from search.replay import ReplayedResults
@@ -32,8 +33,6 @@ from trainable.config import METRIC, TIME_ATTR
 from trainable.requirements import Requirements
 
 TABLE = Path(__file__).resolve().parents[2] / "results/reference/curves/cpu_curves.npz"
-CLOSE = 0.02
-"""Scores that are no further apart are confirmed with another seed, as `search/run.py` does."""
 PLANS = 4
 """The first configs of a table are the users' plans; both halves have them."""
 
