@@ -19,6 +19,10 @@ class RetrainOptions:
     """Passes over the oversampled training set."""
     engine: Literal["own", "trl"] = "own"
     """own: the loop of the search; trl: the same plan through TRL's SFTTrainer."""
+    augment: bool = False
+    """Texts that are seen again carry other values of the same types, and half of the texts are joined in pairs; own engine only."""
+    keep_rate: bool = False
+    """Train at the trial's learning rate (without: lower, since the run is longer, by the power -0.32 of the steps)."""
     merge: bool = False
     """Also write a merged model that transformers loads without PEFT."""
     seed: int | None = None

@@ -53,7 +53,8 @@ class RetrainJob:
         return (
             f"retrain    {self.config.model}, rank {self.config.lora_rank}, learning rate {self.config.learning_rate:.2e}, "
             f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit\n"
-            f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs\n"
+            f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs"
+            f"{', augmented' if self.settings.augmented else ''}\n"
             f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}\n"
             f"results    {self.settings.out_dir}"
         )
@@ -75,6 +76,8 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         )
     if options.epochs < 1:
         raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
+    if options.augment and options.engine == "trl":
+        raise ValueError("`--augment` needs `--engine own`: the trl engine is the plain reference")
     best = json.loads(best_json.read_text(encoding="utf-8"))
     saved = json.loads(files.config.read_text(encoding="utf-8"))
     data_dir = options.data_dir or (
@@ -97,6 +100,8 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         overlap_tokens=(
             trial_settings.overlap_tokens if options.overlap_tokens is None else options.overlap_tokens
         ),
+        augmented=options.augment,
+        searched_steps=None if options.keep_rate else trial_settings.horizon_steps,
     )
     return RetrainJob(
         options, best["study"], config, settings, provenance(corpus, config.seed), preset.name == "gpu"
@@ -120,7 +125,7 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
         result = train_full_length_trl(run, _print_epoch)
     else:
         result = train_full_length(run, _print_epoch, _print_progress(started))
-    metrics = _metrics(job, result)
+    metrics = _metrics(job, run.config, result)
     write_json(out / "metrics.json", metrics)
     (out / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
     try_report(job.options.best_json.resolve().parent)
@@ -182,7 +187,7 @@ def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:
     return config
 
 
-def _metrics(job: RetrainJob, result: FullLengthResult) -> dict[str, Any]:
+def _metrics(job: RetrainJob, config: TrialConfig, result: FullLengthResult) -> dict[str, Any]:
     test: dict[str, Any] | None = None
     if result.test:
         low, high = bootstrap_interval(result.test.documents, "micro_recall")
@@ -195,7 +200,8 @@ def _metrics(job: RetrainJob, result: FullLengthResult) -> dict[str, Any]:
     return {
         "study": job.study,
         "engine": job.options.engine,
-        "config": job.config.to_dict(),
+        "config": config.to_dict(),
+        "augmented": job.settings.augmented,
         "live": result.facts,
         "epochs": [asdict(epoch) for epoch in result.epochs],
         "best_epoch": result.best_epoch,

@@ -42,8 +42,13 @@ class PausingScheduler(FIFOScheduler):
         return metric in (None, METRIC) and mode in (None, "max")
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Pause a restored trial again: Tune starts all that had not ended."""
-        if trial.trial_id in self._journal.paused() and trial.status == Trial.PENDING:
+        """Pause a restored trial again: Tune starts all that had not ended.
+
+        One whose last result the search lost when it was killed starts, reports that result again and pauses.
+        """
+        if trial.status != Trial.PENDING or trial.trial_id not in self._journal.paused():
+            return
+        if trial.last_result.get(TIME_ATTR) == self._journal.latest()[trial.trial_id].step:
             trial.set_status(Trial.PAUSED)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -20,12 +20,14 @@ HEAVY = {
 }  # fmt: skip
 LOADS_AT_IMPORT = {
     "trainable/answer_loss.py": {"torch"},
+    "trainable/attention.py": {"torch"},
     "trainable/collate.py": {"torch"},
     "trainable/fast_decode.py": {"torch"},
     "trainable/fast_forward.py": {"torch"},
     "trainable/fast_passes.py": {"torch"},
     "trainable/generation.py": {"torch"},
     "trainable/gpu_memory.py": {"torch"},
+    "trainable/layouts.py": {"torch"},
     "trainable/loop.py": {"torch"},
     "trainable/lean_autograd.py": {"torch"},
     "trainable/lora_forward.py": {"torch"},
@@ -33,6 +35,8 @@ LOADS_AT_IMPORT = {
     "trainable/trial.py": {"torch"},
     "trainable/backend_peft.py": {"torch"},
     "trainable/backend_unsloth.py": {"torch", "unsloth"},
+    "trainable/packed_layout.py": {"torch"},
+    "trainable/padded_layout.py": {"torch"},
     "trainable/prefix_passes.py": {"torch"},
     "trainable/qwen.py": {"torch"},
     "trainable/stacked.py": {"torch"},

@@ -26,7 +26,7 @@ class Controller:
     """The trials of a search, and whether more will come; changes statuses as Tune does."""
 
     def __init__(self, *names: str, more: bool = False) -> None:
-        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING) for name in names]
+        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING, last_result={}) for name in names]
         for trial in self.trials:
             trial.set_status = lambda status, trial=trial: setattr(trial, "status", status)
         self.search_alg = SimpleNamespace(is_finished=lambda: not more)
@@ -194,11 +194,24 @@ def test_paused_trials_are_paused_again_when_the_search_goes_on(tmp_path: Path) 
     report(scheduler, before, "a", 1, 0.5)
     report(scheduler, before, "b", 1, 0.9)
     restored, after = pickle.loads(stale), Controller("a", "b", "c")
+    for trial in after.trials[:2]:
+        trial.last_result = {"step": 1}
     for trial in after.trials:
         restored.on_trial_add(after, trial)
     assert status_of(after) == {"a": Trial.PAUSED, "b": Trial.PAUSED, "c": Trial.PENDING}
     assert report(restored, after, "c", 1, 0.1) == TrialScheduler.NOOP
     assert last(journal)["b"] == CONTINUED
+
+
+def test_a_paused_trial_whose_result_was_lost_reports_it_again_before_it_waits(tmp_path: Path) -> None:
+    journal = tmp_path / "rungs.jsonl"
+    report(PausingScheduler(journal, POLICY, 1), Controller("a", "b", more=True), "a", 1, 0.5)
+    restored, after = PausingScheduler(journal, POLICY, 1), Controller("a", "b", more=True)
+    restored.on_trial_add(after, after.trials[0])
+    assert status_of(after)["a"] == Trial.PENDING
+    assert report(restored, after, "a", 1, 0.5) == TrialScheduler.NOOP
+    assert status_of(after)["a"] == Trial.PAUSED
+    assert len(RungsJournal(journal).lines()) == 1
 
 
 def test_a_promotion_decided_before_a_crash_is_carried_out_after_it(tmp_path: Path) -> None:

@@ -77,13 +77,16 @@ def gradients(backend: Any) -> dict[str, Any]:
     ids=["16-bit", "4-bit", "three projections"],
 )
 def test_loss_and_gradients_equal_the_librarys(config: TrialConfig) -> None:
-    from trainable.fast_passes import FastPasses, shapes_of
+    from trainable.fast_passes import FastPasses, layout_of
+    from trainable.padded_layout import PaddedLayout
 
     backend, samples = backend_with(config), random_samples(5)
     n_labels = 200
     expected_loss, expected = library_pass(backend, samples, n_labels)
     backend.model.zero_grad(set_to_none=True)
-    passes = FastPasses(backend, shapes_of([samples[:3], samples[3:]], rows=3))
+    layout = layout_of(backend, [samples[:3], samples[3:]], rows=3)
+    assert isinstance(layout, PaddedLayout)
+    passes = FastPasses(backend, layout)
     passes.begin_step()
     loss = sum(float(passes.run(part, n_labels)) for part in (samples[:3], samples[3:]))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
@@ -93,27 +96,87 @@ def test_loss_and_gradients_equal_the_librarys(config: TrialConfig) -> None:
 def test_dropout_leaves_the_mean_of_the_loss_and_follows_the_seed() -> None:
     import torch
 
-    from trainable.fast_passes import FastPasses, shapes_of
+    from trainable.fast_passes import FastPasses
+    from trainable.padded_layout import PaddedLayout
 
     samples = random_samples(3)
     losses = []
     backend = backend_with(_CONFIG.with_changes(lora_dropout=0.3))
-    passes = FastPasses(backend, shapes_of([samples], rows=3))
+    passes = FastPasses(backend, PaddedLayout([samples], rows=3))
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         passes.begin_step()
         losses.append(float(passes.run(samples, 100)))
     assert losses[0] == losses[1] != losses[2]
-    without = FastPasses(backend_with(_CONFIG), shapes_of([samples], rows=3))
+    without = FastPasses(backend_with(_CONFIG), PaddedLayout([samples], rows=3))
     without.begin_step()
     assert losses[2] == pytest.approx(float(without.run(samples, 100)), rel=0.05)
 
 
 def test_a_shape_has_room_for_every_pass_of_its_width() -> None:
-    from trainable.fast_passes import PassShape, shapes_of
+    from trainable.padded_layout import PaddedLayout, PaddedShape
 
     passes = [[([1] * 30, [2] * 10), ([1] * 5, [2] * 5)], [([1] * 20, [2] * 300)], [([1] * 60, [2] * 4)]]
-    assert shapes_of(passes, 2) == {64: PassShape(2, 64, 256), 320: PassShape(2, 320, 512)}
+    layout = PaddedLayout(passes, 2)
+    assert layout.shapes == [PaddedShape(2, 320, 512), PaddedShape(2, 64, 256)]
+    assert layout.shape_of(passes[2]) == PaddedShape(2, 64, 256)
+
+
+def dense_segments(q_ends: Any, k_ends: Any, longest_q: int, longest_k: int, take: Any) -> Any:
+    """What the flash kernel does, segment by segment with a mask; checks what the kernel takes for granted."""
+    import torch
+
+    from trainable.attention import causal
+
+    def attend(q: Any, k: Any, v: Any) -> Any:
+        keys, values = take(k), take(v)
+        assert int(q_ends[-1]) == len(q)
+        assert int(k_ends[-1]) == len(keys)
+        group, read = q.shape[1] // k.shape[1], []
+        for i in range(len(q_ends) - 1):
+            own, seen = slice(q_ends[i], q_ends[i + 1]), slice(k_ends[i], k_ends[i + 1])
+            part, n_q, n_k = q[own], int(q_ends[i + 1] - q_ends[i]), int(k_ends[i + 1] - k_ends[i])
+            assert n_q <= longest_q
+            assert n_k <= longest_k
+            if n_q:  # queries before the segment's own make the mask the usual triangle
+                part = torch.cat([torch.zeros(n_k - n_q, *q.shape[1:]), part])
+                rows = (x.transpose(0, 1)[None] for x in (part, keys[seen], values[seen]))
+                read.append(causal(*rows, group)[0].transpose(0, 1)[n_k - n_q :])
+        return torch.cat(read)
+
+    return attend
+
+
+@pytest.mark.parametrize("opening", [[], [7, 8, 9, 10, 11]], ids=["no prefix", "a prefix"])
+def test_rows_without_padding_change_neither_loss_nor_gradients(
+    opening: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainable.fast_passes import FastPasses
+    from trainable.packed_layout import PackedLayout
+
+    monkeypatch.setattr("trainable.packed_layout.in_segments", dense_segments)
+    samples = [(opening + prompt, answer) for prompt, answer in random_samples(5)]
+    backend, n_labels = backend_with(_CONFIG), 200
+    expected_loss, expected = library_pass(backend, samples, n_labels)
+    backend.model.zero_grad(set_to_none=True)
+    parts = (samples[:3], samples[3:])  # the second has a row less than the shape
+    passes = FastPasses(backend, PackedLayout(parts, 3, opening))
+    passes.begin_step()
+    loss = sum(float(passes.run(part, n_labels)) for part in parts)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert worst_difference(gradients(backend), expected) < 1e-4
+
+
+def test_an_empty_pass_has_no_segment_longer_than_the_longest() -> None:
+    from trainable.packed_layout import PackedLayout
+
+    samples = [([5, 6, *([1] * 300)], [2] * 40)] * 3
+    layout = PackedLayout([samples, samples[:1]], 3, [5, 6])
+    assert [shape.tokens for shape in layout.shapes] == [1024, 512]
+    for shape in layout.shapes:
+        ends = layout.pack([], shape).q_ends.tolist()
+        assert ends[-1] == 2 + shape.tokens
+        assert max(b - a for a, b in zip(ends, ends[1:], strict=False)) <= layout.longest
 
 
 def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch) -> None:

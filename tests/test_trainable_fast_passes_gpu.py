@@ -60,15 +60,15 @@ def test_captured_passes_learn_as_the_library_does(
 def test_attention_that_shares_keys_reads_what_it_should(heads: int, kv_heads: int, width: int) -> None:
     import torch
 
-    from trainable.lora_forward import _attend
+    from trainable.attention import causal
 
     torch.manual_seed(0)
     q, k, v = (
         torch.randn(4, 128, n, width, device="cuda", dtype=torch.bfloat16).transpose(1, 2)
         for n in (heads, kv_heads, kv_heads)
     )
-    read = _attend(q, k, v, heads // kv_heads)
-    exact = _attend(q.float(), k.float(), v.float(), heads // kv_heads)
+    read = causal(q, k, v, heads // kv_heads)
+    exact = causal(q.float(), k.float(), v.float(), heads // kv_heads)
     assert (read.float() - exact).abs().max() < 0.02
 
 

@@ -1,88 +1,28 @@
 """Gradient passes at a few fixed shapes, on a GPU each one CUDA graph: a step costs the host a handful of calls.
 
-Batches are padded to multiples of 64 tokens. All shapes of a run are tried once, largest first, so that a lack of
-memory shows at the start. The largest is captured at once, the others when a batch needs them, all into one
-memory pool: memory is that of the largest.
+All shapes of a run are tried once, largest first, so that a lack of memory shows at the start. The largest is
+captured at once, the others when a batch needs them, all into one memory pool: memory is that of the largest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from trainable.collate import IGNORED
 from trainable.gpu_memory import captured
+from trainable.layouts import Layout, Sample
 from trainable.lora_forward import LoraForward
+from trainable.packed_layout import PackedLayout
+from trainable.padded_layout import PaddedLayout
+from trainable.prefix_passes import shared_prefix
 from trainable.qwen import why_unsupported
 
-WIDTH_STEP = 64
-SLOT_STEP = 256
-Sample = tuple[Sequence[int], Sequence[int]]
-"""Prompt ids and answer ids."""
+FLASH_CAPABILITY = (8, 0)
+"""CUDA compute capability from which the flash kernel runs (Ampere)."""
 _tried: set[tuple[Any, ...]] = set()
 """Shapes that ran in this process, so that their kernels are loaded; a capture must not load any."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PassShape:
-    """Rows, tokens a row and label tokens of one pass."""
-
-    rows: int
-    width: int
-    slots: int
-
-
-@dataclass(slots=True)
-class PackedBatch:
-    """The inputs of a pass: token ids, and for each label the place before it and its token."""
-
-    ids: torch.Tensor
-    where: torch.Tensor
-    targets: torch.Tensor
-
-    def to(self, target: PackedBatch) -> None:
-        """Copy into tensors on the device without waiting for them."""
-        for name in ("ids", "where", "targets"):
-            getattr(target, name).copy_(getattr(self, name), non_blocking=True)
-
-
-def rounded(value: int, step: int) -> int:
-    """Return the next multiple of `step`."""
-    return -(-value // step) * step
-
-
-def width_of(samples: Iterable[Sample]) -> int:
-    """Return the padded width of a batch."""
-    return rounded(max(len(prompt) + len(answer) for prompt, answer in samples), WIDTH_STEP)
-
-
-def shapes_of(passes: Iterable[Sequence[Sample]], rows: int) -> dict[int, PassShape]:
-    """Return one shape for each width among the passes, with room for the most label tokens."""
-    slots: dict[int, int] = {}
-    for samples in passes:
-        width = width_of(samples)
-        slots[width] = max(slots.get(width, 0), sum(len(answer) for _, answer in samples))
-    return {width: PassShape(rows, width, rounded(count, SLOT_STEP)) for width, count in slots.items()}
-
-
-def pack(samples: Sequence[Sample], shape: PassShape, pinned: bool) -> PackedBatch:
-    """Return the inputs of a pass on the host; missing rows are padding."""
-    ids = torch.zeros(shape.rows, shape.width, dtype=torch.long)
-    where: list[int] = []
-    targets: list[int] = []
-    for row, (prompt, answer) in enumerate(samples):
-        ids[row, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
-        start = row * shape.width + len(prompt) - 1
-        where += range(start, start + len(answer))
-        targets += answer
-    free = shape.slots - len(where)
-    batch = PackedBatch(ids, torch.tensor(where + [0] * free), torch.tensor([*targets, *[IGNORED] * free]))
-    if pinned:
-        batch = PackedBatch(batch.ids.pin_memory(), batch.where.pin_memory(), batch.targets.pin_memory())
-    return batch
 
 
 def why_not(backend: Any, checkpointing: bool) -> str:
@@ -94,27 +34,44 @@ def why_not(backend: Any, checkpointing: bool) -> str:
     return why_unsupported(backend.model.get_base_model())
 
 
+def layout_of(backend: Any, passes: Sequence[Sequence[Sample]], rows: int) -> Layout:
+    """Return how the passes of a run are laid out: without padding where the flash kernel runs.
+
+    Args:
+        backend: Has device and compute dtype.
+        passes: Every pass of the run.
+        rows: Most samples of one.
+    """
+    flash = (
+        backend.device.type == "cuda"
+        and backend.dtype in (torch.bfloat16, torch.float16)
+        and torch.cuda.get_device_capability() >= FLASH_CAPABILITY
+    )
+    if not flash:
+        return PaddedLayout(passes, rows)
+    return PackedLayout(passes, rows, shared_prefix([sample for samples in passes for sample in samples]))
+
+
 class FastPasses:
     """Passes of one adapter; gradients are summed into the parameters' own `.grad`.
 
     Args:
         backend: Carries base and adapter.
-        shapes: See `shapes_of`.
+        layout: See `layout_of`.
 
     Raises:
         ValueError: See `LoraForward`.
         torch.OutOfMemoryError: If the largest shape does not fit.
     """
 
-    def __init__(self, backend: Any, shapes: dict[int, PassShape]) -> None:
-        self.device = backend.device
-        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, max(shapes))
-        self._shapes = shapes
+    def __init__(self, backend: Any, layout: Layout) -> None:
+        self.device, self.layout = backend.device, layout
+        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, layout.longest)
         self._grads = [torch.zeros_like(p) for p in self.forward.parameters]
         self._wide = [torch.zeros_like(p) for p in self.forward.parameters]
         self._share = torch.zeros((), device=self.device)
-        self._inputs: dict[PassShape, PackedBatch] = {}
-        self._graphs: dict[PassShape, tuple[Any, torch.Tensor]] = {}
+        self._inputs: dict[Any, Any] = {}
+        self._graphs: dict[Any, tuple[Any, torch.Tensor]] = {}
         width = backend.model.get_base_model().config.hidden_size
         self._key = (width, backend.dtype, backend.facts().quantised_layers > 0)
         self._pool: Any = None
@@ -134,9 +91,9 @@ class FastPasses:
             samples: At most as many as a shape has rows.
             n_label_tokens: Of the whole effective batch.
         """
-        shape = self._shapes[width_of(samples)]
-        inputs = self._input(shape)
-        pack(samples, shape, pinned=self.device.type == "cuda").to(inputs)
+        shape = self.layout.shape_of(samples)
+        inputs, packed = self._input(shape), self.layout.pack(samples, shape)
+        (packed.pinned() if self.device.type == "cuda" else packed).copy_to(inputs)
         self._share.fill_(1 / n_label_tokens)
         if self._pool is None:
             return self._pass(inputs)
@@ -146,27 +103,22 @@ class FastPasses:
         graph.replay()
         return loss.clone()
 
-    def _pass(self, inputs: PackedBatch) -> torch.Tensor:
+    def _pass(self, inputs: Any) -> torch.Tensor:
         self.forward.refresh()
-        loss = self.forward.loss(inputs.ids, inputs.where, inputs.targets, self._share)
+        loss = self.layout.loss(self.forward, inputs, self._share)
         grads = torch.autograd.grad(loss, self.forward.working)
         torch._foreach_copy_(self._wide, grads)
         torch._foreach_add_(self._grads, self._wide)
         return loss.detach()
 
-    def _input(self, shape: PassShape) -> PackedBatch:
+    def _input(self, shape: Any) -> Any:
         if shape not in self._inputs:
-            empty = PackedBatch(
-                torch.zeros(shape.rows, shape.width, dtype=torch.long, device=self.device),
-                torch.zeros(shape.slots, dtype=torch.long, device=self.device),
-                torch.full((shape.slots,), IGNORED, device=self.device),
-            )
-            self._inputs[shape] = empty
+            self._inputs[shape] = self.layout.pack([], shape).on(self.device)
         return self._inputs[shape]
 
     def _try_all(self) -> None:
         """Run every shape that is new to this process, and capture the largest: memory of all later ones is its."""
-        shapes = sorted(self._shapes.values(), key=lambda shape: -shape.rows * shape.width)
+        shapes = self.layout.shapes
         rank = max(min(p.shape) for p in self.forward.parameters)
         side = torch.cuda.Stream()
         for shape in shapes:
@@ -181,7 +133,7 @@ class FastPasses:
         self._pool = torch.cuda.graph_pool_handle()
         self._capture(shapes[0])
 
-    def _capture(self, shape: PassShape) -> None:
+    def _capture(self, shape: Any) -> None:
         graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)
         with captured(graph, self._pool):
             loss = self._pass(inputs)

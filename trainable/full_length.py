@@ -17,6 +17,7 @@ from trainable.base_models import locate_base
 from trainable.checkpoint import STATE_FILE, read_state
 from trainable.config import TrialConfig
 from trainable.evaluation import Evaluator, entity_types
+from trainable.longer_run import rate_for, write_augmented
 from trainable.loop import TrainingRun, plan_batches
 from trainable.masking import masked_items
 from trainable.metrics import Evaluation
@@ -41,6 +42,10 @@ class FullLengthSettings:
     min_precision: float
     window_tokens: int
     overlap_tokens: int | None = None
+    augmented: bool = False
+    """Train on exchanged values and joined texts, see `data.augment`."""
+    searched_steps: int | None = None
+    """Steps for which the config's learning rate was found; None keeps the rate at any length."""
 
     @property
     def adapter_dir(self) -> Path:
@@ -72,24 +77,52 @@ class FullLengthRun:
     """Base model, adapter, data and evaluators of one full-length run.
 
     Args:
-        config: Hyperparameters.
+        config: Hyperparameters; its learning rate is that of `settings.searched_steps`.
         settings: Files, epochs and where the results go.
+
+    Attributes:
+        config: The same with the learning rate of this length.
+        corpus: Tokenised training documents as they are.
+        training_corpus: What is trained on, of all epochs if it is augmented.
+        plan: Batches of `training_corpus`.
+        total_steps: Length of the run, in optimizer steps.
     """
 
     def __init__(self, config: TrialConfig, settings: FullLengthSettings) -> None:
-        self.config, self.settings = config, settings
+        self.settings = settings
         base_dir = locate_base(config.model)
         self.backend: Backend = create_backend(settings.backend)
         self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
         self.backend.attach_adapter(config)
-        cache = settings.out_dir / "tokens"
-        self.corpus: TokenizedCorpus = tokenized(
-            base_dir, settings.train_file, settings.window_tokens, cache, settings.overlap_tokens
+        self.corpus = self._tokenized(base_dir, settings.train_file)
+        self.training_corpus, self._facts = self.corpus, self.corpus.facts()
+        factor = config.oversampling
+        if settings.augmented:
+            file = settings.out_dir / "tokens" / "augmented.jsonl"  # goes when the run has ended
+            self._facts |= write_augmented(config, settings.train_file, settings.epochs, file)
+            self.training_corpus, factor = self._tokenized(base_dir, file), 1.0
+        self.plan = plan_batches(config.with_changes(oversampling=factor), self.training_corpus)
+        self.total_steps = self.plan.steps_per_epoch * (1 if settings.augmented else settings.epochs)
+        self.config = config.with_changes(
+            learning_rate=rate_for(config.learning_rate, settings.searched_steps, self.total_steps)
         )
         self.windowing = Windowing(self.backend.tokenizer, settings.window_tokens, self.corpus.overlap_tokens)
         self._known_types = entity_types(read_examples(settings.train_file))
         self.validation = self._evaluator(settings.validation_file)
         self.epochs: list[EpochResult] = []
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of backend and data."""
+        return {
+            **asdict(self.backend.facts()),
+            **self._facts,
+            "samples_per_epoch": self.plan.samples_per_epoch
+            // (self.settings.epochs if self.settings.augmented else 1),
+        }
+
+    def _tokenized(self, base_dir: Path, file: Path) -> TokenizedCorpus:
+        cache, settings = self.settings.out_dir / "tokens", self.settings
+        return tokenized(base_dir, file, settings.window_tokens, cache, settings.overlap_tokens)
 
     def finish_epoch(self, epoch: int, train_loss: float) -> EpochResult:
         """Evaluate on validation, and keep the adapter if it is the best so far."""
@@ -158,36 +191,35 @@ def train_full_length(
         ValueError: If the interrupted run in `out_dir` had another config or length.
     """
     started = time.perf_counter()
-    plan = plan_batches(run.config, run.corpus)
-    steps = plan.steps_per_epoch
-    training = TrainingRun(run.config, run.backend, run.corpus, plan, steps * run.settings.epochs)
+    epochs, total = run.settings.epochs, run.total_steps
+    training = TrainingRun(run.config, run.backend, run.training_corpus, run.plan, total)
     state = run.settings.out_dir / STATE_FILE
-    identity = {"config": run.config.to_dict(), "epochs_planned": run.settings.epochs}
+    identity = {
+        "config": run.config.to_dict(), "epochs_planned": epochs, "augmented": run.settings.augmented,
+    }  # fmt: skip
     if state.is_file():
         saved = read_state(state)["extra"]
-        if {key: saved[key] for key in identity} != identity:
+        if {key: saved.get(key) for key in identity} != identity:
             raise ValueError(
                 f"{run.settings.out_dir} holds an interrupted run of another config or length; choose another --out"
             )
         training.restore(state)
         run.epochs = [EpochResult(**epoch) for epoch in saved["epochs"]]
-    for epoch in range(len(run.epochs) + 1, run.settings.epochs + 1):
+    for epoch in range(len(run.epochs) + 1, epochs + 1):
         losses = []
-        for part in range(1, PROGRESS_PARTS + 1):
+        for part in range(PROGRESS_PARTS * (epoch - 1) + 1, PROGRESS_PARTS * epoch + 1):
             before = training.step
-            loss = training.train_to((epoch - 1) * steps + steps * part // PROGRESS_PARTS)
+            loss = training.train_to(total * part // (PROGRESS_PARTS * epochs))
             if training.step > before:
                 losses.append((loss, training.step - before))
                 if on_progress:
-                    on_progress(training.step, training.total_steps, loss)
-        mean = sum(loss * n_steps for loss, n_steps in losses) / steps
+                    on_progress(training.step, total, loss)
+        mean = sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
         training.make_room()
         on_epoch(run.finish_epoch(epoch, mean))
         training.save(state, {**identity, "epochs": [asdict(result) for result in run.epochs]})
     facts = {
-        **asdict(run.backend.facts()),
-        **run.corpus.facts(),
-        "samples_per_epoch": plan.samples_per_epoch,
+        **run.facts(),
         "steps": training.step,
         "micro_batch": training.micro_batch,
         "tokens_per_s": training.tokens / training.train_s,

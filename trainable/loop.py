@@ -16,7 +16,7 @@ from trainable.batches import BatchPlan
 from trainable.checkpoint import read_state, write_state
 from trainable.collate import collate
 from trainable.config import TrialConfig, warmup_steps
-from trainable.fast_passes import FastPasses, shapes_of, why_not
+from trainable.fast_passes import FastPasses, layout_of, why_not
 from trainable.gpu_memory import allowed_bytes, available_bytes
 from trainable.prefix_passes import PrefixPasses, why_no_prefix
 from trainable.resident import collect_garbage
@@ -242,4 +242,4 @@ class TrainingRun:
         passes = [
             [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
         ]
-        return FastPasses(self.backend, shapes_of(passes, self.micro_batch))
+        return FastPasses(self.backend, layout_of(self.backend, passes, self.micro_batch))

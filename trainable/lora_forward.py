@@ -6,10 +6,11 @@ share an input.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import embedding, linear, rms_norm
 
 from trainable.lean_autograd import ChunkedCrossEntropy, Dequantised, Gated, ThinInputs, gated
 from trainable.qwen import (
@@ -23,6 +24,8 @@ from trainable.qwen import (
     rotation_table,
 )
 
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Takes queries, keys and values, each (tokens..., heads, head_dim); returns what was read, like the queries."""
 THIN_RANK = 16
 """Highest rank at which the thin products of a small layer are cheaper than the gradient of its whole weight."""
 
@@ -82,74 +85,30 @@ class LoraForward:
         torch._foreach_copy_(self.working, self.parameters)
 
     def loss(
-        self, ids: torch.Tensor, where: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
-    ) -> torch.Tensor:
-        """Return summed cross-entropy times `share`.
-
-        Args:
-            ids: Right-padded token ids, (rows, width).
-            where: Place in the flattened `ids` before each label token, (slots,).
-            targets: Label tokens; -100 for an unused slot, (slots,).
-            share: 1 / label tokens of the effective batch, a scalar tensor.
-        """
-        width, group = ids.shape[1], self.shape.group
-
-        def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            return _attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), group).transpose(1, 2)
-
-        turn = (self._table[0, :width, None], self._table[1, :width, None])
-        x = self._hidden(ids, turn, attend)
-        return self._cross_entropy(x.flatten(0, 1).index_select(0, where), targets, share)
-
-    def loss_after_prefix(
         self,
-        prefix: torch.Tensor,
         ids: torch.Tensor,
+        places: torch.Tensor | slice,
+        attend: Attend,
         where: torch.Tensor,
         targets: torch.Tensor,
         share: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the same for rows that all continue one prefix, whose tokens are computed once.
+        """Return summed cross-entropy times `share`.
 
         Args:
-            prefix: Its token ids, (tokens,).
-            ids: What follows it in each row, right-padded, (rows, width).
-            where: As in `loss`; no label follows the prefix directly.
-            targets: As in `loss`.
-            share: As in `loss`.
+            ids: Token ids, (tokens,) or (rows, width).
+            places: The position of each token in its text, in the last dimension of `ids`.
+            attend: What decides which tokens a token reads; see `trainable.padded_layout`, `packed_layout` and
+                `prefix_passes`.
+            where: Place in the flattened `ids` before each label token, (slots,).
+            targets: Label tokens; -100 for an unused slot, (slots,).
+            share: 1 / label tokens of the effective batch, a scalar tensor.
         """
-        n, (rows, width) = len(prefix), ids.shape
-        visible = torch.ones(width, n + width, dtype=torch.bool).tril(n)
-        mask = torch.zeros(width, n + width, dtype=self.dtype).masked_fill(~visible, -torch.inf)
-        group = self.shape.group
-
-        def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            opening = [part[:n].transpose(0, 1)[None] for part in (q, k, v)]
-            first = _attend(opening[0], opening[1], opening[2], group)
-            own_q = q[n:].unflatten(0, (rows, width)).transpose(1, 2)
-            keys, values = (
-                torch.cat([part[:n].expand(rows, -1, -1, -1), part[n:].unflatten(0, (rows, width))], 1)
-                .transpose(1, 2)
-                .repeat_interleave(group, 1)
-                for part in (k, v)
-            )
-            rest = scaled_dot_product_attention(own_q, keys, values, attn_mask=mask)
-            return torch.cat([first[0].transpose(0, 1), rest.transpose(1, 2).flatten(0, 1)])
-
-        places = torch.cat([torch.arange(n), torch.arange(n, n + width).repeat(rows)])
         turn = (self._table[0, places, None], self._table[1, places, None])
-        x = self._hidden(torch.cat([prefix, ids.flatten()]), turn, attend)
-        return self._cross_entropy(x.index_select(0, where + n), targets, share)
-
-    def _hidden(self, ids: torch.Tensor, turn: Any, attend: Any) -> torch.Tensor:
         x = embedding(ids, self._embedding).to(self.dtype)
         for number, layer in enumerate(self._layers):
             x = self._block(x, layer, self._norms[number], self._head_norms[number], turn, attend)
-        return x
-
-    def _cross_entropy(
-        self, hidden: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
-    ) -> torch.Tensor:
+        hidden = x.view(-1, x.shape[-1]).index_select(0, where)
         hidden = rms_norm(hidden, hidden.shape[-1:], self._final_norm, self.shape.eps)
         total: torch.Tensor = ChunkedCrossEntropy.apply(hidden, self._head, targets, share)
         return total
@@ -161,7 +120,7 @@ class LoraForward:
         norms: list[Any],
         head_norms: list[Any],
         turn: Any,
-        attend: Any,
+        attend: Attend,
     ) -> torch.Tensor:
         shape, eps = self.shape, self.shape.eps
 
@@ -233,11 +192,3 @@ def _turned(x: torch.Tensor, norm: Any, eps: float, cosine: torch.Tensor, sine: 
 
 def _itself(x: torch.Tensor) -> torch.Tensor:
     return x
-
-
-def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, group: int) -> torch.Tensor:
-    """Let each token read itself and those before it; right padding needs no mask."""
-    if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):  # the flash kernel shares keys by itself
-        return scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=group > 1)
-    k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-    return scaled_dot_product_attention(q, k, v, is_causal=True)

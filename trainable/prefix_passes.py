@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-from trainable.fast_passes import PassShape, Sample, pack
+from trainable.attention import behind_prefix
+from trainable.layouts import Sample
 from trainable.lora_forward import LoraForward
+from trainable.padded_layout import PaddedShape, padded_inputs
 from trainable.qwen import why_unsupported
 
 
@@ -64,10 +66,16 @@ class PrefixPasses:
         self.forward.refresh()
         rest = [(prompt[self._n :], answer) for prompt, answer in samples]
         width = max(len(prompt) + len(answer) for prompt, answer in rest)
-        shape = PassShape(len(rest), width, sum(len(answer) for _, answer in rest))
-        batch = pack(rest, shape, pinned=False)
-        share = torch.tensor(1 / n_label_tokens)
-        loss = self.forward.loss_after_prefix(self._prefix, batch.ids, batch.where, batch.targets, share)
+        batch = padded_inputs(rest, PaddedShape(len(rest), width, sum(len(answer) for _, answer in rest)))
+        n, rows = self._n, len(rest)
+        loss = self.forward.loss(
+            torch.cat([self._prefix, batch.ids.flatten()]),
+            torch.cat([torch.arange(n), torch.arange(n, n + width).repeat(rows)]),
+            behind_prefix(n, rows, width, self.forward.shape.group, self.forward.dtype),
+            batch.where + n,
+            batch.targets,
+            torch.tensor(1 / n_label_tokens),
+        )
         for parameter, grad in zip(
             self.forward.parameters, torch.autograd.grad(loss, self.forward.working), strict=True
         ):

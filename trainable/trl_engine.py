@@ -155,7 +155,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     """Train with SFTTrainer; an interrupted run goes on from its last checkpoint.
 
     Args:
-        run: See `trainable.full_length.FullLengthRun`.
+        run: See `trainable.full_length.FullLengthRun`; not augmented.
         on_epoch: Called after each epoch.
     """
     started = time.perf_counter()
@@ -169,9 +169,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
         run.epochs = [EpochResult(**epoch) for epoch in saved[:done]]
     trainer.train(resume_from_checkpoint=checkpoint)
     facts = {
-        **asdict(run.backend.facts()),
-        **run.corpus.facts(),
-        "samples_per_epoch": trainer.plan.samples_per_epoch,
+        **run.facts(),
         "steps": trainer.state.global_step,
         "seconds": time.perf_counter() - started,
     }
