@@ -172,7 +172,7 @@ def test_an_empty_pass_has_no_segment_longer_than_the_longest() -> None:
 
     samples = [([5, 6, *([1] * 300)], [2] * 40)] * 3
     layout = PackedLayout([samples, samples[:1]], 3, [5, 6])
-    assert [shape.tokens for shape in layout.shapes] == [1024, 512]
+    assert [(shape.tokens, shape.slots) for shape in layout.shapes] == [(1024, 128), (512, 64)]
     for shape in layout.shapes:
         ends = layout.pack([], shape).q_ends.tolist()
         assert ends[-1] == 2 + shape.tokens

@@ -52,6 +52,10 @@ def layout_of(backend: Any, passes: Sequence[Sequence[Sample]], rows: int) -> La
     return PackedLayout(passes, rows, shared_prefix([sample for samples in passes for sample in samples]))
 
 
+class CaptureFailed(RuntimeError):
+    """A pass cannot become a CUDA graph here."""
+
+
 class FastPasses:
     """Passes of one adapter; gradients are summed into the parameters' own `.grad`.
 
@@ -61,6 +65,7 @@ class FastPasses:
 
     Raises:
         ValueError: See `LoraForward`.
+        CaptureFailed: If the largest shape cannot be captured; `run` raises it for the others.
         torch.OutOfMemoryError: If the largest shape does not fit.
     """
 
@@ -73,10 +78,13 @@ class FastPasses:
         self._inputs: dict[Any, Any] = {}
         self._graphs: dict[Any, tuple[Any, torch.Tensor]] = {}
         width = backend.model.get_base_model().config.hidden_size
-        self._key = (width, backend.dtype, backend.facts().quantised_layers > 0)
+        rank = max(min(p.shape) for p in self.forward.parameters)
+        self._key = (width, rank, backend.dtype, backend.facts().quantised_layers > 0)
         self._pool: Any = None
         if self.device.type == "cuda":
             self._try_all()
+            self._pool = torch.cuda.graph_pool_handle()
+            self._capture(layout.shapes[0])
 
     def begin_step(self) -> None:
         """Set the gradients to zero."""
@@ -117,24 +125,25 @@ class FastPasses:
         return self._inputs[shape]
 
     def _try_all(self) -> None:
-        """Run every shape that is new to this process, and capture the largest: memory of all later ones is its."""
-        shapes = self.layout.shapes
-        rank = max(min(p.shape) for p in self.forward.parameters)
+        """Run every shape that is new to this process."""
         side = torch.cuda.Stream()
-        for shape in shapes:
-            if (shape, rank, self._key) not in _tried:
+        for shape in self.layout.shapes:
+            if (shape, self._key) not in _tried:
                 side.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(side):
                     self._pass(self._input(shape))
                 torch.cuda.current_stream().wait_stream(side)
-                _tried.add((shape, rank, self._key))
+                _tried.add((shape, self._key))
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
-        self._pool = torch.cuda.graph_pool_handle()
-        self._capture(shapes[0])
 
     def _capture(self, shape: Any) -> None:
         graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)
-        with captured(graph, self._pool):
-            loss = self._pass(inputs)
+        try:
+            with captured(graph, self._pool):
+                loss = self._pass(inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise CaptureFailed(f"{shape}: {error}") from error
         self._graphs[shape] = (graph, loss)

@@ -10,7 +10,6 @@ import torch
 
 from trainable.lora_forward import LoraForward
 
-SLOT_STEP = 256
 Sample = tuple[Sequence[int], Sequence[int]]
 """Prompt ids and answer ids."""
 

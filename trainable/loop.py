@@ -16,7 +16,7 @@ from trainable.batches import BatchPlan
 from trainable.checkpoint import read_state, write_state
 from trainable.collate import collate
 from trainable.config import TrialConfig, warmup_steps
-from trainable.fast_passes import FastPasses, layout_of, why_not
+from trainable.fast_passes import CaptureFailed, FastPasses, layout_of, why_not
 from trainable.gpu_memory import allowed_bytes, available_bytes
 from trainable.prefix_passes import PrefixPasses, why_no_prefix
 from trainable.resident import collect_garbage
@@ -167,6 +167,9 @@ class TrainingRun:
         while True:
             try:
                 return self._step()
+            except CaptureFailed as error:
+                self._train_slowly(f"CaptureFailed: {error}")
+                continue
             except torch.OutOfMemoryError as error:
                 self._fast = None
                 self.optimizer.zero_grad(set_to_none=True)
@@ -225,17 +228,18 @@ class TrainingRun:
         if self._fast is not None or self.slow_reason:
             return self._fast
         try:
-            self._fast = (
-                self._captured()
-                if self.backend.device.type == "cuda"
-                else PrefixPasses(self.backend, self._samples)
-            )
+            on_gpu = self.backend.device.type == "cuda"
+            self._fast = self._captured() if on_gpu else PrefixPasses(self.backend, self._samples)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError) as error:
-            self.slow_reason = f"{type(error).__name__}: {error}"
-            print(f"training with the library's passes: {self.slow_reason}", flush=True)
+            self._train_slowly(f"{type(error).__name__}: {error}")
         return self._fast
+
+    def _train_slowly(self, reason: str) -> None:
+        self._fast, self.slow_reason = None, reason
+        self.optimizer.zero_grad(set_to_none=True)
+        print(f"training with the library's passes: {reason}", flush=True)
 
     def _captured(self) -> FastPasses:
         steps = range(self.step, self.total_steps)

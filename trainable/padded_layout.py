@@ -9,10 +9,11 @@ import torch
 
 from trainable.attention import within_rows
 from trainable.collate import IGNORED
-from trainable.layouts import SLOT_STEP, PassInputs, Sample, label_slots, rounded
+from trainable.layouts import PassInputs, Sample, label_slots, rounded
 from trainable.lora_forward import LoraForward
 
 WIDTH_STEP = 64
+SLOT_STEP = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class ResidentBase:
             self._backend.load_base(base_dir, load_in_4bit, window_tokens)
             self.loads += 1
             self._key = key
+            gc.collect()
+            gc.freeze()  # libraries and base: no later collection looks through a million objects again
             self._checksum, self._bytes = weights_checksum(self._backend.model), allocated_bytes()
         return self._backend
 
@@ -80,6 +82,7 @@ class ResidentBase:
             BaseDrift: If its memory does not come back.
         """
         self._key = None
+        gc.unfreeze()
         if self._backend is None or self._backend.model is None:
             return
         self._backend.unload_base()

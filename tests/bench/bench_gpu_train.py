@@ -91,12 +91,16 @@ def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bo
     )
     samples = corpus.samples()
     share = sum(len(answer) for _, answer in samples) / sum(corpus.lengths())
-    flops = 4.0 * (linear + base.config.hidden_size * base.config.vocab_size * share)
+    shared = len(getattr(run._fast.layout, "prefix", ())) if run._fast else 0
+    once = (
+        1 - shared * (config.effective_batch - 1) * len(times) / tokens
+    )  # share of the tokens that is computed
+    flops = 4.0 * (linear * once + base.config.hidden_size * base.config.vocab_size * share)
     speed = tokens / sum(times)
     write_row(
         options, "train", side="ours", model=model, bits=4 if quantised else 16, variant=variant,
         backend=options.backend, tokens_per_s=speed, step_ms=1000 * statistics.median(times), first_step_s=first_s,
-        peak_gib=peak_gib(), micro_batch=run.micro_batch, mfu=speed * flops / PEAK_FLOPS, slow=run.slow_reason,
+        peak_gib=peak_gib(), micro_batch=run.micro_batch, mfu=speed * flops / PEAK_FLOPS, computed_share=once, slow=run.slow_reason,
         mean_tokens=sum(corpus.lengths()) / len(samples),
     )  # fmt: skip
     if variant == "profile":
