@@ -19,8 +19,8 @@ class RetrainOptions:
     """Passes over the oversampled training set."""
     engine: Literal["own", "trl"] = "own"
     """own: the loop of the search; trl: the same plan through TRL's SFTTrainer."""
-    augment: bool = False
-    """Texts that are seen again carry other values of the same types, and half of the texts are joined in pairs; own engine only."""
+    augment: bool = True
+    """Texts that are seen again carry other values of the same types, and half of the texts are joined in pairs (the trl engine trains on the texts as they are)."""
     keep_rate: bool = False
     """Train at the trial's learning rate (without: lower, since the run is longer, by the power -0.32 of the steps)."""
     merge: bool = False

@@ -54,7 +54,7 @@ class RetrainJob:
             f"retrain    {self.config.model}, rank {self.config.lora_rank}, learning rate {self.config.learning_rate:.2e}, "
             f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit\n"
             f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs"
-            f"{', augmented' if self.settings.augmented else ''}\n"
+            f"{', on augmented texts' if self.settings.augmented else ''}\n"
             f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}\n"
             f"results    {self.settings.out_dir}"
         )
@@ -76,8 +76,6 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         )
     if options.epochs < 1:
         raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
-    if options.augment and options.engine == "trl":
-        raise ValueError("`--augment` needs `--engine own`: the trl engine is the plain reference")
     best = json.loads(best_json.read_text(encoding="utf-8"))
     saved = json.loads(files.config.read_text(encoding="utf-8"))
     data_dir = options.data_dir or (
@@ -100,7 +98,7 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         overlap_tokens=(
             trial_settings.overlap_tokens if options.overlap_tokens is None else options.overlap_tokens
         ),
-        augmented=options.augment,
+        augmented=options.augment and options.engine == "own",
         searched_steps=None if options.keep_rate else trial_settings.horizon_steps,
     )
     return RetrainJob(
