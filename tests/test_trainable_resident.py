@@ -107,3 +107,24 @@ def test_a_base_whose_weights_changed_is_not_reused() -> None:
 def test_what_is_kept_is_built_once() -> None:
     resident = ResidentBase()
     assert [resident.keep("key", lambda: object()) for _ in range(2)].count(resident.keep("key", list)) == 2
+
+
+def test_a_process_whose_base_leaves_memory_behind_is_given_up_before_the_next_base(
+    settings: TrialSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from trainable.ray_trial import SETTINGS_KEY, TunerTrial
+
+    file = tmp_path / "trial_settings.json"
+    settings.save(file)
+    trial = TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
+    config = {SETTINGS_KEY: str(file), **_CONFIG.to_dict()}
+    trial.setup(config)
+    acquire(trial._resident)
+    assert trial.reset_config({**config, "lora_rank": 64})
+    monkeypatch.setattr("trainable.resident.allocated_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(trial._resident, "settle", lambda: None)  # only the base is looked at
+    assert not trial.reset_config({**config, "load_in_4bit": True})
+    assert "this worker process is given up: 1024 MiB" in capsys.readouterr().out

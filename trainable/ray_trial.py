@@ -57,6 +57,7 @@ class TunerTrial(tune.Trainable):
             False when the process must be replaced by a fresh one: an earlier trial left memory behind,
             changed the base or broke off with an error.
         """
+        from trainable.base_models import locate_base
         from trainable.resident import BaseDrift
 
         self.cleanup()
@@ -67,10 +68,16 @@ class TunerTrial(tune.Trainable):
                 self._resident.drop()
             elif broken:
                 raise BaseDrift(f"a trial ended with outcome {broken}")
-            self._resident.settle()
+            config, _ = split_ray_config(new_config)
+            settings = self._settings
+            self._resident.make_way(
+                settings.backend, locate_base(config.model), config.load_in_4bit, settings.window_tokens
+            )
         except BaseDrift as drift:
             print(f"this worker process is given up: {drift}", flush=True)
             return False
+        except (OSError, ValueError):
+            pass  # the first step says what is wrong with the config
         return True
 
     def _note(self, config: dict[str, Any]) -> None:
@@ -87,10 +94,13 @@ class TunerTrial(tune.Trainable):
         heard of it, and answers as it did before if it has.
         """
         from trainable.faults import result_of
+        from trainable.resident import BaseDrift
 
         steps = self._trial.run.step if self._trial else 0
         try:
             result = self._next_result()
+        except BaseDrift:  # no fault of the trial's: Tune starts it again in a fresh process
+            raise
         except Exception as error:
             log_file = Path(self._settings.checkpoint_dir).parent / "errors" / f"{self.trial_id}.txt"
             result = result_of(error, steps, log_file)

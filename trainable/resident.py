@@ -55,9 +55,8 @@ class ResidentBase:
         key = (backend, base_dir, load_in_4bit, window_tokens)
         if self._backend is None:
             self._backend = create_backend(backend)
-        self.settle()
+        self.make_way(*key)
         if key != self._key:
-            self.drop()
             self._backend.load_base(base_dir, load_in_4bit, window_tokens)
             self.loads += 1
             self._key = key
@@ -65,6 +64,16 @@ class ResidentBase:
             gc.freeze()  # libraries and base: no later collection looks through a million objects again
             self._checksum, self._bytes = weights_checksum(self._backend.model), allocated_bytes()
         return self._backend
+
+    def make_way(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
+        """Take the last trial's adapter off, and the base too if the next trial needs another; see `acquire`.
+
+        Raises:
+            BaseDrift: If that does not give back the memory.
+        """
+        self.settle()
+        if (backend, base_dir, load_in_4bit, window_tokens) != self._key:
+            self.drop()
 
     def settle(self) -> None:
         """Take the last trial's adapter off the base, if there is one.
