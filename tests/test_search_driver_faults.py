@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,13 +22,7 @@ from search.options import SearchOptions
 from search.plan import make_plan
 from trainable.base_models import locate_base
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skip(
-        "looks for a worker by a title that a reused process keeps, and expects an order without pauses"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIALS = 4
@@ -84,51 +77,57 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> An
     raise AssertionError(f"the search ended too early: {stdout[-3000:]}{stderr[-3000:]}")
 
 
-def worker_of(process: subprocess.Popen[str], trial: str) -> psutil.Process | None:
-    """The process that runs a trial, by its title, among those that the search started."""
+def worker_of(process: subprocess.Popen[str]) -> psutil.Process | None:
+    """The process that runs trials, one at a time, among those that the search started."""
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
-            title = " ".join(child.cmdline())
+            if "TunerTrial" in " ".join(child.cmdline()):
+                return child
         except psutil.Error:
             continue
-        if "TunerTrial" in title and trial in title:
-            return child
     return None
 
 
+def state_of(study: Path, trial: str) -> Path:
+    return study / "checkpoints" / trial / "state.pt"
+
+
 def test_each_fault_is_recorded_and_the_search_ends(options: SearchOptions) -> None:
+    """The first trial has paused when the worker is killed; its checkpoint and the second's are torn later."""
     study = options.results_dir / options.study
     process = subprocess.Popen(command(options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for trial, torn in (("t000", False), ("t001", True)):
-        state = study / "checkpoints" / trial / "state.pt"
-        wait_for(state.is_file, process)
-        worker = wait_for(lambda trial=trial: worker_of(process, trial), process)
-        worker.send_signal(signal.SIGSTOP)
-        if torn:
-            os.truncate(state, state.stat().st_size // 2)
-        worker.kill()
+    wait_for(state_of(study, "t000").is_file, process)
+    wait_for(lambda: worker_of(process), process).kill()
+    wait_for(state_of(study, "t001").is_file, process)
+    for trial in ("t000", "t001"):
+        os.truncate(state_of(study, trial), state_of(study, trial).stat().st_size // 2)
     stdout, stderr = process.communicate(timeout=600)
     assert process.returncode == 0, stdout[-3000:] + stderr[-3000:]
     summary = json.loads(stdout.splitlines()[-1])
-    assert (summary["trials"], summary["completed"], summary["failed"]) == (TRIALS, 2, 2)
+    assert (summary["trials"], summary["failed"]) == (TRIALS, 2)
+    assert summary["completed"] >= 1
 
     with (study / "trials.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["state"] for row in rows] == ["completed", "completed", "diverged", "error"]
+    assert {row["state"] for row in rows[:2]} <= {"completed", "stopped"}
+    assert [row["state"] for row in rows[2:]] == ["diverged", "error"]
     assert "header" in rows[3]["reason"].lower() or "safetensors" in rows[3]["reason"].lower()
     lines = stdout.splitlines()
-    assert any("t000: its worker process died; it goes on from its last rung" in line for line in lines)
-    assert any("t001: started anew: state.pt cannot be read" in line for line in lines)
+    assert any("its worker process died; it goes on from its last rung" in line for line in lines)
+    assert any("started anew: state.pt cannot be read" in line for line in lines)
     assert any(line.startswith("t002 diverged") for line in lines)
     assert any(line.startswith("t003 error: ") for line in lines)
     assert [path.name for path in (study / "errors").iterdir()] == ["t003.txt"]
     assert "Traceback" in (study / "errors" / "t003.txt").read_text(encoding="utf-8")
 
-    decisions = [
-        json.loads(line) for line in (study / "rungs.jsonl").read_text(encoding="utf-8").splitlines()
+    journal = (study / "rungs.jsonl").read_text(encoding="utf-8").splitlines()
+    arrivals = [
+        (line["trial"], line["rung"])
+        for line in map(json.loads, journal)
+        if line["decision"] in ("paused", "finished")
     ]
-    assert len({(decision["trial"], decision["rung"]) for decision in decisions}) == len(decisions)
-    assert {decision["trial"] for decision in decisions} == {"t000", "t001"}
+    assert len(set(arrivals)) == len(arrivals)  # what is reported again is no second arrival
+    assert {trial for trial, _ in arrivals} == {"t000", "t001"}
 
 
 def test_a_full_disk_ends_the_search_in_good_order_and_the_same_command_goes_on(
@@ -138,16 +137,13 @@ def test_a_full_disk_ends_the_search_in_good_order_and_the_same_command_goes_on(
     wanted = replace(options, trials=2, study="full")
     study = wanted.results_dir / wanted.study
     process = subprocess.Popen(command(wanted), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    worker = wait_for(lambda: worker_of(process, "t001"), process)
-    worker.rlimit(psutil.RLIMIT_FSIZE, (200_000, 200_000))
+    wait_for(state_of(study, "t000").is_file, process)
+    wait_for(lambda: worker_of(process), process).rlimit(psutil.RLIMIT_FSIZE, (200_000, 200_000))
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stdout[-3000:] + stderr[-3000:]
     summary = json.loads(stdout.splitlines()[-1])
-    assert (summary["trials"], summary["interrupted"], summary["failed"]) == (1, True, 0)
-    assert any(
-        line.startswith("t001: ") and line.endswith("make room, then repeat the command")
-        for line in stdout.splitlines()
-    )
+    assert (summary["interrupted"], summary["failed"]) == (True, 0)
+    assert any(line.endswith("make room, then repeat the command") for line in stdout.splitlines())
     done = subprocess.run(command(wanted), capture_output=True, text=True, check=True)
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["trials"], summary["completed"] + summary["stopped"]) == (2, 2)
