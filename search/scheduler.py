@@ -44,12 +44,15 @@ class PausingScheduler(FIFOScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Pause a restored trial again: Tune starts all that had not ended.
 
-        One whose last result the search lost when it was killed starts, reports that result again and pauses.
+        One whose last result was lost, since the search was killed before the study had it, starts, reports
+        that result again and pauses.
         """
         if trial.status != Trial.PENDING or trial.trial_id not in self._journal.paused():
             return
-        if trial.last_result.get(TIME_ATTR) == self._journal.latest()[trial.trial_id].step:
+        step = self._journal.latest()[trial.trial_id].step
+        if tune_controller.search_alg.knows(trial.trial_id, step):
             trial.set_status(Trial.PAUSED)
+            trial.init_local_path()  # Tune wants it at the end, also of a trial that does not start again
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Record a rung, free the slot and give it to the trial that deserves it most."""

@@ -160,6 +160,10 @@ class TruthfulOptunaSearch(OptunaSearch):
         self._ot_trials[trial_id].set_user_attr(RAY_TRIAL_ID, trial_id)
         return config
 
+    def knows(self, trial_id: str, step: int) -> bool:
+        """Return whether the study has a trial's score at a step."""
+        return step in self._frozen(self._ot_trials[trial_id]).intermediate_values
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report a finite score at its optimizer step, once."""
         trial = self._ot_trials.get(trial_id)

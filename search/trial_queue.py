@@ -47,5 +47,9 @@ class TrialQueue(SearchGenerator):
         self._handed_out.append(trial)
         return trial
 
+    def knows(self, trial_id: str, step: int) -> bool:
+        """Return whether the study has a trial's result at a step."""
+        return self.searcher.knows(trial_id, step)
+
     def save_to_dir(self, dirpath: str, session_str: str = "", **kwargs: Any) -> None:
         """Save nothing: the database and the rung journal are the state."""

@@ -26,10 +26,14 @@ class Controller:
     """The trials of a search, and whether more will come; changes statuses as Tune does."""
 
     def __init__(self, *names: str, more: bool = False) -> None:
-        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING, last_result={}) for name in names]
+        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING) for name in names]
         for trial in self.trials:
             trial.set_status = lambda status, trial=trial: setattr(trial, "status", status)
-        self.search_alg = SimpleNamespace(is_finished=lambda: not more)
+            trial.init_local_path = lambda trial=trial: setattr(trial, "path", trial.trial_id)
+        self.lost: list[str] = []  # trials whose last result the study does not have
+        self.search_alg = SimpleNamespace(
+            is_finished=lambda: not more, knows=lambda trial, step: trial not in self.lost
+        )
         self.stopped: list[str] = []
 
     def get_trials(self) -> list[Any]:
@@ -194,11 +198,10 @@ def test_paused_trials_are_paused_again_when_the_search_goes_on(tmp_path: Path) 
     report(scheduler, before, "a", 1, 0.5)
     report(scheduler, before, "b", 1, 0.9)
     restored, after = pickle.loads(stale), Controller("a", "b", "c")
-    for trial in after.trials[:2]:
-        trial.last_result = {"step": 1}
     for trial in after.trials:
         restored.on_trial_add(after, trial)
     assert status_of(after) == {"a": Trial.PAUSED, "b": Trial.PAUSED, "c": Trial.PENDING}
+    assert after.trials[0].path == "a"
     assert report(restored, after, "c", 1, 0.1) == TrialScheduler.NOOP
     assert last(journal)["b"] == CONTINUED
 
@@ -207,6 +210,7 @@ def test_a_paused_trial_whose_result_was_lost_reports_it_again_before_it_waits(t
     journal = tmp_path / "rungs.jsonl"
     report(PausingScheduler(journal, POLICY, 1), Controller("a", "b", more=True), "a", 1, 0.5)
     restored, after = PausingScheduler(journal, POLICY, 1), Controller("a", "b", more=True)
+    after.lost = ["a"]
     restored.on_trial_add(after, after.trials[0])
     assert status_of(after)["a"] == Trial.PENDING
     assert report(restored, after, "a", 1, 0.5) == TrialScheduler.NOOP

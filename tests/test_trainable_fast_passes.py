@@ -88,7 +88,7 @@ def test_loss_and_gradients_equal_the_librarys(config: TrialConfig) -> None:
     assert isinstance(layout, PaddedLayout)
     passes = FastPasses(backend, layout)
     passes.begin_step()
-    loss = sum(float(passes.run(part, n_labels)) for part in (samples[:3], samples[3:]))
+    loss = float(passes.run([samples[:3], samples[3:]], n_labels))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert worst_difference(gradients(backend), expected) < (5e-3 if config.load_in_4bit else 1e-4)
 
@@ -106,11 +106,11 @@ def test_dropout_leaves_the_mean_of_the_loss_and_follows_the_seed() -> None:
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         passes.begin_step()
-        losses.append(float(passes.run(samples, 100)))
+        losses.append(float(passes.run([samples], 100)))
     assert losses[0] == losses[1] != losses[2]
     without = FastPasses(backend_with(_CONFIG), PaddedLayout([samples], rows=3))
     without.begin_step()
-    assert losses[2] == pytest.approx(float(without.run(samples, 100)), rel=0.05)
+    assert losses[2] == pytest.approx(float(without.run([samples], 100)), rel=0.05)
 
 
 def test_a_shape_has_room_for_every_pass_of_its_width() -> None:
@@ -162,7 +162,7 @@ def test_rows_without_padding_change_neither_loss_nor_gradients(
     parts = (samples[:3], samples[3:])  # the second has a row less than the shape
     passes = FastPasses(backend, PackedLayout(parts, 3, opening))
     passes.begin_step()
-    loss = sum(float(passes.run(part, n_labels)) for part in parts)
+    loss = float(passes.run(parts, n_labels))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert worst_difference(gradients(backend), expected) < 1e-4
 
@@ -263,9 +263,30 @@ def test_a_prefix_computed_once_changes_neither_loss_nor_gradients(config: Trial
     expected_loss, expected = library_pass(backend, samples, n_labels)
     passes = PrefixPasses(backend, samples)
     passes.begin_step()
-    loss = sum(float(passes.run(part, n_labels)) for part in (samples[:3], samples[3:]))
+    loss = float(passes.run([samples[:3], samples[3:]], n_labels))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert worst_difference(gradients(backend), expected) < 1e-4
+
+
+def test_threads_change_no_bit_of_a_step() -> None:
+    import torch
+
+    from trainable.prefix_passes import PrefixPasses
+
+    samples = [([7, 8, 9, *prompt], answer) for prompt, answer in random_samples(9)]
+    backend, threads, found = backend_with(_CONFIG), torch.get_num_threads(), []
+    passes = PrefixPasses(backend, samples)
+    for wanted in (1, 3):
+        torch.set_num_threads(wanted)
+        try:
+            passes.begin_step()
+            loss = passes.run([samples[:3], samples[3:6], samples[6:]], 200)
+        finally:
+            torch.set_num_threads(threads)
+        found.append((loss, gradients(backend)))
+    assert passes._pool is not None
+    assert found[0][0].equal(found[1][0])
+    assert all(gradient.equal(found[1][1][name]) for name, gradient in found[0][1].items())
 
 
 def test_a_prefix_is_what_all_prompts_share_and_leaves_each_a_token() -> None:

@@ -92,24 +92,30 @@ class FastPasses:
         for parameter, grad in zip(self.forward.parameters, self._grads, strict=True):
             parameter.grad = grad
 
-    def run(self, samples: Sequence[Sample], n_label_tokens: int) -> torch.Tensor:
-        """Add the gradients of one micro-batch; return its share of the mean loss.
+    def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
+        """Add the gradients of a step's micro-batches; return the mean loss.
 
         Args:
-            samples: At most as many as a shape has rows.
-            n_label_tokens: Of the whole effective batch.
+            passes: Samples of each, at most as many as a shape has rows.
+            n_label_tokens: Of all together.
         """
+        self._share.fill_(1 / n_label_tokens)
+        total = torch.zeros((), device=self.device)
+        for samples in passes:
+            total += self._run(samples)
+        return total
+
+    def _run(self, samples: Sequence[Sample]) -> torch.Tensor:
         shape = self.layout.shape_of(samples)
         inputs, packed = self._input(shape), self.layout.pack(samples, shape)
         (packed.pinned() if self.device.type == "cuda" else packed).copy_to(inputs)
-        self._share.fill_(1 / n_label_tokens)
         if self._pool is None:
             return self._pass(inputs)
         if shape not in self._graphs:
             self._capture(shape)
         graph, loss = self._graphs[shape]
         graph.replay()
-        return loss.clone()
+        return loss
 
     def _pass(self, inputs: Any) -> torch.Tensor:
         self.forward.refresh()

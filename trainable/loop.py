@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from trainable.collate import collate
 from trainable.config import TrialConfig, warmup_steps
 from trainable.fast_passes import CaptureFailed, FastPasses, layout_of, why_not
 from trainable.gpu_memory import allowed_bytes, available_bytes
+from trainable.layouts import Sample
 from trainable.prefix_passes import PrefixPasses, why_no_prefix
 from trainable.resident import collect_garbage
 from trainable.tokens import TokenizedCorpus
@@ -190,11 +191,13 @@ class TrainingRun:
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout
         rows = self.plan.batch(self.step)
         n_labels = sum(len(self._samples[row][1]) for row in rows)
-        total = torch.zeros((), device=self.backend.device)
-        if fast is not None:
+        passes = [[self._samples[row] for row in micro] for micro in self._micro_batches(self.step)]
+        if fast is None:
+            zero = torch.zeros((), device=self.backend.device)
+            total = sum((self._backward(samples, n_labels) for samples in passes), start=zero)
+        else:
             fast.begin_step()
-        for micro in self._micro_batches(self.step):
-            total += self._backward(micro, n_labels, fast)
+            total = fast.run(passes, n_labels)
         rate = self.config.learning_rate * learning_rate_factor(self.step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -209,13 +212,9 @@ class TrainingRun:
         )
         return total
 
-    def _backward(
-        self, rows: list[int], n_labels: int, fast: FastPasses | PrefixPasses | None
-    ) -> torch.Tensor:
-        """Add one micro-batch's gradients and return its share of the loss."""
-        if fast is not None:
-            return fast.run([self._samples[row] for row in rows], n_labels)
-        loss = self.backend.loss(collate([self._samples[row] for row in rows], self.backend.device), n_labels)
+    def _backward(self, samples: Sequence[Sample], n_labels: int) -> torch.Tensor:
+        """Add one micro-batch's gradients by the library's pass and return its share of the loss."""
+        loss = self.backend.loss(collate(samples, self.backend.device), n_labels)
         self.scaler.scale(loss).backward()
         return loss.detach()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from trainable.layouts import Sample
 from trainable.lora_forward import LoraForward
 from trainable.padded_layout import PaddedShape, padded_inputs
 from trainable.qwen import why_unsupported
+
+Gradients = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
 
 
 def why_no_prefix(backend: Any, checkpointing: bool, dropout: float) -> str:
@@ -50,20 +53,43 @@ class PrefixPasses:
         self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, longest, small=True)
         prefix = shared_prefix(samples)
         self._prefix, self._n = torch.tensor(prefix, dtype=torch.long), len(prefix)
+        self._pool: ThreadPoolExecutor | None = None
 
     def begin_step(self) -> None:
         """Set the gradients to zero."""
         for parameter in self.forward.parameters:
             parameter.grad = torch.zeros_like(parameter)
 
-    def run(self, samples: Sequence[Sample], n_label_tokens: int) -> torch.Tensor:
-        """Add the gradients of one micro-batch; return its share of the mean loss.
+    def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
+        """Add the gradients of a step's micro-batches; return the mean loss.
 
         Args:
-            samples: Prompts and answers.
-            n_label_tokens: Of the whole effective batch.
+            passes: Samples of each.
+            n_label_tokens: Of all together.
         """
         self.forward.refresh()
+        share = torch.tensor(1 / n_label_tokens)
+        total = torch.zeros(())
+        for loss, grads in self._each(passes, share):  # in their order, so that threads change no sum
+            total += loss
+            torch._foreach_add_([p.grad for p in self.forward.parameters if p.grad is not None], grads)
+        return total
+
+    def _each(self, passes: Sequence[Sequence[Sample]], share: torch.Tensor) -> Iterable[Gradients]:
+        """Yield loss and gradients of each pass; with several threads, passes are computed side by side.
+
+        The products of such small models are too small for two threads to share one.
+        """
+        threads = min(len(passes), torch.get_num_threads())
+        if threads < 2:
+            return (self._gradients(samples, share) for samples in passes)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(
+                threads, initializer=torch.set_num_threads, initargs=(torch.get_num_threads() // threads,)
+            )
+        return self._pool.map(lambda samples: self._gradients(samples, share), passes)
+
+    def _gradients(self, samples: Sequence[Sample], share: torch.Tensor) -> Gradients:
         rest = [(prompt[self._n :], answer) for prompt, answer in samples]
         width = max(len(prompt) + len(answer) for prompt, answer in rest)
         batch = padded_inputs(rest, PaddedShape(len(rest), width, sum(len(answer) for _, answer in rest)))
@@ -74,11 +100,6 @@ class PrefixPasses:
             behind_prefix(n, rows, width, self.forward.shape.group, self.forward.dtype),
             batch.where + n,
             batch.targets,
-            torch.tensor(1 / n_label_tokens),
+            share,
         )
-        for parameter, grad in zip(
-            self.forward.parameters, torch.autograd.grad(loss, self.forward.working), strict=True
-        ):
-            assert parameter.grad is not None
-            parameter.grad += grad
-        return loss.detach()
+        return loss.detach(), torch.autograd.grad(loss, self.forward.working)
