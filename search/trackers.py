@@ -124,7 +124,14 @@ def _wandb_logger(files: StudyFiles) -> LoggerCallback:
     settings = wandb.Settings(
         console="off", disable_git=True, disable_code=True, save_code=False, x_disable_meta=True, silent=True
     )
-    return WandbLoggerCallback(
+
+    class Logger(WandbLoggerCallback):
+        """Ray's, which has ended its helpers in `on_experiment_end` and would fail as the interpreter goes down."""
+
+        def __del__(self) -> None:
+            pass
+
+    return Logger(
         project=os.environ.get("WANDB_PROJECT", "pii-tuner"),
         group=files.root.name,
         settings=settings,

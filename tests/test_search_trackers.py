@@ -83,6 +83,26 @@ def test_mlflow_gets_numbers_and_knobs_in_its_own_store(
     assert_private(tmp_path)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_wandb_gets_numbers_and_knobs_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    import ray
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    files = StudyFiles(tmp_path / "mine")
+    files.root.mkdir()
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        follow(files, "wandb")
+    finally:
+        ray.shutdown()
+    [run] = files.root.glob("wandb/offline-run-*-t1/run-t1.wandb")
+    content = run.read_bytes()
+    assert all(name in content for name in (b"micro_recall", b"lora_rank", b"small-2m"))
+    assert_private(tmp_path)
+
+
 def test_numbers_leave_out_texts_bookkeeping_and_what_is_not_finite() -> None:
     assert numbers_of(result(3, 0.25)) == {"step": 3, "micro_recall": 0.25}
 

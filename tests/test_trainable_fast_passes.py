@@ -87,7 +87,6 @@ def test_loss_and_gradients_equal_the_librarys(config: TrialConfig) -> None:
     layout = layout_of(backend, [samples[:3], samples[3:]], rows=3)
     assert isinstance(layout, PaddedLayout)
     passes = FastPasses(backend, layout)
-    passes.begin_step()
     loss = float(passes.run([samples[:3], samples[3:]], n_labels))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert worst_difference(gradients(backend), expected) < (5e-3 if config.load_in_4bit else 1e-4)
@@ -105,11 +104,9 @@ def test_dropout_leaves_the_mean_of_the_loss_and_follows_the_seed() -> None:
     passes = FastPasses(backend, PaddedLayout([samples], rows=3))
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        passes.begin_step()
         losses.append(float(passes.run([samples], 100)))
     assert losses[0] == losses[1] != losses[2]
     without = FastPasses(backend_with(_CONFIG), PaddedLayout([samples], rows=3))
-    without.begin_step()
     assert losses[2] == pytest.approx(float(without.run([samples], 100)), rel=0.05)
 
 
@@ -161,7 +158,6 @@ def test_rows_without_padding_change_neither_loss_nor_gradients(
     backend.model.zero_grad(set_to_none=True)
     parts = (samples[:3], samples[3:])  # the second has a row less than the shape
     passes = FastPasses(backend, PackedLayout(parts, 3, opening))
-    passes.begin_step()
     loss = float(passes.run(parts, n_labels))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert worst_difference(gradients(backend), expected) < 1e-4
@@ -262,7 +258,6 @@ def test_a_prefix_computed_once_changes_neither_loss_nor_gradients(config: Trial
     assert why_no_prefix(backend, False, config.lora_dropout) == ""
     expected_loss, expected = library_pass(backend, samples, n_labels)
     passes = PrefixPasses(backend, samples)
-    passes.begin_step()
     loss = float(passes.run([samples[:3], samples[3:]], n_labels))
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert worst_difference(gradients(backend), expected) < 1e-4
@@ -279,7 +274,6 @@ def test_threads_change_no_bit_of_a_step() -> None:
     for wanted in (1, 3):
         torch.set_num_threads(wanted)
         try:
-            passes.begin_step()
             loss = passes.run([samples[:3], samples[3:6], samples[6:]], 200)
         finally:
             torch.set_num_threads(threads)

@@ -57,7 +57,7 @@ class CaptureFailed(RuntimeError):
 
 
 class FastPasses:
-    """Passes of one adapter; gradients are summed into the parameters' own `.grad`.
+    """Passes of one adapter; gradients go into the parameters' own `.grad`.
 
     Args:
         backend: Carries base and adapter.
@@ -86,19 +86,16 @@ class FastPasses:
             self._pool = torch.cuda.graph_pool_handle()
             self._capture(layout.shapes[0])
 
-    def begin_step(self) -> None:
-        """Set the gradients to zero."""
-        torch._foreach_zero_(self._grads)
-        for parameter, grad in zip(self.forward.parameters, self._grads, strict=True):
-            parameter.grad = grad
-
     def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
-        """Add the gradients of a step's micro-batches; return the mean loss.
+        """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
 
         Args:
             passes: Samples of each, at most as many as a shape has rows.
             n_label_tokens: Of all together.
         """
+        torch._foreach_zero_(self._grads)
+        for parameter, grad in zip(self.forward.parameters, self._grads, strict=True):
+            parameter.grad = grad
         self._share.fill_(1 / n_label_tokens)
         total = torch.zeros((), device=self.device)
         for samples in passes:

@@ -196,7 +196,6 @@ class TrainingRun:
             zero = torch.zeros((), device=self.backend.device)
             total = sum((self._backward(samples, n_labels) for samples in passes), start=zero)
         else:
-            fast.begin_step()
             total = fast.run(passes, n_labels)
         rate = self.config.learning_rate * learning_rate_factor(self.step, self.total_steps)
         for group in self.optimizer.param_groups:

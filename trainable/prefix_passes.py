@@ -38,7 +38,7 @@ def shared_prefix(samples: Sequence[Sample]) -> list[int]:
 
 
 class PrefixPasses:
-    """Passes of one adapter; gradients are summed into the parameters' own `.grad`.
+    """Passes of one adapter; gradients go into the parameters' own `.grad`.
 
     Args:
         backend: Carries base and adapter, on a CPU and without dropout.
@@ -55,24 +55,21 @@ class PrefixPasses:
         self._prefix, self._n = torch.tensor(prefix, dtype=torch.long), len(prefix)
         self._pool: ThreadPoolExecutor | None = None
 
-    def begin_step(self) -> None:
-        """Set the gradients to zero."""
-        for parameter in self.forward.parameters:
-            parameter.grad = torch.zeros_like(parameter)
-
     def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
-        """Add the gradients of a step's micro-batches; return the mean loss.
+        """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
 
         Args:
             passes: Samples of each.
             n_label_tokens: Of all together.
         """
         self.forward.refresh()
+        total, sums = torch.zeros(()), [torch.zeros_like(p) for p in self.forward.parameters]
         share = torch.tensor(1 / n_label_tokens)
-        total = torch.zeros(())
         for loss, grads in self._each(passes, share):  # in their order, so that threads change no sum
             total += loss
-            torch._foreach_add_([p.grad for p in self.forward.parameters if p.grad is not None], grads)
+            torch._foreach_add_(sums, grads)
+        for parameter, gradient in zip(self.forward.parameters, sums, strict=True):
+            parameter.grad = gradient
         return total
 
     def _each(self, passes: Sequence[Sequence[Sample]], share: torch.Tensor) -> Iterable[Gradients]:
