@@ -11,10 +11,10 @@ def replace_spent_actors() -> None:
 
     Tune takes False for a programming error. Here it means that a worker process has drifted (memory left
     behind, base weights changed), which is no fault of the trial that would come next. And once no new
-    trial is to come Tune ends the actor of every trial that pauses, although paused ones go on.
+    trial is to come Tune ends the actor of every trial that pauses, although paused ones go on. A worker
+    that dies between two trials is replaced too: Tune would end the second with an error, without a retry.
     """
     from ray.tune.execution import tune_controller
-    from ray.tune.experiment import Trial
 
     controller: Any = tune_controller.TuneController
     if getattr(controller, "replaces_spent_actors", False):
@@ -24,22 +24,47 @@ def replace_spent_actors() -> None:
     def on_trial_reset(self: Any, trial: Any, success: bool) -> None:
         if success:
             reused(self, trial, success)
-            return
-        self._resetting_trials.remove(trial)
-        spent = self._trial_to_actor.pop(trial)
-        self._actor_to_trial.pop(spent)
-        trial.set_ray_actor(None)
-        self._remove_actor(tracked_actor=spent)
-        self._set_trial_status(trial, Trial.PENDING)
-        if trial not in self._staged_trials:
-            self._staged_trials.add(trial)
-            self._actor_cache.increase_max(trial.placement_group_factory)
-        self._schedule_trial_actor(trial)
+        else:
+            self._remove_actor(tracked_actor=_start_afresh(self, trial))
 
+    given_up, actor_failed = controller._process_trial_failure, controller._actor_failed
+
+    def on_actor_failed(self: Any, actor: Any, exception: Exception) -> None:
+        if self._actor_to_trial[actor] not in self._resetting_trials:  # of those the task fails next
+            actor_failed(self, actor, exception)
+
+    def process_trial_failure(self: Any, trial: Any, exception: Any) -> None:
+        if trial not in self._resetting_trials:
+            given_up(self, trial, exception)
+            return
+        trial.handle_error(exception)  # counts
+        dead = _start_afresh(self, trial)
+        dead.set_on_error(None)
+        self._started_actors.discard(dead)
+        self._callbacks.on_trial_recover(iteration=self._iteration, trials=self._trials, trial=trial)
+
+    controller._actor_failed = on_actor_failed
     controller._on_trial_reset = on_trial_reset
+    controller._process_trial_failure = process_trial_failure
     controller._maybe_cache_trial_actor = _while_trials_wait(controller._maybe_cache_trial_actor)
     controller._cleanup_cached_actors = _while_trials_wait(controller._cleanup_cached_actors)
     controller.replaces_spent_actors = True
+
+
+def _start_afresh(controller: Any, trial: Any) -> Any:
+    """Let a trial that was to take over an actor wait for an actor of its own; return the one it leaves."""
+    from ray.tune.experiment import Trial
+
+    controller._resetting_trials.remove(trial)
+    left = controller._trial_to_actor.pop(trial)
+    controller._actor_to_trial.pop(left)
+    trial.set_ray_actor(None)
+    controller._set_trial_status(trial, Trial.PENDING)
+    if trial not in controller._staged_trials:
+        controller._staged_trials.add(trial)
+        controller._actor_cache.increase_max(trial.placement_group_factory)
+    controller._schedule_trial_actor(trial)
+    return left
 
 
 def _while_trials_wait(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -49,7 +49,7 @@ def options(
     for seed in range(200):
         wanted = SearchOptions(
             trials=TRIALS, study="s", results_dir=folder / "results", data_dir=folder / "data", space=space,
-            preset="cpu", horizon_steps=9, evaluation_documents=8, concurrent_trials=1, dashboard=False, seed=seed,
+            preset="cpu", horizon_steps=27, evaluation_documents=8, concurrent_trials=1, dashboard=False, seed=seed,
         )  # fmt: skip
         configs = first_configs(make_plan(wanted))
         models = [Path(config["model"]).name for config in configs]
@@ -63,7 +63,7 @@ def command(options: SearchOptions) -> list[str]:
     return [
         sys.executable, str(ROOT / "search" / "run.py"), "--trials", str(options.trials), "--study", options.study,
         "--results-dir", str(options.results_dir), "--data-dir", str(options.data_dir), "--space", str(options.space),
-        "--preset", "cpu", "--horizon-steps", "9", "--evaluation-documents", "8", "--concurrent-trials", "1",
+        "--preset", "cpu", "--horizon-steps", "27", "--evaluation-documents", "8", "--concurrent-trials", "1",
         "--no-dashboard", "--seed", str(options.seed),
     ]  # fmt: skip
 

@@ -45,6 +45,7 @@ def test_kills_change_nothing_but_the_time(skipped: int, kills: int, trials: int
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
         sqlite3.OperationalError("database or disk is full"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
     ],
 )
 def test_a_full_disk_is_told_from_other_errors_of_the_search(tmp_path: Path, error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from trainable.config import METRIC, TIME_ATTR
 
 INFEASIBLE, ERROR, DISK_FULL = "infeasible", "error", "disk full"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_SPACE_SIGNS = ("No space left on device", "file write failed", "database or disk is full")
+_NO_SPACE_SIGNS = (*map(os.strerror, _NO_SPACE), "file write failed", "database or disk is full")
 MAX_REASON_CHARACTERS = 200
 
 
@@ -54,7 +55,7 @@ def last_result(outcome: str, reason: str, step: int) -> dict[str, Any]:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Return whether a full disk is behind an error: torch and SQLite wrap it in errors of their own."""
+    """Return whether a full disk is behind an error: torch, safetensors and SQLite wrap it in errors of their own."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             return True
