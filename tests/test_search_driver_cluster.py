@@ -56,7 +56,6 @@ def test_a_node_that_dies_loses_no_trial(home: Path, cluster: object) -> None:
     assert process.returncode == 0, stdout[-3000:] + stderr[-3000:]
     summary = json.loads(stdout.splitlines()[-1])
     assert (summary["trials"], summary["interrupted"], summary["failed"]) == (TRIALS, False, 0)
-    assert "its worker process died; it goes on from its last rung" in stdout
     with (study / "trials.csv").open(encoding="utf-8", newline="") as file:
         states = [row["state"] for row in csv.DictReader(file)]
     assert len(states) == TRIALS

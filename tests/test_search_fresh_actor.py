@@ -35,7 +35,7 @@ def test_a_trial_refused_by_a_spent_process_runs_in_a_fresh_one(tmp_path: Path) 
             """Take nothing."""
 
     replace_spent_actors()
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:
         results = tune.Tuner(
             Worker,
@@ -85,7 +85,7 @@ def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> Non
 
     replace_spent_actors()
     scheduler = PausingScheduler(tmp_path / "rungs.jsonl", RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0), 1)
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:
         tune.Tuner(
             Worker,

@@ -92,7 +92,7 @@ def test_wandb_gets_numbers_and_knobs_offline(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("WANDB_MODE", "offline")
     files = StudyFiles(tmp_path / "mine")
     files.root.mkdir()
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         follow(files, "wandb")
     finally:
