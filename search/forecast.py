@@ -44,10 +44,10 @@ class Measured:
 _CPU = "one core a trial: results/reference/cpu"
 _GPU = "an H100 capped at 12 GiB, lower bound: results/LOG.md"
 MEASURED = {
-    ("small-2m", False): Measured(2898, 0.089, 0.9, 1.22, _CPU),
-    ("small-2m", True): Measured(2984, 0.080, 1.1, 1.28, _CPU),
-    ("small-4m", False): Measured(1538, 0.156, 0.6, 1.25, _CPU),
-    ("small-4m", True): Measured(1693, 0.129, 1.2, 1.28, _CPU),
+    ("small-2m", False): Measured(8738, 0.030, 0.5, 1.25, _CPU),
+    ("small-2m", True): Measured(8487, 0.030, 0.1, 1.25, _CPU),
+    ("small-4m", False): Measured(4800, 0.050, 0.5, 1.25, _CPU),
+    ("small-4m", True): Measured(4606, 0.050, 0.7, 1.25, _CPU),
     ("Qwen3-0.6B", False): Measured(1815, 0.1, 41.9, None, _GPU),
     ("Qwen3-0.6B", True): Measured(1505, 0.1, 43.4, None, _GPU),
     ("Qwen3-1.7B", False): Measured(1797, 0.1, 36.0, None, _GPU),

@@ -47,6 +47,7 @@ def model_card(metrics: dict[str, Any]) -> str:
     config, test = {**metrics["config"]}, metrics["test"]
     config["lora_alpha"] = TrialConfig.from_dict(metrics["config"]).alpha
     config["learning_rate"] = f"{config['learning_rate']:.3g}"
+    config["augmented texts"] = "yes" if metrics.get("augmented") else "no"
     shown = (
         "load_in_4bit",
         "lora_rank",
@@ -55,6 +56,7 @@ def model_card(metrics: dict[str, Any]) -> str:
         "learning_rate",
         "oversampling",
         "effective_batch",
+        "augmented texts",
     )
     source = metrics["provenance"]
     interval = ""

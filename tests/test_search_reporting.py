@@ -135,20 +135,20 @@ def test_confirming_runs_are_shown_with_the_measured_selection_bias(reference_st
     before = read_study(reference_study)
     assert not before.done
     (first, own), (second, _) = [(t, before.named(t).scores[153]) for t in before.ranking[:2]]
-    for trial, score in ((first, own - 0.1), (second, own)):
+    for trial, score in ((first, own - 1.0), (second, own)):
         append_run(reference_study / "confirmations.jsonl", ConfirmingRun(trial, 1042, "ok", "", 153, score))
     view = read_study(reference_study)
     assert view.done
     assert view.ranking[:2] == (second, first)
     write_report(reference_study)
     summary = (reference_study / "summary.md").read_text(encoding="utf-8")
-    assert f"the first score of {first}, the highest of all, lies 5.0 points above its mean" in summary
+    assert f"the first score of {first}, the highest of all, lies 50.0 points above its mean" in summary
     assert f"That makes {second} the winner instead." in summary
     assert f", {second}). Its score is " in summary.split("## ")[1]
     assert f"{own:.3f} with a fresh one; see Trust." in summary.split("## ")[1]
     row = next(line for line in summary.splitlines() if line.replace("*", "").startswith(f"| {first} |"))
     cells = [each.strip(" *") for each in row.split("|")]
-    assert list(map(float, cells[3:6])) == pytest.approx([own, own - 0.1, own - 0.05], abs=6e-4)
+    assert list(map(float, cells[3:6])) == pytest.approx([own, own - 1.0, own - 0.5], abs=6e-4)
 
 
 def test_the_retrain_page_says_in_red_that_the_test_lies_outside_what_the_search_predicted(

@@ -127,3 +127,13 @@ def test_too_little_memory_falls_back_and_says_so(
     monkeypatch.setattr("trainable.qwen.MergedWeights.refill", full)
     assert backend.generate(prompts, 4) == expected
     assert "too little memory" in capsys.readouterr().out
+
+
+def test_answering_leaves_the_weights_of_a_4bit_base_readable() -> None:
+    from trainable.qwen import plain_weight
+
+    backend = tuned_backend(quantised=True)
+    weight = backend.model.get_base_model().model.layers[0].mlp.up_proj.weight
+    before = plain_weight(weight).clone()
+    backend.generate_plain(prompts_of(backend)[:2], 4)
+    assert plain_weight(weight).equal(before)

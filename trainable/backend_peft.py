@@ -18,6 +18,7 @@ from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import greedy_decode
 from trainable.generation import Generator
+from trainable.qwen import keep_unpacked
 from trainable.tokens import end_of_turn_id, load_tokenizer
 
 DECODE_ROWS = {"cuda": 256, "cpu": 64}
@@ -69,6 +70,7 @@ class PeftBackend:
             local_files_only=True,
             attn_implementation="sdpa",
         )
+        keep_unpacked(self.model)
         self.model.requires_grad_(False)
         self.tokenizer = load_tokenizer(base_dir)
 

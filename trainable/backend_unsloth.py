@@ -30,6 +30,7 @@ from trainable.backend import Batch, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decode import in_batches, left_padded
 from trainable.generation import Generator
+from trainable.qwen import keep_unpacked
 from trainable.tokens import end_of_turn_id, load_tokenizer
 
 DECODE_ROWS = 256
@@ -62,6 +63,7 @@ class UnslothBackend:
             local_files_only=True,
             use_exact_model_name=True,
         )
+        keep_unpacked(self.model)
         self.tokenizer = load_tokenizer(base_dir)  # ours: generate flips the padding side of Unsloth's
 
     def attach_adapter(self, config: TrialConfig) -> None:

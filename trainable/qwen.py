@@ -96,6 +96,17 @@ def plain_weight(weight: Any) -> torch.Tensor:
     return dequantize_4bit(weight.data, weight.quant_state)
 
 
+def keep_unpacked(model: Any) -> None:
+    """Forbid bitsandbytes to repack 4-bit weights for inference on a CPU with AVX-512 BF16.
+
+    Once it has, in a first forward pass without gradients, `dequantize_4bit` reads the packed bytes as if they
+    were not and returns another matrix, and answers differ from machine to machine.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def merged_weight(module: Any, dtype: torch.dtype) -> torch.Tensor:
     """Return W + s·B·A of a projection, (out, in), summed in float32; W alone without an adapter."""
     weight = plain_weight(base_layer(module).weight)
