@@ -84,7 +84,7 @@ def test_loss_and_gradients_equal_the_librarys(config: TrialConfig) -> None:
     n_labels = 200
     expected_loss, expected = library_pass(backend, samples, n_labels)
     backend.model.zero_grad(set_to_none=True)
-    layout = layout_of(backend, [samples[:3], samples[3:]], rows=3)
+    layout = layout_of(backend, samples, [samples[:3], samples[3:]], rows=3)
     assert isinstance(layout, PaddedLayout)
     passes = FastPasses(backend, layout)
     loss = float(passes.run([samples[:3], samples[3:]], n_labels))

@@ -34,11 +34,14 @@ def why_not(backend: Any, checkpointing: bool) -> str:
     return why_unsupported(backend.model.get_base_model())
 
 
-def layout_of(backend: Any, passes: Sequence[Sequence[Sample]], rows: int) -> Layout:
+def layout_of(
+    backend: Any, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
+) -> Layout:
     """Return how the passes of a run are laid out: without padding where the flash kernel runs.
 
     Args:
         backend: Has device and compute dtype.
+        samples: Every sample of the run, each once.
         passes: Every pass of the run.
         rows: Most samples of one.
     """
@@ -49,7 +52,7 @@ def layout_of(backend: Any, passes: Sequence[Sequence[Sample]], rows: int) -> La
     )
     if not flash:
         return PaddedLayout(passes, rows)
-    return PackedLayout(passes, rows, shared_prefix([sample for samples in passes for sample in samples]))
+    return PackedLayout(passes, rows, shared_prefix(samples))
 
 
 class CaptureFailed(RuntimeError):

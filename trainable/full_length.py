@@ -95,11 +95,12 @@ class FullLengthRun:
         self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
         self.backend.attach_adapter(config)
         self.corpus = self._tokenized(base_dir, settings.train_file)
+        examples = read_examples(settings.train_file)
         self.training_corpus, self._facts = self.corpus, self.corpus.facts()
         factor = config.oversampling
         if settings.augmented:
             file = settings.out_dir / "tokens" / "augmented.jsonl"  # goes when the run has ended
-            self._facts |= write_augmented(config, settings.train_file, settings.epochs, file)
+            self._facts |= write_augmented(config, examples, settings.epochs, file)
             self.training_corpus, factor = self._tokenized(base_dir, file), 1.0
         self.plan = plan_batches(config.with_changes(oversampling=factor), self.training_corpus)
         self.total_steps = self.plan.steps_per_epoch * (1 if settings.augmented else settings.epochs)
@@ -107,7 +108,7 @@ class FullLengthRun:
             learning_rate=rate_for(config.learning_rate, settings.searched_steps, self.total_steps)
         )
         self.windowing = Windowing(self.backend.tokenizer, settings.window_tokens, self.corpus.overlap_tokens)
-        self._known_types = entity_types(read_examples(settings.train_file))
+        self._known_types = entity_types(examples)
         self.validation = self._evaluator(settings.validation_file)
         self.epochs: list[EpochResult] = []
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
+from trainable.collate import IGNORED
 from trainable.lora_forward import LoraForward
 
 Sample = tuple[Sequence[int], Sequence[int]]
@@ -62,10 +63,10 @@ def rounded(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def label_slots(places: list[int], targets: list[int], slots: int, ignored: int) -> dict[str, torch.Tensor]:
+def label_slots(places: list[int], targets: list[int], slots: int) -> dict[str, torch.Tensor]:
     """Return `where` and `targets` of a pass, filled up to `slots`."""
     free = slots - len(places)
     return {
         "where": torch.tensor(places + [0] * free),
-        "targets": torch.tensor(targets + [ignored] * free),
+        "targets": torch.tensor(targets + [IGNORED] * free),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.augment import augment
-from data.jsonl import read_examples, write_examples
+from data.entities import Example
+from data.jsonl import write_examples
 from trainable.batches import oversampled_indices
 from trainable.config import TrialConfig
 
@@ -28,16 +30,17 @@ def rate_for(rate: float, found_at: int | None, steps: int) -> float:
     )
 
 
-def write_augmented(config: TrialConfig, train_file: Path, epochs: int, to: Path) -> dict[str, int]:
+def write_augmented(
+    config: TrialConfig, examples: Sequence[Example], epochs: int, to: Path
+) -> dict[str, int]:
     """Write the texts of all epochs, oversampled as the config says, and return how many were changed.
 
     Args:
         config: Has oversampling factor and seed.
-        train_file: JSONL in the users' format.
+        examples: The training texts.
         epochs: How often every text is seen at least.
         to: Where they go; private, like the training file.
     """
-    examples = read_examples(train_file)
     flags = [example.has_entities for example in examples]
     order = [
         index

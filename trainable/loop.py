@@ -244,4 +244,4 @@ class TrainingRun:
         passes = [
             [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
         ]
-        return FastPasses(self.backend, layout_of(self.backend, passes, self.micro_batch))
+        return FastPasses(self.backend, layout_of(self.backend, self._samples, passes, self.micro_batch))

@@ -98,8 +98,7 @@ class LoraForward:
         Args:
             ids: Token ids, (tokens,) or (rows, width).
             places: The position of each token in its text, in the last dimension of `ids`.
-            attend: What decides which tokens a token reads; see `trainable.padded_layout`, `packed_layout` and
-                `prefix_passes`.
+            attend: What decides which tokens a token reads; see `trainable.attention`.
             where: Place in the flattened `ids` before each label token, (slots,).
             targets: Label tokens; -100 for an unused slot, (slots,).
             share: 1 / label tokens of the effective batch, a scalar tensor.

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from trainable.attention import in_segments
-from trainable.collate import IGNORED
 from trainable.layouts import PassInputs, Sample, label_slots, rounded
 from trainable.lora_forward import LoraForward
 
@@ -97,7 +96,7 @@ class PackedLayout:
             left -= lengths[-1]
         return PackedInputs(
             ids=torch.tensor(ids),
-            **label_slots(labels, targets, shape.slots, IGNORED),
+            **label_slots(labels, targets, shape.slots),
             **_segments(n, lengths),
         )
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 
 from trainable.attention import within_rows
-from trainable.collate import IGNORED
 from trainable.layouts import PassInputs, Sample, label_slots, rounded
 from trainable.lora_forward import LoraForward
 
@@ -70,7 +69,7 @@ def padded_inputs(samples: Sequence[Sample], shape: PaddedShape) -> PassInputs:
         start = row * shape.width + len(prompt) - 1
         places += range(start, start + len(answer))
         targets += answer
-    return PassInputs(ids, **label_slots(places, targets, shape.slots, IGNORED))
+    return PassInputs(ids, **label_slots(places, targets, shape.slots))
 
 
 def _width_of(samples: Iterable[Sample]) -> int:
