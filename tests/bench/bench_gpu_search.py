@@ -2,8 +2,8 @@
 
 python tests/bench/bench_gpu_search.py --work /tmp/gpu --out /tmp/gpu --side {ours,naive}
 
-Random weights give every trial the same score, so none is stopped and both sides do the same steps. The naive side
-runs a few trials and its time is scaled up: they are all alike, each in an actor of its own.
+Both sides train every config to the horizon. The naive side runs a few trials and its time is scaled up: they are all
+alike, each in an actor of its own.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ class SearchBenchOptions(BenchOptions):
     """Trials of the search."""
     naive_trials: int = 2
     """Trials that the naive side really runs."""
-    rungs: tuple[int, ...] = (6, 18)
-    """Steps at which every trial is evaluated."""
+    rungs: tuple[int, ...] = (18,)
+    """Steps at which every trial is evaluated; with one, no trial of ours is stopped and both sides do the same."""
     documents: int = 32
     """Validation documents."""
+    trials_per_gpu: str = "1"
+    """Trials of ours that share the GPU."""
 
 
 def configs(options: SearchBenchOptions) -> list[dict[str, Any]]:
@@ -69,12 +71,12 @@ def ours(options: SearchBenchOptions) -> None:
     from search.space import Choice
 
     os.environ["PII_TUNER_MODELS"] = str(options.work / "models")
-    grace, horizon = options.rungs
+    grace, horizon = options.rungs[0], options.rungs[-1]
     plan = make_plan(
         SearchOptions(
             trials=options.trials, study="bench", results_dir=options.work / "results", data_dir=data_dir(options),
             preset=options.preset, backend=options.backend, horizon_steps=horizon, grace_steps=grace,
-            evaluation_documents=options.documents, dashboard=False,
+            evaluation_documents=options.documents, dashboard=False, trials_per_gpu=options.trials_per_gpu,
         )
     )  # fmt: skip
     wanted = configs(options)
@@ -89,6 +91,7 @@ def ours(options: SearchBenchOptions) -> None:
     write_row(
         options, "search", side="ours", seconds=time.perf_counter() - started, trials=summary["trials"],
         cost_share=summary["cost_share"], rungs=list(plan.rungs), completed=summary["completed"],
+        trials_per_gpu=options.trials_per_gpu,
     )  # fmt: skip
 
 

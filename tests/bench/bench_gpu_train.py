@@ -221,7 +221,7 @@ def main() -> None:
     wait_turn(options)
     resident = ResidentBase()
     if options.profile:  # last: should the profiler break the process, nothing is lost
-        cases += cases[:1]
+        cases += [(model, False) for model in reversed(options.models)]
     for number, (model, quantised) in enumerate(cases):
         variants = ["captured"]
         if number == 0:
