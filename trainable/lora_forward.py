@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch.nn.functional import embedding, linear, rms_norm
 
-from trainable.lean_autograd import ChunkedCrossEntropy, Dequantised, Gated, ThinInputs, gated
+from trainable.lean_autograd import ChunkedCrossEntropy, Gated, Projection, Projections, Turned, gated
 from trainable.qwen import (
     ATTENTION,
     MLP,
@@ -20,7 +20,6 @@ from trainable.qwen import (
     plain_weight,
     projection,
     read_shape,
-    rotate,
     rotation_table,
 )
 
@@ -51,7 +50,7 @@ class LoraForward:
     def __init__(self, model: Any, dtype: torch.dtype, longest: int, small: bool = False) -> None:
         self.shape, self.dtype, self._model, self._small = read_shape(model.config), dtype, model, small
         self.parameters: list[torch.Tensor] = []
-        self._layers = [
+        self._layers: list[dict[str, Projection]] = [
             {name: self._read(projection(layer, name)) for name in (*ATTENTION, *MLP)}
             for layer in model.model.layers
         ]
@@ -60,10 +59,7 @@ class LoraForward:
             raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
         self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
         self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
-        self._dropout = next(
-            (float(getattr(p["module"].lora_dropout["default"], "p", 0.0)) for p in self._layers[0].values() if p["lora"]),
-            0.0,
-        )  # fmt: skip
+        self._dropout = _dropout_of(model.model.layers[0])
         self._norms = [
             [getattr(layer, name).weight.detach().to(dtype) for name in ("input_layernorm", "post_attention_layernorm")]
             for layer in model.model.layers
@@ -115,7 +111,7 @@ class LoraForward:
     def _block(
         self,
         x: torch.Tensor,
-        layer: dict[str, Any],
+        layer: dict[str, Projection],
         norms: list[Any],
         head_norms: list[Any],
         turn: Any,
@@ -136,57 +132,49 @@ class LoraForward:
         return x + out
 
     def _apply(
-        self, layer: dict[str, Any], names: tuple[str, ...], make: Any, *sources: Any
+        self, layer: dict[str, Projection], names: tuple[str, ...], make: Any, *sources: Any
     ) -> list[torch.Tensor]:
         """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x)."""
         parts = [layer[name] for name in names]
         x = Gated.apply(*sources) if make is gated else make(*sources)
         if self._merged:
-            return [linear(x, self._merged_weight(part), part["bias"]) for part in parts]
-        trained = [part["lora"] for part in parts if part["lora"]]
-        thin = iter(
-            ThinInputs.apply(x, make, self._dropout, sources, *(self.working[a] for a, _ in trained))
-            if trained
-            else ()
-        )
-        outputs = []
-        for part in parts:
-            weight = part["weight"]
-            y = Dequantised.apply(x, weight) if part["quantised"] else linear(x, weight, part["bias"])
-            if part["quantised"] and part["bias"] is not None:
-                y = y + part["bias"]
-            if part["lora"]:
-                b = self.working[part["lora"][1]]
-                y = torch.addmm(y.flatten(0, -2), next(thin), b.mT, alpha=part["scaling"]).view(y.shape)
-            outputs.append(y)
-        return outputs
+            return [linear(x, self._merged_weight(part), part.bias) for part in parts]
+        both_sides = zip(*(part.places for part in parts if part.rank), strict=True)
+        matrices = [self.working[place] for side in both_sides for place in side]
+        return list(Projections.apply(x, make, sources, self._dropout, parts, *matrices))
 
-    def _merged_weight(self, part: dict[str, Any]) -> torch.Tensor:
-        if not part["lora"]:
-            return cast("torch.Tensor", part["weight"])
-        a, b = (self.working[place] for place in part["lora"])
-        return torch.addmm(part["weight"], b, a, alpha=part["scaling"])
+    def _merged_weight(self, part: Projection) -> torch.Tensor:
+        if not part.rank:
+            return cast("torch.Tensor", part.weight)
+        a, b = (self.working[place] for place in part.places)
+        return torch.addmm(part.weight, b, a, alpha=part.scaling)
 
-    def _read(self, module: Any) -> dict[str, Any]:
+    def _read(self, module: Any) -> Projection:
         base = base_layer(module)
         quantised = type(base.weight).__name__ == "Params4bit" and not self._small
-        part = {
-            "module": module, "quantised": quantised, "lora": (), "scaling": 0.0,
-            "weight": base.weight if quantised else plain_weight(base.weight).to(self.dtype),
-            "bias": None if base.bias is None else base.bias.detach().to(self.dtype),
-        }  # fmt: skip
-        if getattr(module, "lora_A", None):
-            place = len(self.parameters)
-            self.parameters += [module.lora_A["default"].weight, module.lora_B["default"].weight]
-            part |= {"lora": (place, place + 1), "scaling": float(module.scaling["default"])}
-        return part
+        weight = base.weight if quantised else plain_weight(base.weight).to(self.dtype)
+        bias = None if base.bias is None else base.bias.detach().to(self.dtype)
+        if not getattr(module, "lora_A", None):
+            return Projection(weight, bias)
+        a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+        place = len(self.parameters)
+        self.parameters += [a, b]
+        return Projection(weight, bias, (place, place + 1), len(a), float(module.scaling["default"]))
+
+
+def _dropout_of(layer: Any) -> float:
+    """Return the dropout of a layer's adapters, which is the same for all."""
+    modules = [projection(layer, name) for name in (*ATTENTION, *MLP)]
+    dropouts = [module.lora_dropout["default"] for module in modules if getattr(module, "lora_A", None)]
+    return float(getattr(dropouts[0], "p", 0.0)) if dropouts else 0.0
 
 
 def _turned(x: torch.Tensor, norm: Any, eps: float, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
     """Normalise each head, where the model does, and turn it to its position."""
     if norm is not None:
         x = rms_norm(x, x.shape[-1:], norm, eps)
-    return rotate(x, cosine, sine)
+    turned: torch.Tensor = Turned.apply(x, cosine, sine)
+    return turned
 
 
 def _itself(x: torch.Tensor) -> torch.Tensor:

@@ -71,10 +71,20 @@ def rotation_table(shape: Shape, length: int, device: torch.device, dtype: torch
     return torch.stack([angles.cos(), angles.sin()]).to(dtype)
 
 
-def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    """Turn pairs (i, i + half) of the last dimension; cosine and sine broadcast to half of it."""
-    left, right = x.chunk(2, -1)
-    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], -1)
+def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, direction: int = 1) -> torch.Tensor:
+    """Turn pairs (i, i + half) of the last dimension, or turn them back with direction -1; not for autograd.
+
+    Args:
+        x: (..., heads, head_dim).
+        cosine: Of each token's angles, (..., 1, head_dim / 2).
+        sine: Likewise.
+        direction: 1 or -1.
+    """
+    halves = x.unflatten(-1, (2, -1))
+    turned = halves * cosine.unsqueeze(-2)
+    turned[..., 0, :].addcmul_(halves[..., 1, :], sine, value=-direction)
+    turned[..., 1, :].addcmul_(halves[..., 0, :], sine, value=direction)
+    return turned.flatten(-2)
 
 
 def projection(layer: Any, name: str) -> Any:

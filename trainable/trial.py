@@ -135,6 +135,7 @@ class Trial:
     def _validation(self, rung: int) -> dict[str, Any]:
         n_documents, losses = self.settings.evaluation_documents[rung], {}
         started = time.perf_counter()
+        self.run.make_room()
         try:
             predictions = self.evaluator.predict(n_documents)
             if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
