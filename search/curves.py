@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,27 @@ class CurveTable:
         }
         best = min(distances, key=lambda index: distances[index])
         return best, distances[best]
+
+    def followed_by(self, other: CurveTable) -> CurveTable:
+        """Return one table with this one's configs, then another's.
+
+        Raises:
+            ValueError: If documents, steps, seeds or types differ; it names which.
+        """
+        import numpy as np
+
+        common = [
+            name for name, axes in _DIMENSIONS.items() if name != "meta" and not axes.startswith("configs")
+        ]
+        different = [name for name in common if not np.array_equal(getattr(self, name), getattr(other, name))]
+        if different:
+            raise ValueError(f"the tables differ in {', '.join(different)}, but only their configs may")
+        joined = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name, axes in _DIMENSIONS.items()
+            if axes.startswith("configs")
+        }
+        return replace(self, **joined)
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz; a reader never sees half of it."""

@@ -88,9 +88,11 @@ def test_the_graph_decoder_answers_as_the_unmerged_model(tmp_path: Path) -> None
 def test_dropout_masks_follow_the_seed_in_captured_passes(tmp_path: Path) -> None:
     config = _CONFIG.with_changes(lora_dropout=0.3)
     losses = [train(backend_in("bfloat16", config), config, tmp_path, 6, slow=False)[1] for _ in range(2)]
-    assert losses[0] == losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)  # the flash kernel sums in no fixed order
     other = config.with_changes(seed=config.seed + 1)
-    assert train(backend_in("bfloat16", other), other, tmp_path, 6, slow=False)[1] != losses[0]
+    assert train(backend_in("bfloat16", other), other, tmp_path, 6, slow=False)[1] != pytest.approx(
+        losses[0], rel=2e-3
+    )
 
 
 def test_a_capped_process_halves_its_micro_batch_and_stays_below_the_cap(tmp_path: Path) -> None:

@@ -28,10 +28,13 @@ def allowed_bytes() -> int:
 
 
 def available_bytes() -> int:
-    """Return the GPU memory that this process can still take."""
-    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    """Return the GPU memory that this process can still take.
+
+    What a CUDA graph's pool keeps for its replays counts as taken, though no tensor lives in it.
+    """
+    torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
-    return max(0, min(allowed_bytes() - torch.cuda.memory_allocated(), free + unused))
+    return max(0, min(allowed_bytes() - torch.cuda.memory_reserved(), free))
 
 
 def release_workspaces() -> None:

@@ -41,6 +41,8 @@ class RecordOptions:
     """cuda or cpu."""
     workers: int = 12
     """Processes that score answers."""
+    add_to: Path | None = None
+    """A table whose configs are left out here, and go before the new ones in --out."""
     limit_s: float = float("inf")
     """Seconds of training; configs not reached by then are left out of the table."""
 
@@ -72,6 +74,7 @@ class Recorder:
 
         from data.corpus import find_corpus
         from data.jsonl import read_examples
+        from search.curves import CurveTable
         from trainable.base_models import locate_base
         from trainable.evaluation import entity_types
 
@@ -84,7 +87,9 @@ class Recorder:
             locate_base("small-2m"), self.files.validation, True, self.types, options.workers
         )
         self.promises: list[tuple[tuple[int, int, int], Any]] = []
-        self.configs = draw(options.configs, options.seed)
+        self.before = None if options.add_to is None else CurveTable.load(options.add_to)
+        known = [] if self.before is None else self.before.parsed_configs
+        self.configs = [config for config in draw(options.configs, options.seed) if config not in known]
         shape = (len(self.configs), len(options.seeds), len(self.steps))
         self.losses = np.full(shape, np.nan, np.float32)
         self.answer_loss = np.full((*shape, len(self.validation)), np.nan, np.float16)
@@ -229,6 +234,8 @@ def main() -> None:
         recorder = Recorder(options, Path(work))
         recorder.run()
         table = recorder.table()
+    if recorder.before is not None:
+        table = recorder.before.followed_by(table)
     table.save(options.out)
     counts = table.totals[:, :, -1].sum(axis=2)  # (configs, seeds, 3)
     recall = counts[..., 0] / (counts[..., 0] + counts[..., 2])
