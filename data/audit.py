@@ -157,6 +157,8 @@ def run_audit(command: AuditCommand) -> AuditSummary:
         try:
             if path is not None:
                 parts[part] = read_examples(path)
+                if not parts[part]:
+                    problems.append(f"{path} holds no document, but must hold those of {part}")
         except (OSError, DataError) as error:
             problems.append(str(error))
     if command.out is not None and command.out.suffix not in (".md", ".html"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,6 +19,11 @@ from data.lines import Problem, numbered_lines, open_utf8
 Records = Iterator[tuple[int, object]]
 """Numbered records; the numbers count what `Container.place` says."""
 _HEAD_LINES = 50
+_BLOCK = 1 << 20
+_MOST_BRACKETS = 500
+_BRACKETS = re.compile(rb"(?:[\[{]\s*){%d}" % _MOST_BRACKETS)
+_LIST_KEYS = ("data", "documents", "utterances", "examples")
+"""Where one JSON object keeps its records, itself or under `assets`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ def _kind_of_text(path: Path) -> str:
         several = len(filled) > 1 and _is_json(filled[0]) and _is_json(filled[1])
         return "jsonl" if several or _is_pair(filled[0]) else "json"
     if filled[0].startswith("{"):
+        if len(filled) == 1 and _is_project(filled[0]):
+            return "json"
         return "json" if not _is_json(filled[0]) and filled[0].rstrip() in ("{", '{"') else "jsonl"
     if any(line.startswith("# text =") for line in filled):
         return "uner"
@@ -96,6 +104,21 @@ def _is_pair(line: str) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
+def _is_project(line: str) -> bool:
+    """Whether a line is an object that holds records, and not a record."""
+    value = json.loads(line) if _is_json(line) else None
+    holders = (value, value.get("assets")) if isinstance(value, dict) else ()
+    return any(
+        isinstance(holder, dict) and isinstance(holder.get(key), list) and any(map(_is_object, holder[key]))
+        for holder in holders
+        for key in _LIST_KEYS
+    )
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
 def _jsonl_records(path: Path, problems: list[Problem]) -> Records:
     for number, line in numbered_lines(path, problems):
         if line.strip():
@@ -113,7 +136,12 @@ def _json_records(path: Path, problems: list[Problem]) -> Records:
     try:
         array = open_utf8(path).read(64).lstrip().startswith(b"[")
         handle: Any = open_utf8(path)
-        records = ijson.items(handle, "item", use_float=True) if array else _listed(json.load(handle), path)
+        # in large blocks, since the parser copies a string that goes on anew for each
+        records = (
+            ijson.items(_Shallow(handle), "item", use_float=True, buf_size=_BLOCK)
+            if array
+            else _listed(json.load(handle), path)
+        )
         for record in records:
             number += 1
             yield number, record
@@ -121,6 +149,20 @@ def _json_records(path: Path, problems: list[Problem]) -> Records:
         problems.append(
             Problem(number + 1, f"not JSON from here on ({_reason(error)}); export the file again")
         )
+
+
+class _Shallow:
+    """A stream that refuses rows of brackets, of which the parser would keep every path: memory in their square."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle, self._rest = handle, b""
+
+    def read(self, size: int) -> bytes:
+        block: bytes = self._handle.read(size)
+        if _BRACKETS.search(self._rest + block):
+            raise ValueError("too many brackets in a row")
+        self._rest = block[-2 * _MOST_BRACKETS :]
+        return block
 
 
 def _reason(error: Exception) -> str:
@@ -134,7 +176,7 @@ def _listed(document: object, path: Path) -> Iterator[object]:
     """Yield the records of one JSON object, with the texts that it keeps in files beside it."""
     assets = document.get("assets") if isinstance(document, dict) else None
     for holder in (document, assets):
-        for key in ("data", "documents", "utterances", "examples"):
+        for key in _LIST_KEYS:
             if isinstance(holder, dict) and isinstance(holder.get(key), list):
                 yield from (_with_text(record, path.parent) for record in holder[key])
                 return
@@ -192,17 +234,27 @@ def _hub_records(path: Path, split: str) -> Records:
     else:
         loaded = datasets.load_dataset(str(path), streaming=True)
     if hasattr(loaded, "column_names") and isinstance(loaded, dict):
-        if split not in loaded and len(loaded) > 1:
+        if split not in loaded and (split or len(loaded) > 1):
             raise ValueError(f"`--split` is {split or 'not given'}, but must be one of {', '.join(loaded)}")
-        loaded = loaded[split if split in loaded else next(iter(loaded))]
-    names = {
-        key: feature.feature.names for key, feature in (loaded.features or {}).items() if _named(feature)
-    }
+        loaded = loaded[split or next(iter(loaded))]
+    features = dict(loaded.features or {})
     for number, row in enumerate(loaded, 1):
-        for key, tags in names.items():
-            row[key] = [tags[tag] for tag in row[key]]
-        yield number, row
+        yield number, {key: _named(features.get(key), value) for key, value in row.items()}
 
 
-def _named(feature: Any) -> bool:
-    return hasattr(getattr(feature, "feature", None), "names")
+def _named(feature: Any, value: Any) -> Any:
+    """Return a value with names in place of integer tags, and a list of objects in place of an object of lists."""
+    if value is None:
+        return None
+    if hasattr(feature, "int2str"):
+        return feature.int2str(value) if isinstance(value, int) and value >= 0 else None
+    if isinstance(value, list):
+        return [_named(getattr(feature, "feature", None), item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = feature if isinstance(feature, dict) else {}
+    named = {key: _named(inner.get(key), item) for key, item in value.items()}
+    lists = [item for item in named.values() if isinstance(item, list)]
+    if len(named) > 1 and len(lists) == len(named) and len({len(item) for item in lists}) == 1:
+        return [dict(zip(named, items, strict=True)) for items in zip(*lists, strict=True)]
+    return named

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from data.mapping import Row, kind_of
 from data.marks import Mark, Units
 
+NO_LABELS = "labels: a document has no key for entities and counts as PII-free"
+
 
 class Skip(Exception):
     """A record that its own file says to leave out; the message is the reason, counted in the summary."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from data.drafts import Draft, Reader, RowFormat, name_of, object_of
+from data.drafts import NO_LABELS, Draft, Reader, RowFormat, has, name_of, object_of
 from data.formats_corpora import CORPUS_FORMATS
 from data.formats_spans import SPAN_FORMATS, TABLE
 from data.formats_tokens import CONLL, TOKEN_FORMATS
 from data.formats_tools import TOOL_FORMATS
-from data.mapping import detect_mapping
+from data.mapping import LIST_KEYS, detect_mapping
 from data.rows import read_marks
 
 
@@ -20,6 +20,7 @@ def _prepare_own(records: Sequence[object]) -> Reader:
     def read(record: object) -> Draft:
         row = object_of(record, "the record")
         text, marks = read_marks(row, mapping)
+        bare = mapping.entities and not any(key in row for key in ("output", *LIST_KEYS))
         return Draft(
             text,
             marks,
@@ -28,6 +29,7 @@ def _prepare_own(records: Sequence[object]) -> Reader:
             group=name_of(row, "group"),
             language=name_of(row, "language", "lang"),
             source=name_of(row, "source"),
+            dropped=[NO_LABELS] if bare else [],
         )
 
     return read
@@ -55,6 +57,8 @@ def detect_format(kind: str, records: Sequence[object]) -> RowFormat:
     for record in records:
         for name in [form.name for form in FORMATS.values() if form.claims(record)]:
             claims[name] += 1
+    if not claims and kind == "hub" and all(has(record, "output") for record in records):
+        return FORMATS["jsonl"]
     if not claims:
         return FORMATS["table" if kind in ("csv", "parquet", "hub") else "jsonl"]
     most = claims.most_common()

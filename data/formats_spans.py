@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data.drafts import (
+    NO_LABELS,
     Draft,
     Reader,
     RowFormat,
@@ -108,9 +109,14 @@ def _doccano_list(record: object) -> str:
 def _read_doccano(record: object) -> Draft:
     row = object_of(record, "the record")
     text_key, text = first_of(row, ("text", "data"))
-    key = next((key for key in ("label", "labels", "entities") if isinstance(row.get(key), list)), "label")
+    keys = [key for key in ("label", "labels", "entities") if isinstance(row.get(key), list)]
+    key = next((key for key in keys if row[key]), keys[0] if keys else "label")
     text = text_of(text, text_key)
     draft = spans_draft(row, text, span_objects(row.get(key), key), f"text in `{text_key}`, spans in `{key}`")
+    if not keys:
+        draft.dropped.append(NO_LABELS)
+    if sum(bool(row[key]) for key in keys) > 1:
+        raise ValueError(f"has spans in {' and '.join(f'`{key}`' for key in keys)}; keep one of them")
     if row.get("relations"):
         draft.dropped.append("relations between entities")
     return draft

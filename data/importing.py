@@ -85,17 +85,15 @@ class _Ids:
         self._hashes.append(int.from_bytes(digest, "big"))
         self._numbers.append(number)
 
-    def repeated(self) -> Iterator[Problem]:
+    def repeated(self, place: str) -> Iterator[Problem]:
         import numpy as np
 
         hashes, numbers = np.array(self._hashes), np.array(self._numbers)
         order = np.argsort(hashes, kind="stable")
         same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
-        for place in same:
-            first, again = int(numbers[order[place]]), int(numbers[order[place + 1]])
-            what = (
-                f"`id` is also that of {first}, but must be unique; correct it, or number anew by --new-ids"
-            )
+        for index in same:
+            first, again = int(numbers[order[index]]), int(numbers[order[index + 1]])
+            what = f"`id` is also that of {place} {first}, but must be unique; correct it, or number anew by --new-ids"
             yield Problem(again, what)
 
 
@@ -150,6 +148,8 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
         yield example
     if report.bad and not options.drop_bad:
         raise DataError(source, report.problems, report.place, report.bad - len(report.problems))
+    if not report.documents + drawn.offered + report.dropped.total():
+        raise ValueError(f"{source} holds no document; name a file or folder that does")
     if report.documents + drawn.offered and not report.seen_types and options.format == "auto":
         raise ValueError(
             f"{source} has no entity under any known key; if its {report.documents + drawn.offered} documents really hold none, "
@@ -197,7 +197,7 @@ def _from_records(
             ids.add(draft.id, number)
         yield number, _example(draft, entities, source, number)
     report.add(problems)
-    repeated = list(ids.repeated())
+    repeated = list(ids.repeated(report.place))
     report.add(repeated)
     if repeated and options.drop_bad:
         raise DataError(

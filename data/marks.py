@@ -101,7 +101,7 @@ def _remedy(text: str, value: str | None, claimed: tuple[int, int]) -> str:
     )
     for units, hint in others:
         start, end = _converter(text, units)(*claimed)
-        if value and start >= 0 and text[start:end] == value:
+        if value and 0 <= start < end <= len(text) and text[start:end] == value:
             return hint
     return "correct the offsets, or drop all of the file's"
 

@@ -7,17 +7,18 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
+from data.lines import encoding_of
 from data.mapping import TEXT_KEYS, first_key, kind_of
 
 Shape = Literal["auto", "jsonl", "lines", "whole"]
 _GZIP = b"\x1f\x8b"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PEEK = 4096
 
 
@@ -46,13 +47,14 @@ def open_source(source: str) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: If the file cannot be opened.
+        ValueError: If it looks like UTF-16 without a byte order mark.
     """
     raw = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
     try:
         buffered = io.BufferedReader(cast(io.RawIOBase, raw), _PEEK)
         if buffered.peek(2)[:2] == _GZIP:
             buffered = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered)), _PEEK)
-        if buffered.peek(2)[:2] in _UTF16:
+        if encoding_of(buffered.peek(4)[:4]) == "utf-16":
             yield cast(BinaryIO, _Utf16Lines(buffered))
         else:
             yield buffered
@@ -83,13 +85,17 @@ def read_documents(handle: BinaryIO, name: str, shape: Shape) -> Iterator[Docume
         name: Makes ids, `<name>:<line>`, as `data.jsonl` does.
         shape: jsonl, lines or whole.
     """
-    if shape == "whole":
-        yield _document(handle.read().removeprefix(codecs.BOM_UTF8), 1, name, "whole")
-        return
-    for number, raw in enumerate(handle, 1):
-        body = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-        if shape == "lines" or body.strip():
-            yield _document(body, number, name, shape)
+    number = 0
+    try:
+        if shape == "whole":
+            yield _document(handle.read().removeprefix(codecs.BOM_UTF8), 1, name, "whole")
+            return
+        for number, raw in enumerate(handle, 1):
+            body = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+            if shape == "lines" or body.strip():
+                yield _document(body, number, name, shape)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        yield Reject(number + 1, b"", "the compressed file is damaged from here on; fetch it again")
 
 
 def _document(raw: bytes, line: int, name: str, shape: Shape) -> Document | Reject:

@@ -131,3 +131,45 @@ def test_an_azure_project_has_its_texts_in_files_beside_it_and_none_elsewhere(tm
     (folder / "project.json").write_text(json.dumps(project, indent=1), encoding="utf-8")
     with pytest.raises(ValueError, match="record 1: `location` must name a file below the folder"):
         values(folder / "project.json")
+
+
+def test_a_saved_data_set_may_hold_spans_as_an_object_of_lists_or_with_named_integers(tmp_path: Path) -> None:
+    import datasets
+
+    label = datasets.ClassLabel(names=["PER", "LOC"])
+    span = {"start": datasets.Value("int32"), "end": datasets.Value("int32"), "label": label}
+    text = datasets.Value("string")
+    for name, spans, value in (
+        ("objects", [span], [{"start": 0, "end": 3, "label": 0}, {"start": 4, "end": 7, "label": 1}]),
+        ("lists", datasets.Sequence(span), {"start": [0, 4], "end": [3, 7], "label": [0, 1]}),
+    ):
+        features = datasets.Features({"text": text, "spans": spans})
+        part = datasets.Dataset.from_list([{"text": "Ann Rom", "spans": value}], features=features)
+        part.save_to_disk(str(tmp_path / name))
+        assert values(tmp_path / name) == [[("PER", "Ann"), ("LOC", "Rom")]]
+    datasets.DatasetDict(train=part).save_to_disk(str(tmp_path / "one"))
+    with pytest.raises(ValueError, match="`--split` is dev, but must be one of train"):
+        values(tmp_path / "one", split="dev")
+
+
+def test_a_saved_data_set_may_hold_this_projects_own_rows(tmp_path: Path) -> None:
+    import datasets
+
+    row = {"input": "Ann met", "output": {"entities": [{"type": "PER", "text": "Ann"}]}}
+    datasets.Dataset.from_list([row]).save_to_disk(str(tmp_path / "own"))
+    assert values(tmp_path / "own") == [[("PER", "Ann")]]
+
+
+def test_a_project_on_one_line_is_a_project_and_not_a_record(tmp_path: Path) -> None:
+    document = {"text": "Ann met", "entities": [{"category": "PER", "offset": 0, "length": 3}]}
+    file = tmp_path / "project.json"
+    file.write_text(json.dumps({"documents": [document, document]}))
+    assert open_container(file).kind == "json"
+    file.write_text(json.dumps({"text": "Ann met", "data": ["a", "b"]}))
+    assert open_container(file).kind == "jsonl"
+
+
+def test_brackets_without_end_are_a_problem_and_take_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(DataError, match="wrong syntax"):
+        values(tmp_path / "deep.json")

@@ -91,14 +91,6 @@ def test_a_very_long_line_is_read(tmp_path: Path, megabytes: int) -> None:
     assert read.entities == (Entity("PER", "Ann", length, length + 3),)
 
 
-def test_an_empty_file_has_no_documents(tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    for content in (b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")):
-        path.write_bytes(content)
-        assert run(path)[1].documents == 0
-        assert read_examples(path) == []
-
-
 # --- oddities that are named ---
 
 
@@ -257,3 +249,47 @@ def test_any_tags_give_ordered_spans_or_an_error_that_names_a_token(tags: list[s
         assert said is None or said.startswith("token ")
         ends = [-1, *(last for _, _, last in spans)]
         assert all(before < first <= last for before, (_, first, last) in zip(ends, spans, strict=False))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"[]", b"\xef\xbb\xbf", gzip.compress(b"")])
+def test_a_source_without_documents_is_refused(tmp_path: Path, content: bytes) -> None:
+    source = tmp_path / "empty.json"
+    source.write_bytes(content)
+    with pytest.raises(ValueError, match="holds no document"):
+        run(source)
+    if content != b"[]":
+        assert read_examples(source) == []
+
+
+@pytest.mark.parametrize(
+    ("labelled", "bare"),
+    [
+        ({"text": "Ann met", "label": [[0, 3, "PER"]]}, {"text": "Bob met", "lable": [[0, 3, "PER"]]}),
+        (json.loads(ROW % 1), {"id": "9", "input": "Bob met", "outputs": {}}),
+    ],
+)
+def test_a_document_without_any_key_for_entities_is_counted_aloud(
+    tmp_path: Path, labelled: dict[str, Any], bare: dict[str, Any]
+) -> None:
+    source = tmp_path / "rows.jsonl"
+    source.write_text(json.dumps(labelled) + "\n" + json.dumps(bare) + "\n")
+    examples, report = run(source)
+    assert [len(found.entities) for found in examples] == [1, 0]
+    assert dict(report.dropped) == {"labels: a document has no key for entities and counts as PII-free": 1}
+
+
+def test_a_record_with_spans_under_two_keys_is_a_problem(tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    spans = [[0, 3, "PER"]]
+    source.write_text(json.dumps({"text": "Ann met", "label": spans, "entities": spans}) + "\n")
+    with pytest.raises(DataError, match="has spans in `label` and `entities`"):
+        run(source, format="doccano")
+
+
+def test_the_remedy_for_offsets_behind_the_end_is_no_other_unit(tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    entity = {"type": "PER", "text": "Ann", "start": 0, "end": 99}
+    source.write_text(json.dumps({"input": "Ann", "output": {"entities": [entity]}}) + "\n")
+    with pytest.raises(DataError, match="correct the offsets") as caught:
+        run(source)
+    assert "look like" not in str(caught.value)

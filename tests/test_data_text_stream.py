@@ -83,3 +83,18 @@ def test_no_line_is_lost_whatever_the_bytes(content: bytes) -> None:
     n_lines = len(list(io.BytesIO(content)))
     found = list(read_documents(io.BufferedReader(io.BytesIO(content)), "in", "lines"))  # type: ignore[arg-type]
     assert [item.line for item in found] == list(range(1, n_lines + 1))
+
+
+def test_a_damaged_archive_gives_its_lines_and_says_where_it_ends(tmp_path: Path) -> None:
+    content = gzip.compress("".join(f"{number} Zeile\n" for number in range(50_000)).encode())
+    found = read(content[: len(content) // 2], tmp_path, "in.txt.gz")
+    assert len(found) > 1000
+    assert isinstance(found[-1], Reject)
+    assert "damaged from here on" in found[-1].what
+    assert found[-1].line == len(found)
+    assert all(isinstance(item, Document) for item in found[:-1])
+
+
+def test_utf_16_without_a_mark_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="UTF-16 without a byte order mark"):
+        read("Ann met Bob\n".encode("utf-16-le"), tmp_path, "in.txt")

@@ -141,7 +141,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         (home / "mine" / f"merged_pii_dataset_{split}.jsonl").write_text(rows, encoding="utf-8")
         first += size
     command = [
-        sys.executable, str(ROOT / "search" / "run.py"), "--trials", "30", "--horizon-steps", "45", "--preset", "cpu",
+        sys.executable, str(ROOT / "search" / "run.py"), "--trials", "60", "--horizon-steps", "45", "--preset", "cpu",
         "--evaluation-documents", "24", "--data-dir", "mine", "--study", "live", "--results-dir", str(home / "results"),
     ]  # fmt: skip
     log = home / "log.txt"

@@ -15,7 +15,7 @@ from rich.console import Console
 from data.entities import Example
 from data.jsonl import read_examples
 from trainable.counts import Prediction
-from trainable.evaluation import Evaluator, entity_types
+from trainable.evaluation import entity_types
 from trainable.evaluation_tables import comparison_table, error_table, slice_table, type_table
 from trainable.intervals import Statistic, bootstrap_interval, paired_difference
 from trainable.masking import FOUND, items_of, masked_items
@@ -147,12 +147,12 @@ def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
         max_new_tokens=options.max_new_tokens,
     )
     predictor = Predictor(system.place, settings)
-    evaluator = Evaluator(
-        predictor.backend, job.examples, settings.max_new_tokens, frozenset(), 0.0, predictor.windowing
-    )
-    cut = f", {evaluator.windowed_documents} of them in windows" if evaluator.windowed_documents else ""
-    print(f"answering {len(job.examples)} documents{cut} with {system.name}", file=sys.stderr, flush=True)
-    return evaluator.predict()
+    print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)
+    results = predictor.predict([example.text for example in job.examples])
+    windowed = sum(n_windows > 1 for _, n_windows in results)
+    if windowed:
+        print(f"{windowed} of them were answered in windows", file=sys.stderr, flush=True)
+    return [prediction for prediction, _ in results]
 
 
 def _numbers(evaluation: Evaluation, base: Evaluation | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+TITLE_S = 1.0
 PULSE_S = 5.0
 """Seconds between two looks at a trial that trains."""
 TAGS = ("study", "trial", "config")
@@ -105,11 +106,14 @@ class LiveMetrics:
     def title(self) -> str:
         """Return the process title: who this is and how far it has come."""
         trial, config = self._tags["trial"], self._tags["config"]
-        return f"ray::TunerTrial {trial} {config} step {self._last.step}/{self._horizon_steps}{self._score}"
+        return f"ray::TunerTrial {trial} {config} step {self._position().step}/{self._horizon_steps}{self._score}"
 
     def _watch(self) -> None:
-        while not self._stopped.wait(PULSE_S):
-            self._pulse()
+        while not self._stopped.wait(TITLE_S):  # Ray writes a title of its own at each call
+            if time.monotonic() - self._last_time >= PULSE_S:
+                self._pulse()
+            else:
+                _set_process_title(self.title())
 
     def _pulse(self) -> None:
         now, position = time.monotonic(), self._position()

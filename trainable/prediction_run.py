@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FIRST_CHUNK, LAST_CHUNK = 16, 512
 """Documents read before they are answered: few at first, so that a pipe sees results soon."""
 _PROGRESS_S = 2.0
+_SHOWN_IDS = 20
 
 
 @dataclass
@@ -41,6 +42,7 @@ class PredictionRun:
     entities: int = 0
     rule_entities: int = 0
     invalid: int = 0
+    incomplete: list[str] = field(default_factory=list)
     rejects: int = 0
     _rejects_handle: IO[bytes] | None = None
     _started: float = field(default_factory=time.monotonic)
@@ -68,6 +70,15 @@ class PredictionRun:
                     self._write(out, document, prediction, n_windows)
                 out.flush()
         self._tell(0, 0, last=True)
+        if self.incomplete:
+            shown = ", ".join(self.incomplete[:_SHOWN_IDS]) + (
+                ", ..." if len(self.incomplete) > _SHOWN_IDS else ""
+            )
+            print(
+                f"INCOMPLETE: parts of {len(self.incomplete)} documents got no valid answer, so that entities in them may be "
+                f"missing: {shown}",
+                file=sys.stderr,
+            )
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
@@ -81,6 +92,7 @@ class PredictionRun:
             "entities": self.entities,
             "rule_entities": self.rule_entities if self.options.with_rules else None,
             "invalid_answers": self.invalid,
+            "incomplete_documents": len(self.incomplete),
             "rejects": self.rejects,
             "rejects_file": str(self.rejects_file) if self.rejects else None,
             "seconds": round(seconds, 2),
@@ -105,9 +117,11 @@ class PredictionRun:
     def _reject(self, item: Reject) -> None:
         if self._rejects_handle is None:
             self._rejects_handle = self.rejects_file.open("xb")
-        self._rejects_handle.write(item.raw if item.raw.endswith(b"\n") else item.raw + b"\n")
+        if item.raw:
+            self._rejects_handle.write(item.raw if item.raw.endswith(b"\n") else item.raw + b"\n")
         self.rejects += 1
-        print(f"line {item.line}: {item.what}; kept in {self.rejects_file}", file=sys.stderr)
+        kept = f"; kept in {self.rejects_file}" if item.raw else ""
+        print(f"line {item.line}: {item.what}{kept}", file=sys.stderr)
 
     def _close_rejects(self) -> None:
         if self._rejects_handle is not None:
@@ -118,6 +132,8 @@ class PredictionRun:
         self.windowed_documents += n_windows > 1
         self.entities += len(prediction.parsed.items)
         self.invalid += not prediction.parsed.valid
+        if prediction.truncated or not prediction.parsed.valid:
+            self.incomplete.append(document.id)
         entities = prediction.entities
         by_rules: tuple[Entity, ...] = ()
         if self.options.with_rules:

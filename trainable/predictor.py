@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,8 @@ from trainable.windowing import Windowing, join_answers
 
 CHUNK_WINDOWS = 256
 """Windows answered in one go; sorted by length they share batches, and progress is told after each go."""
+LEAST_ROOM_TOKENS = 12
+"""A window of a text whose answer failed is not cut smaller than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +90,67 @@ class Predictor:
     ) -> list[tuple[Prediction, int]]:
         """Return the prediction and the number of windows of each text.
 
+        A window whose answer was cut off or invalid is answered again in smaller ones.
+
         Args:
             texts: Any lengths; nothing is generated for one without a visible character.
             on_progress: Called with the windows answered since the last call, and their characters.
         """
         cuts = [self.windowing.cut(text) if text.strip() else [] for text in texts]
-        answers = self._answers([window for windows in cuts for window in windows], on_progress)
+        flat = [window for windows in cuts for window in windows]
+        settled = iter(
+            self._settled(
+                flat,
+                self._answers(flat, self.settings.max_new_tokens, on_progress),
+                self.windowing.room_tokens,
+            )
+        )
         nothing = Prediction(parse('{"entities":[]}'), truncated=False)
-        return [
-            (join_answers(windows, list(islice(answers, len(windows)))) if windows else nothing, len(windows))
-            for windows in cuts
-        ]
+        results = []
+        for windows in cuts:
+            pairs = [pair for pairs in islice(settled, len(windows)) for pair in pairs]
+            answered, answers = [window for window, _ in pairs], [answer for _, answer in pairs]
+            results.append((join_answers(answered, answers) if pairs else nothing, len(pairs)))
+        return results
+
+    def _settled(
+        self, windows: list[Window], answers: list[Prediction], room_tokens: int
+    ) -> list[list[tuple[Window, Prediction]]]:
+        """Return the pieces that each window was answered in: those cut off or invalid are halved and asked again.
+
+        A piece may have as long an answer as the window leaves room for, as in training.
+        """
+        settled = [[pair] for pair in zip(windows, answers, strict=True)]
+        room = room_tokens // 2
+        again = [place for place, answer in enumerate(answers) if answer.truncated or not answer.parsed.valid]
+        if not again or room < LEAST_ROOM_TOKENS:
+            return settled
+        pieces = [self.windowing.smaller(windows[place], room) for place in again]
+        flat = [piece for parts in pieces for piece in parts]
+        limit = max(self.settings.max_new_tokens, self.windowing.answer_room(room))
+        deeper = iter(self._settled(flat, self._answers(flat, limit), room))
+        for place, parts in zip(again, pieces, strict=True):
+            settled[place] = [pair for pairs in islice(deeper, len(parts)) for pair in pairs]
+        return settled
 
     def _answers(
-        self, windows: list[Window], on_progress: Callable[[int, int], None] | None
-    ) -> Iterator[Prediction]:
+        self, windows: list[Window], limit: int, on_progress: Callable[[int, int], None] | None = None
+    ) -> list[Prediction]:
         tokenizer = self.backend.tokenizer
         end = end_of_turn_id(tokenizer)
+        answers = []
         for start in range(0, len(windows), CHUNK_WINDOWS):
             chunk = windows[start : start + CHUNK_WINDOWS]
             prompts = prompt_ids(tokenizer, [window.text for window in chunk])
-            outputs = self.backend.generate(prompts, self.settings.max_new_tokens)
+            outputs = self.backend.generate(prompts, limit)
             texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
             if on_progress:
                 on_progress(len(chunk), sum(len(window.text) for window in chunk))
-            for ids, text in zip(outputs, texts, strict=True):
-                yield Prediction(parse(text), truncated=ids[-1:] != [end])
+            answers += [
+                Prediction(parse(text), truncated=ids[-1:] != [end])
+                for ids, text in zip(outputs, texts, strict=True)
+            ]
+        return answers
 
 
 def _adapter(directory: Path) -> ModelPlace:

@@ -69,6 +69,16 @@ class Windowing:
         """Return the windows of a text; one if it fits."""
         return cut_windows(text, self.room_tokens, self.overlap_tokens, self._token_starts)
 
+    def smaller(self, window: Window, room_tokens: int) -> list[Window]:
+        """Return the windows of a window, each of at most `room_tokens`, with their places in the whole text."""
+        overlap = min(self.overlap_tokens, (room_tokens - 1) // 2)
+        pieces = cut_windows(window.text, room_tokens, overlap, self._token_starts)
+        return [Window(piece.text, window.start + piece.start) for piece in pieces]
+
+    def answer_room(self, room_tokens: int) -> int:
+        """Return the tokens that `window_tokens` leave for the answer to a text of `room_tokens`."""
+        return self.window_tokens - self._overhead - room_tokens
+
     def split(self, example: Example) -> tuple[list[Example], int]:
         """Return one example a window, and how many entities lie whole in none.
 
