@@ -51,7 +51,7 @@ class RetrainJob:
         """Return what will be done, for people."""
         test = self.settings.test_file.name if self.settings.test_file else "none"
         return (
-            f"retrain    {self.config.model}, rank {self.config.lora_rank}, learning rate {self.config.learning_rate:.2e}, "
+            f"retrain    {self.config.model}, rank {self.config.lora_rank}, found at learning rate {self.config.learning_rate:.2e}, "
             f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit\n"
             f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs"
             f"{', on augmented texts' if self.settings.augmented else ''}\n"
@@ -117,6 +117,7 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
     out = job.settings.out_dir
     out.mkdir(parents=True, exist_ok=True)
     run = FullLengthRun(job.config, job.settings)
+    print(_describe_steps(run.total_steps, run.config.learning_rate, job.config.learning_rate), flush=True)
     if job.options.engine == "trl":
         from trainable.trl_engine import train_full_length_trl
 
@@ -145,6 +146,12 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
         "test": test,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _describe_steps(steps: int, rate: float, searched: float) -> str:
+    """Return the length of a run and the learning rate that it really uses."""
+    lowered = f", lowered from the trial's {searched:.2e} for the longer run (--keep-rate: not)"
+    return f"steps      {steps}, learning rate {rate:.2e}{lowered if rate != searched else ''}"
 
 
 def merge(adapter_dir: Path, to: Path, load_in_4bit: bool) -> None:

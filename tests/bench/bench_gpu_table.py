@@ -106,7 +106,7 @@ def markdown(content: Row, rows: list[Row]) -> str:
         names = list(dict.fromkeys(name for row in mine for name in row if name not in ("key", "each")))
         lines += [f"### {kind}", "", "| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
         lines += ["| " + " | ".join(shown(row.get(name)) for name in names) + " |" for row in mine] + [""]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def shown(value: Any) -> str:
