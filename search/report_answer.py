@@ -121,6 +121,9 @@ def _rows(view: StudyView, best: TrialView) -> list[tuple[str, TrialView | None,
     return [*rows, ("starting point (users' own data)", None, START)]
 
 
+_COLUMNS = ("micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr")
+
+
 def _table(view: StudyView, best: TrialView) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, trial, numbers in _rows(view, best):
@@ -129,15 +132,29 @@ def _table(view: StudyView, best: TrialView) -> Table:
             if "micro_recall_low" in numbers
             else "-"
         )
-        values = [percent(numbers.get(key)) for key in ("micro_recall", "micro_precision", "micro_f1")]
+        values = [percent(numbers.get(key)) for key in _COLUMNS]
         told = look(trial.state).words if trial else ("before" if numbers is START else "not tried")
         steps = trial.steps if trial else None
         config = short_config(view, trial) if trial else ""
-        rows.append((name, values[0], interval, values[1], values[2], steps, told, config))
+        rows.append((name, values[0], interval, *values[1:], steps, told, config))
     goal = interval_words(*GOAL_RECALL), interval_words(*GOAL_F1)
-    rows.append(("goal", goal[0], "-", "-", goal[1], None, "", ""))
-    header = ("", "recall", "95 % interval", "precision", "F1", "steps", "state", "config")
-    caption = "The winner, the four plans by name, and what they are measured against; fewer steps mean a trial was stopped."
+    rows.append(("goal", goal[0], "-", "-", goal[1], "-", "-", None, "", ""))
+    header = (
+        "",
+        "recall",
+        "95 % interval",
+        "precision",
+        "F1",
+        "leak rate",
+        "false alarms",
+        "steps",
+        "state",
+        "config",
+    )
+    caption = (
+        "The winner, the four plans by name, and what they are measured against; fewer steps mean a trial was stopped. "
+        "Leak rate: entities still readable after redaction; false alarms: texts without personal data where some was found."
+    )
     return Table(header, tuple(rows), caption, frozenset({0}))
 
 

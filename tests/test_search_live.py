@@ -77,7 +77,7 @@ def answer_of(url: str, token: str = "") -> bytes | None:
     """Like `get`, but None where the server has no answer."""
     try:
         return get(url, token)
-    except (urllib.error.HTTPError, TimeoutError):
+    except (urllib.error.URLError, TimeoutError):
         return None
 
 
