@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.formats_tokens import TAG, token_blocks
+from data.hub import hub_records
 from data.jsonl import parse_json
 from data.lines import Problem, numbered_lines, open_utf8
 
@@ -42,7 +43,7 @@ def open_container(path: Path, split: str = "", kind: str = "") -> Container:
         ValueError: If it is none of the known kinds, or a part must be chosen by `split`.
     """
     if path.is_dir():
-        return Container("hub", "record", lambda problems: _hub_records(path, split))
+        return Container("hub", "record", lambda problems: hub_records(path, split))
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(".parquet"):
         return Container("parquet", "record", lambda problems: _parquet_records(path))
@@ -222,39 +223,3 @@ def _parquet_records(path: Path) -> Records:
         for record in batch.to_pylist():
             number += 1
             yield number, record
-
-
-def _hub_records(path: Path, split: str) -> Records:
-    """Yield the rows of a folder that `datasets` saved or can read; integer tags become their names."""
-    import datasets
-
-    datasets.disable_progress_bars()
-    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        loaded: Any = datasets.load_from_disk(str(path))
-    else:
-        loaded = datasets.load_dataset(str(path), streaming=True)
-    if hasattr(loaded, "column_names") and isinstance(loaded, dict):
-        if split not in loaded and (split or len(loaded) > 1):
-            raise ValueError(f"`--split` is {split or 'not given'}, but must be one of {', '.join(loaded)}")
-        loaded = loaded[split or next(iter(loaded))]
-    features = dict(loaded.features or {})
-    for number, row in enumerate(loaded, 1):
-        yield number, {key: _named(features.get(key), value) for key, value in row.items()}
-
-
-def _named(feature: Any, value: Any) -> Any:
-    """Return a value with names in place of integer tags, and a list of objects in place of an object of lists."""
-    if value is None:
-        return None
-    if hasattr(feature, "int2str"):
-        return feature.int2str(value) if isinstance(value, int) and value >= 0 else None
-    if isinstance(value, list):
-        return [_named(getattr(feature, "feature", None), item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    inner = feature if isinstance(feature, dict) else {}
-    named = {key: _named(inner.get(key), item) for key, item in value.items()}
-    lists = [item for item in named.values() if isinstance(item, list)]
-    if len(named) > 1 and len(lists) == len(named) and len({len(item) for item in lists}) == 1:
-        return [dict(zip(named, items, strict=True)) for items in zip(*lists, strict=True)]
-    return named
