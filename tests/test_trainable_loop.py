@@ -177,6 +177,11 @@ def test_memory_that_runs_out_halves_the_micro_batch_then_recomputes_then_gives_
     assert tried == [(4, False), (2, False), (1, False), (1, True)]
     assert run.backend.model.is_gradient_checkpointing
     assert "activations are recomputed" in capsys.readouterr().out
+    run.backend.generate([[1, 2, 3]], 2)
+    assert run.backend.generator.kept_bytes() > 0
+    tried.clear()
     monkeypatch.setattr(run, "_step", lambda: hungry((0, True)))
     with pytest.raises(OutOfMemoryAtOne, match="no memory for one sequence"):
         run.train_to(2)
+    assert tried == [(1, True), (1, True)]  # once more without what generation keeps
+    assert run.backend.generator.kept_bytes() == 0

@@ -101,10 +101,11 @@ class TrainingRun:
         )
         self.step, self.tokens, self.train_s = 0, 0, 0.0
         self.checkpointing = config.gradient_checkpointing
+        self._on_gpu = backend.device.type == "cuda"
         self._fast: FastPasses | PrefixPasses | None = None
         self.slow_reason = (
             why_not(backend, config.gradient_checkpointing)
-            if backend.device.type == "cuda"
+            if self._on_gpu
             else why_no_prefix(backend, config.gradient_checkpointing, config.lora_dropout)
         )
 
@@ -154,16 +155,15 @@ class TrainingRun:
 
     def make_room(self) -> None:
         """Give captured passes back when an evaluation would lack memory; the next step makes them anew."""
-        on_gpu = self.backend.device.type == "cuda"
-        if on_gpu and self._fast is not None and available_bytes() < EVALUATION_ROOM * allowed_bytes():
+        if self._on_gpu and self._fast is not None and available_bytes() < EVALUATION_ROOM * allowed_bytes():
             self._fast = None
             collect_garbage()
 
     def _fitting_step(self) -> torch.Tensor:
         """Do one step; when memory runs out, ask for less and do the same step again.
 
-        The micro-batch is halved first, which costs little; activations are recomputed, which costs a third,
-        only when a single sequence does not fit.
+        What generation keeps for the next evaluation goes first. Then the micro-batch is halved, which costs
+        little; activations are recomputed, which costs a third, only when a single sequence does not fit.
         """
         while True:
             try:
@@ -174,9 +174,13 @@ class TrainingRun:
             except torch.OutOfMemoryError as error:
                 self._fast = None
                 self.optimizer.zero_grad(set_to_none=True)
-                if self.micro_batch == 1 and self.checkpointing:
+                kept = self.backend.generator.kept_bytes()
+                if self.micro_batch == 1 and self.checkpointing and not kept:
                     raise OutOfMemoryAtOne(f"no memory for one sequence a pass: {error}") from error
+            self.backend.generator.forget()
             collect_garbage()
+            if kept:
+                continue
             if self.micro_batch > 1:
                 self.micro_batch //= 2
                 change = f"micro-batch is now {self.micro_batch}, effective batch stays"
@@ -226,8 +230,7 @@ class TrainingRun:
         if self._fast is not None or self.slow_reason:
             return self._fast
         try:
-            on_gpu = self.backend.device.type == "cuda"
-            self._fast = self._captured() if on_gpu else PrefixPasses(self.backend, self._samples)
+            self._fast = self._captured() if self._on_gpu else PrefixPasses(self.backend, self._samples)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError) as error:
