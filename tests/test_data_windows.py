@@ -136,11 +136,11 @@ def test_an_overlap_of_half_a_window_is_refused() -> None:
 
 def test_time_is_linear_in_the_length_of_the_text() -> None:
     seconds = []
-    for n_times in (400, 1600):
+    for n_times in (400, 6400):
         text = _ZH * n_times
         started = time.perf_counter()
         windows = cut_windows(text, 300, 40, by_character)
         mapped, _ = map_entities(windows, [Entity("A", text[i], i, i + 1) for i in range(0, len(text), 50)])
         merge_entities(windows, mapped)
         seconds.append(time.perf_counter() - started)
-    assert seconds[1] < 12 * seconds[0]
+    assert seconds[1] < 80 * seconds[0]  # 16 times as long; a square would take 256 times
