@@ -52,6 +52,13 @@ class RowFormat:
     claims: Callable[[object], bool]
     prepare: Callable[[Sequence[object]], Reader]
     units: Units = "code-points"
+    sure_units: bool = True
+    """Offsets are always counted so; a browser's tool may count UTF-16 units, depending on its version."""
+
+
+def language_code(name: str) -> str:
+    """Return the code of a language that a file writes out; other names as they are."""
+    return {"english": "en", "chinese": "zh"}.get(name.lower(), name)
 
 
 def simple(read: Reader) -> Callable[[Sequence[object]], Reader]:

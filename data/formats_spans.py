@@ -189,7 +189,13 @@ TABLE = RowFormat(
     "table", "one column of texts, one of spans (a list, JSON or Python)", lambda _: False, _prepare_table
 )
 SPAN_FORMATS = (
-    RowFormat("doccano", "doccano JSONL", lambda record: bool(_doccano_list(record)), simple(_read_doccano)),
+    RowFormat(
+        "doccano",
+        "doccano JSONL",
+        lambda record: bool(_doccano_list(record)),
+        simple(_read_doccano),
+        sure_units=False,
+    ),
     RowFormat(
         "spacy",
         "spaCy's [text, {entities}], `ents`, and Prodigy's `spans`",

@@ -157,7 +157,11 @@ def _read_azure(record: object) -> Draft:
 
 TOOL_FORMATS = (
     RowFormat(
-        "label-studio", "Label Studio's JSON and JSON-MIN", _claims_label_studio, simple(_read_label_studio)
+        "label-studio",
+        "Label Studio's JSON and JSON-MIN",
+        _claims_label_studio,
+        simple(_read_label_studio),
+        sure_units=False,
     ),
     RowFormat(
         "tab",

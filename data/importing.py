@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from data.containers import Container, open_container
-from data.drafts import Draft, Skip
+from data.drafts import Draft, Skip, language_code
 from data.entities import Entity, Example
 from data.formats import FORMATS, detect_format
 from data.iob2 import read_iob2
@@ -175,7 +175,7 @@ def _from_records(
     form = FORMATS[options.format] if options.format != "auto" else detect_format(container.kind, sample)
     report.format = form.name
     read = form.prepare(sample)
-    units = options.offsets or form.units
+    units, sure = options.offsets or form.units, form.sure_units or options.offsets is not None
     problems: list[Problem] = []
     ids = _Ids()
     for number, record in container.records(problems):
@@ -183,7 +183,7 @@ def _from_records(
         problems.clear()
         try:
             draft = read(record)
-            entities = resolve(draft.text, draft.marks, units)
+            entities = resolve(draft.text, draft.marks, units, sure)
         except Skip as reason:
             report.dropped[f"document: {reason}"] += 1
             continue
@@ -226,7 +226,7 @@ def _example(draft: Draft, entities: tuple[Entity, ...], source: Path, number: i
         draft.text,
         entities,
         draft.group,
-        draft.language or guess_language(draft.text),
+        language_code(draft.language) or guess_language(draft.text),
         draft.source or source.name,
     )
 

@@ -17,15 +17,17 @@ START_KEYS = ("start", "start_offset", "start_position")
 END_KEYS = ("end", "end_offset", "end_position")
 
 _OBJECT_KEYS = {"value": VALUE_KEYS, "type": TYPE_KEYS, "start": START_KEYS, "end": END_KEYS}
-SHAPES = {"objects": "objects", "pairs": "pairs of value and type", "by type": "lists of values by type"}
+SHAPES = {
+    "objects": "objects", "pairs": "pairs of value and type", "by type": "lists of values by type",
+    "by value": "types by value",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """The keys of one file; an empty string where no row shows any.
 
-    `entities` is `output.entities` or a top-level key; `shape` is `objects`, `pairs` (of value and type) or
-    `by type` (lists of values by type). `value`, `type`, `start` and `end` are keys of objects.
+    `entities` is `output.entities`, `output` itself or another key; `shape` is one of SHAPES. `value`, `type`, `start` and `end` are keys of objects.
     """
 
     text: str = ""
@@ -93,6 +95,8 @@ def container_of(row: Row) -> tuple[str, object]:
     if isinstance(output, dict) and "entities" in output:
         if output["entities"]:
             return "output.entities", output["entities"]
+    elif _is_container(output):
+        return "output", output
     elif output:
         raise ValueError(
             f"`output` is {kind_of(output)}, but must be an object with `entities`; wrap or rename its content"
@@ -101,9 +105,25 @@ def container_of(row: Row) -> tuple[str, object]:
     return key, _decoded(row.get(key), key)
 
 
+def _is_container(output: object) -> bool:
+    """Whether `output` itself lists entities: it is a list, or an object of strings or of lists of strings."""
+    if not isinstance(output, dict):
+        return isinstance(output, list) and bool(output)
+    lists = [value for value in output.values() if isinstance(value, list)]
+    values = list(output.values()) if not lists else [item for items in lists for item in items]
+    return len(lists) in (0, len(output)) and bool(values) and all(isinstance(value, str) for value in values)
+
+
 def items_of(container: object) -> Iterator[tuple[str, object]]:
-    """Yield (shape, entity) of every entity; by type and pairs both as [value, type]; shape "" if unreadable."""
-    if isinstance(container, dict):
+    """Yield (shape, entity) of every entity; all but objects as [value, type]; shape "" if unreadable."""
+    if (
+        isinstance(container, dict)
+        and container
+        and all(isinstance(kind, str) for kind in container.values())
+    ):
+        for value, kind in container.items():
+            yield "by value", [value, kind]
+    elif isinstance(container, dict):
         for kind, values in container.items():
             for value in values if isinstance(values, list) else [None]:
                 yield "by type", [value, kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,14 +23,23 @@ class Mark:
     span: tuple[int, int] | None = None
 
 
-def resolve(text: str, marks: Sequence[Mark], units: Units = "code-points") -> tuple[Entity, ...]:
+def resolve(
+    text: str, marks: Sequence[Mark], units: Units = "code-points", sure: bool = True
+) -> tuple[Entity, ...]:
     """Return the entities in order of appearance; without offsets, values are found by occurrence order.
+
+    Args:
+        text: The document.
+        marks: What is claimed of it.
+        units: What offsets count.
+        sure: Without it offsets are refused that may count code points or UTF-16 units, where these differ and
+            no value tells which.
 
     Raises:
         ValueError: With every mark that does not fit the text, one a line, each with its remedy and without
             private text.
     """
-    problems: list[str] = []
+    problems: list[str] = [] if sure else _unsure(text, marks)
     placed: list[Entity] = []
     listed: Counter[str] = Counter()
     with_span = any(mark.span for mark in marks)
@@ -53,6 +63,16 @@ def resolve(text: str, marks: Sequence[Mark], units: Units = "code-points") -> t
         tuple(placed) if with_span else locate(text, [(mark.type, mark.value or "") for mark in marks])[0]
     )
     return tuple(sorted(entities, key=lambda entity: (entity.start, entity.end)))
+
+
+def _unsure(text: str, marks: Sequence[Mark]) -> list[str]:
+    first = next((place for place, char in enumerate(text) if char > "\uffff"), math.inf)
+    return [
+        f"entity {index} has offsets and no value, behind a character (such as an emoji) that is one code point but two "
+        "UTF-16 units; say by --offsets which of them the offsets count"
+        for index, mark in enumerate(marks, 1)
+        if mark.span and mark.value is None and mark.span[1] > first
+    ]
 
 
 def _misplaced(text: str, value: str, listed: int, with_span: bool, owner: str) -> list[str]:

@@ -293,3 +293,18 @@ def test_the_remedy_for_offsets_behind_the_end_is_no_other_unit(tmp_path: Path) 
     with pytest.raises(DataError, match="correct the offsets") as caught:
         run(source)
     assert "look like" not in str(caught.value)
+
+
+def test_offsets_behind_an_emoji_without_a_value_are_no_guess(tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    rows = [{"text": "Ann 😀", "label": [[0, 3, "PER"]]}, {"text": "😀 Ann", "label": [[2, 5, "PER"]]}]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(
+        DataError, match=r"rows.jsonl:2: entity 1 has offsets and no value, behind a character"
+    ) as caught:
+        run(source)
+    assert len(caught.value.problems) == 1
+    assert [found.entities[0].text for found in run(source, offsets="code-points")[0]] == ["Ann", "Ann"]
+    rows[1]["label"] = [[3, 6, "PER"]]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [found.entities[0].text for found in run(source, offsets="utf-16")[0]] == ["Ann", "Ann"]

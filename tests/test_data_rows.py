@@ -32,6 +32,35 @@ def problems_of(file: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
+    "output",
+    [
+        {"entities": {"张三": "姓名", "李四": "姓名"}},
+        {"张三": "姓名", "李四": "姓名"},
+        {"姓名": ["张三", "李四"]},
+        [["张三", "姓名"], ["李四", "姓名"]],
+        [{"text": "张三", "type": "姓名"}, {"text": "李四", "type": "姓名"}],
+        json.dumps([{"span_text": "张三", "label": "姓名"}, {"span_text": "李四", "label": "姓名"}]),
+    ],
+)
+def test_entities_may_be_listed_in_several_ways(tmp_path: Path, output: object) -> None:
+    [example] = read_examples(save(tmp_path, {"input": TEXT, "output": output}))
+    assert example.entities == (ZHANG, LI)
+
+
+def test_ways_of_listing_may_not_be_mixed(tmp_path: Path) -> None:
+    file = save(
+        tmp_path,
+        {"input": TEXT, "output": {"entities": {"姓名": ["张三"]}}},
+        {"input": TEXT, "output": {"entities": {"张三": "姓名"}}},
+        {"input": TEXT, "output": {"姓名": ["张三"]}},
+    )
+    found = problems_of(file)
+    assert [line for line, _ in found] == [2, 3]
+    assert "types by value, but others are lists of values by type" in found[0][1]
+    assert "entities are in `output`, but in `output.entities` elsewhere" in found[1][1]
+
+
+@pytest.mark.parametrize(
     ("items", "expected"),
     [
         ([{"text": "王五"}], "its value (2 characters) is not in the text"),
@@ -93,7 +122,8 @@ def test_offsets_choose_among_repeats_and_may_be_null(tmp_path: Path) -> None:
         (b'{"input": "a", "output": {"entities": [{"text": "a"}]}}', "entity 1 has none of the keys type, label"),
         (b'{"input": "a", "output": {"entities": [{"type": "A", "text": 1}]}}', "its value is a number, but must be"),
         (b'{"input": "a", "output": {"entities": [{"type": "", "text": "a"}]}}', "its type is empty, but must be"),
-        (b'{"input": "a", "output": {"entities": {"A": "a"}}}', "its value is null, but must be a string"),
+        (b'{"input": "a", "output": {"entities": {"A": 1}}}', "its value is null, but must be a string"),
+        (b'{"input": "a", "output": {"entities": {"A": "a"}}}', "its value (1 characters) is not in the text"),
         (b'{"input": "a", "group": []}', "`group` is empty, but must be a string"),
     ],
 )  # fmt: skip
