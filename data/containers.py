@@ -16,11 +16,13 @@ from data.formats_tokens import TAG, token_blocks
 from data.hub import hub_records
 from data.jsonl import parse_json
 from data.lines import Problem, numbered_lines, open_utf8
+from data.mapping import TEXT_KEYS, first_key
 
 Records = Iterator[tuple[int, object]]
 """Numbered records; the numbers count what `Container.place` says."""
 _HEAD_LINES = 50
 _BLOCK = 1 << 20
+_TOO_DEEP = "hundreds of brackets in a row"
 _MOST_BRACKETS = 500
 _BRACKETS = re.compile(rb"(?:[\[{]\s*){%d}" % _MOST_BRACKETS)
 _LIST_KEYS = ("data", "documents", "utterances", "examples")
@@ -108,7 +110,9 @@ def _is_pair(line: str) -> bool:
 def _is_project(line: str) -> bool:
     """Whether a line is an object that holds records, and not a record."""
     value = json.loads(line) if _is_json(line) else None
-    holders = (value, value.get("assets")) if isinstance(value, dict) else ()
+    holders = (
+        (value, value.get("assets")) if isinstance(value, dict) and not first_key(value, TEXT_KEYS) else ()
+    )
     return any(
         isinstance(holder, dict) and isinstance(holder.get(key), list) and any(map(_is_object, holder[key]))
         for holder in holders
@@ -161,13 +165,15 @@ class _Shallow:
     def read(self, size: int) -> bytes:
         block: bytes = self._handle.read(size)
         if _BRACKETS.search(self._rest + block):
-            raise ValueError("too many brackets in a row")
+            raise ValueError(_TOO_DEEP)
         self._rest = block[-2 * _MOST_BRACKETS :]
         return block
 
 
 def _reason(error: Exception) -> str:
     """Name an error of a parser without the excerpt of the file that it may carry."""
+    if error.args == (_TOO_DEEP,):
+        return _TOO_DEEP
     if isinstance(error, UnicodeError):
         return f"not {error.encoding}" if isinstance(error, UnicodeDecodeError) else "not UTF-8"
     return "cut off" if "ncomplete" in str(error) or isinstance(error, EOFError) else "wrong syntax"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data.mapping import START_KEYS, TYPE_KEYS
+
 
 def hub_records(path: Path, split: str) -> Iterator[tuple[int, object]]:
     """Yield the numbered rows of a folder that `datasets` saved or can read; integer tags become their names.
@@ -42,6 +44,10 @@ def _named(feature: Any, value: Any) -> Any:
     inner = feature if isinstance(feature, dict) else {}
     named = {key: _named(inner.get(key), item) for key, item in value.items()}
     lists = [item for item in named.values() if isinstance(item, list)]
-    if len(named) > 1 and len(lists) == len(named) and len({len(item) for item in lists}) == 1:
+    if (
+        any(key in named for key in (*START_KEYS, *TYPE_KEYS))
+        and len(lists) == len(named)
+        and len({len(item) for item in lists}) == 1
+    ):
         return [dict(zip(named, items, strict=True)) for items in zip(*lists, strict=True)]
     return named

@@ -148,7 +148,7 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
         yield example
     if report.bad and not options.drop_bad:
         raise DataError(source, report.problems, report.place, report.bad - len(report.problems))
-    if not report.documents + drawn.offered + report.dropped.total():
+    if not report.documents + drawn.offered + report.bad + report.dropped.total():
         raise ValueError(f"{source} holds no document; name a file or folder that does")
     if report.documents + drawn.offered and not report.seen_types and options.format == "auto":
         raise ValueError(

@@ -50,7 +50,7 @@ def read_marks(row: Row, mapping: Mapping) -> tuple[str, list[Mark]]:
     problems: list[str] = []
     for index, (shape, item) in enumerate(items_of(container), 1):
         try:
-            marks.append(_mark(f"entity {index}", shape, item, mapping))
+            marks.append(_mark(f"entity {index}", shape, item, mapping, text))
         except ValueError as error:
             problems.append(str(error))
     if problems:
@@ -68,7 +68,7 @@ def _get(item: Row, key: str, keys: tuple[str, ...], owner: str) -> object:
     raise ValueError(f"{owner} has none of the keys {', '.join(keys)}; add `{key or keys[0]}`")
 
 
-def _mark(owner: str, shape: str, item: object, mapping: Mapping) -> Mark:
+def _mark(owner: str, shape: str, item: object, mapping: Mapping, text: str) -> Mark:
     """Read one entity; `owner` names it in errors."""
     if shape and shape != mapping.shape:
         raise ValueError(
@@ -83,6 +83,10 @@ def _mark(owner: str, shape: str, item: object, mapping: Mapping) -> Mark:
             end = _get(item, mapping.end, END_KEYS, owner)
     elif shape and isinstance(item, list):
         value, kind = item
+        if shape == "by value" and isinstance(kind, str) and kind in text:
+            raise ValueError(
+                f"{owner}: its type occurs in the text, so it may be its value; write an object with both"
+            )
     else:
         raise ValueError(
             f"{owner} is {kind_of(item)}, but must be an object with its text and type; rewrite it"

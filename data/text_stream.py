@@ -47,20 +47,28 @@ def open_source(source: str) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: If the file cannot be opened.
-        ValueError: If it looks like UTF-16 without a byte order mark.
+        ValueError: If it is UTF-32, looks like UTF-16 without a byte order mark, or is an archive damaged at its start.
     """
     raw = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
     try:
         buffered = io.BufferedReader(cast(io.RawIOBase, raw), _PEEK)
         if buffered.peek(2)[:2] == _GZIP:
             buffered = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered)), _PEEK)
-        if encoding_of(buffered.peek(4)[:4]) == "utf-16":
-            yield cast(BinaryIO, _Utf16Lines(buffered))
-        else:
-            yield buffered
+        encoding = _encoding_of(source, buffered)
+        yield cast(BinaryIO, _Utf16Lines(buffered)) if encoding == "utf-16" else buffered
     finally:
         if source != "-":
             raw.close()
+
+
+def _encoding_of(source: str, buffered: io.BufferedReader[Any]) -> str:
+    try:
+        encoding = encoding_of(buffered.peek(4)[:4])
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise ValueError(f"{source} is a damaged archive; fetch it again") from None
+    if encoding == "utf-32":
+        raise ValueError(f"{source} is UTF-32; save it as UTF-8")
+    return encoding
 
 
 def shape_of(source: str, handle: BinaryIO) -> Shape:

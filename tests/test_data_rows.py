@@ -123,7 +123,8 @@ def test_offsets_choose_among_repeats_and_may_be_null(tmp_path: Path) -> None:
         (b'{"input": "a", "output": {"entities": [{"type": "A", "text": 1}]}}', "its value is a number, but must be"),
         (b'{"input": "a", "output": {"entities": [{"type": "", "text": "a"}]}}', "its type is empty, but must be"),
         (b'{"input": "a", "output": {"entities": {"A": 1}}}', "its value is null, but must be a string"),
-        (b'{"input": "a", "output": {"entities": {"A": "a"}}}', "its value (1 characters) is not in the text"),
+        (b'{"input": "a", "output": {"entities": {"A": "b"}}}', "its value (1 characters) is not in the text"),
+        (b'{"input": "A: a", "output": {"A": "a"}}', "its type occurs in the text, so it may be its value"),
         (b'{"input": "a", "group": []}', "`group` is empty, but must be a string"),
     ],
 )  # fmt: skip

@@ -95,6 +95,14 @@ def test_a_damaged_archive_gives_its_lines_and_says_where_it_ends(tmp_path: Path
     assert all(isinstance(item, Document) for item in found[:-1])
 
 
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"\x1f\x8b\x08\x00", "damaged archive"), ("Ann".encode("utf-32"), "UTF-32")]
+)
+def test_a_source_that_cannot_be_read_at_all_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(content, tmp_path, "in.txt")
+
+
 def test_utf_16_without_a_mark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="UTF-16 without a byte order mark"):
         read("Ann met Bob\n".encode("utf-16-le"), tmp_path, "in.txt")

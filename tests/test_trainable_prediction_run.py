@@ -75,14 +75,16 @@ def test_retrain_evaluate_predict_and_the_merged_model_agree(trained: Trained, t
     assert trained.result.facts["windowed_documents"] == 1
     expected = {name: value for name, value in test.headline().items() if name in ("score", "micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr", "n_gold")}  # fmt: skip
     predictions = tmp_path / "predictions.jsonl"
-    done = run("predict.py", str(trained.folder), str(trained.test_file), "--out", str(predictions))
+    done = run("predict.py", str(trained.folder), str(trained.test_file), "--out", str(predictions), "--once")
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout.splitlines()[-1])["windowed_documents"] == 1
     for system in (trained.folder / "adapter", trained.folder / "merged", predictions):
-        done = run("evaluate.py", str(system), str(trained.test_file), "--min-precision", "0.85")
+        done = run("evaluate.py", str(system), str(trained.test_file), "--min-precision", "0.85", "--once")
         assert done.returncode == 0, done.stderr.decode()
         summary = json.loads(done.stdout.splitlines()[-1])
         assert {name: summary[name] for name in expected} == expected
+    done = run("evaluate.py", str(trained.folder), str(trained.test_file), "--min-precision", "0.85")
+    assert json.loads(done.stdout.splitlines()[-1])["micro_recall"] >= expected["micro_recall"]
 
 
 @pytest.mark.slow

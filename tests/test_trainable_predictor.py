@@ -50,7 +50,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_in_smaller_pieces(
     assert [TEXT[entity.start : entity.end] for entity in prediction.entities or ()] == NAMES
     assert prediction.parsed.valid
     assert not prediction.truncated
-    assert n_windows > len(predictor.windowing.cut(TEXT))
+    assert n_windows == len(predictor.windowing.cut(TEXT))
     assert limits[0] == 60 < limits[1]
 
 
@@ -64,3 +64,13 @@ def test_what_stays_broken_in_the_smallest_piece_is_said(
     assert "P077" not in found
     assert set(NAMES[:70] + NAMES[84:]) <= set(found)
     assert other.parsed.valid
+
+
+def test_asked_once_a_failed_window_finds_nothing(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = answering(predictor, monkeypatch)
+    monkeypatch.setattr(predictor, "once", True)
+    [(prediction, _)] = predictor.predict([TEXT])
+    assert prediction.truncated
+    assert limits == [60]

@@ -146,7 +146,7 @@ def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
         overlap_tokens=options.overlap_tokens,
         max_new_tokens=options.max_new_tokens,
     )
-    predictor = Predictor(system.place, settings)
+    predictor = Predictor(system.place, settings, options.once)
     print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)
     results = predictor.predict([example.text for example in job.examples])
     windowed = sum(n_windows > 1 for _, n_windows in results)

@@ -81,7 +81,7 @@ class LiveMetrics:
         }
         self._score = ""
         self._last, self._last_time = position(), time.monotonic()
-        self._stopped = threading.Event()
+        self._stopped, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="live-metrics", daemon=True)
         self._thread.start()
 
@@ -116,6 +116,10 @@ class LiveMetrics:
                 _set_process_title(self.title())
 
     def _pulse(self) -> None:
+        with self._lock:  # the trial reports while the thread looks
+            self._publish()
+
+    def _publish(self) -> None:
         now, position = time.monotonic(), self._position()
         tokens, steps = position.tokens - self._last.tokens, position.step - self._last.step
         seconds = now - self._last_time

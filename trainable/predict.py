@@ -38,7 +38,9 @@ class PredictOptions:
     overlap_tokens: int | None = None
     """Least tokens that neighbouring windows share (none: as in training)."""
     max_new_tokens: int | None = None
-    """Longest answer to a window (none: as in training)."""
+    """Longest answer to a window (none: as in training); where it does not do, smaller windows may have longer ones."""
+    once: bool = False
+    """Ask for each window once, as a search and a retraining do; what fails then finds nothing."""
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ class PredictionRun:
             "invalid_answers": self.invalid,
             "incomplete_documents": len(self.incomplete),
             "rejects": self.rejects,
-            "rejects_file": str(self.rejects_file) if self.rejects else None,
+            "rejects_file": str(self.rejects_file) if self._rejects_handle else None,
             "seconds": round(seconds, 2),
             "documents_per_s": round(self.documents / seconds, 2),
             "characters_per_s": round(self.characters / seconds),
@@ -115,9 +115,9 @@ class PredictionRun:
             yield chunk
 
     def _reject(self, item: Reject) -> None:
-        if self._rejects_handle is None:
-            self._rejects_handle = self.rejects_file.open("xb")
         if item.raw:
+            if self._rejects_handle is None:
+                self._rejects_handle = self.rejects_file.open("xb")
             self._rejects_handle.write(item.raw if item.raw.endswith(b"\n") else item.raw + b"\n")
         self.rejects += 1
         kept = f"; kept in {self.rejects_file}" if item.raw else ""
@@ -195,7 +195,9 @@ def open_run(options: PredictOptions) -> PredictionRun:
     )
     quieten()
     print(f"model      {place}", file=sys.stderr)
-    return PredictionRun(options, Predictor(place, settings), options.rejects or _free_rejects(options))
+    return PredictionRun(
+        options, Predictor(place, settings, options.once), options.rejects or _free_rejects(options)
+    )
 
 
 def quieten() -> None:

@@ -21,8 +21,6 @@ from trainable.windowing import Windowing, join_answers
 
 CHUNK_WINDOWS = 256
 """Windows answered in one go; sorted by length they share batches, and progress is told after each go."""
-LEAST_ROOM_TOKENS = 12
-"""A window of a text whose answer failed is not cut smaller than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,10 @@ class Predictor:
     Args:
         place: From `find_model`.
         settings: Window, overlap and longest answer to use.
+        once: Ask for each window once, as evaluations in training do.
     """
 
-    def __init__(self, place: ModelPlace, settings: PredictionSettings) -> None:
+    def __init__(self, place: ModelPlace, settings: PredictionSettings, once: bool = False) -> None:
         from trainable.backend_peft import PeftBackend
 
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -82,7 +81,7 @@ class Predictor:
         if place.adapter is not None:
             backend.load_adapter(place.adapter)
         self.backend: Backend = backend
-        self.settings = settings
+        self.settings, self.once = settings, once
         self.windowing = Windowing(backend.tokenizer, settings.window_tokens, settings.overlap_tokens)
 
     def predict(
@@ -90,7 +89,7 @@ class Predictor:
     ) -> list[tuple[Prediction, int]]:
         """Return the prediction and the number of windows of each text.
 
-        A window whose answer was cut off or invalid is answered again in smaller ones.
+        A window whose answer was cut off or invalid is answered again in smaller ones, if not `once`.
 
         Args:
             texts: Any lengths; nothing is generated for one without a visible character.
@@ -98,23 +97,19 @@ class Predictor:
         """
         cuts = [self.windowing.cut(text) if text.strip() else [] for text in texts]
         flat = [window for windows in cuts for window in windows]
-        settled = iter(
-            self._settled(
-                flat,
-                self._answers(flat, self.settings.max_new_tokens, on_progress),
-                self.windowing.room_tokens,
-            )
-        )
+        limit = self.settings.max_new_tokens
+        answers = self._answers(flat, limit, on_progress)
+        settled = iter(self._settled(flat, answers, self.windowing.room_tokens, limit))
         nothing = Prediction(parse('{"entities":[]}'), truncated=False)
         results = []
         for windows in cuts:
             pairs = [pair for pairs in islice(settled, len(windows)) for pair in pairs]
-            answered, answers = [window for window, _ in pairs], [answer for _, answer in pairs]
-            results.append((join_answers(answered, answers) if pairs else nothing, len(pairs)))
+            pieces, parts = [piece for piece, _ in pairs], [answer for _, answer in pairs]
+            results.append((join_answers(pieces, parts) if pairs else nothing, len(windows)))
         return results
 
     def _settled(
-        self, windows: list[Window], answers: list[Prediction], room_tokens: int
+        self, windows: list[Window], answers: list[Prediction], room_tokens: int, limit: int
     ) -> list[list[tuple[Window, Prediction]]]:
         """Return the pieces that each window was answered in: those cut off or invalid are halved and asked again.
 
@@ -122,15 +117,20 @@ class Predictor:
         """
         settled = [[pair] for pair in zip(windows, answers, strict=True)]
         room = room_tokens // 2
-        again = [place for place, answer in enumerate(answers) if answer.truncated or not answer.parsed.valid]
-        if not again or room < LEAST_ROOM_TOKENS:
+        longer = max(limit, self.windowing.answer_room(room))
+        again: dict[int, list[Window]] = {}
+        for place, answer in enumerate(answers):
+            failed = answer.truncated or not answer.parsed.valid
+            if failed and not self.once and room > 2 * self.windowing.overlap_tokens:
+                pieces = self.windowing.smaller(windows[place], room)
+                if len(pieces) > 1 or (answer.truncated and longer > limit):
+                    again[place] = pieces
+        if not again:
             return settled
-        pieces = [self.windowing.smaller(windows[place], room) for place in again]
-        flat = [piece for parts in pieces for piece in parts]
-        limit = max(self.settings.max_new_tokens, self.windowing.answer_room(room))
-        deeper = iter(self._settled(flat, self._answers(flat, limit), room))
-        for place, parts in zip(again, pieces, strict=True):
-            settled[place] = [pair for pairs in islice(deeper, len(parts)) for pair in pairs]
+        flat = [piece for pieces in again.values() for piece in pieces]
+        deeper = iter(self._settled(flat, self._answers(flat, longer), room, longer))
+        for place, pieces in again.items():
+            settled[place] = [pair for pairs in islice(deeper, len(pieces)) for pair in pairs]
         return settled
 
     def _answers(

@@ -70,9 +70,14 @@ class Windowing:
         return cut_windows(text, self.room_tokens, self.overlap_tokens, self._token_starts)
 
     def smaller(self, window: Window, room_tokens: int) -> list[Window]:
-        """Return the windows of a window, each of at most `room_tokens`, with their places in the whole text."""
-        overlap = min(self.overlap_tokens, (room_tokens - 1) // 2)
-        pieces = cut_windows(window.text, room_tokens, overlap, self._token_starts)
+        """Return the windows of a window, each of at most `room_tokens` and half of its own tokens, or itself.
+
+        It stays whole where the overlap, which keeps entities whole, leaves no room for smaller ones.
+        """
+        room_tokens = min(room_tokens, (len(self._token_starts(window.text)) + 1) // 2)
+        if room_tokens <= 2 * self.overlap_tokens:
+            return [window]
+        pieces = cut_windows(window.text, room_tokens, self.overlap_tokens, self._token_starts)
         return [Window(piece.text, window.start + piece.start) for piece in pieces]
 
     def answer_room(self, room_tokens: int) -> int:
