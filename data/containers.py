@@ -110,18 +110,9 @@ def _is_pair(line: str) -> bool:
 def _is_project(line: str) -> bool:
     """Whether a line is an object that holds records, and not a record."""
     value = json.loads(line) if _is_json(line) else None
-    holders = (
-        (value, value.get("assets")) if isinstance(value, dict) and not first_key(value, TEXT_KEYS) else ()
-    )
-    return any(
-        isinstance(holder, dict) and isinstance(holder.get(key), list) and any(map(_is_object, holder[key]))
-        for holder in holders
-        for key in _LIST_KEYS
-    )
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
+    if not isinstance(value, dict) or first_key(value, TEXT_KEYS):
+        return False
+    return any(isinstance(record, dict) for record in _records_in(value) or ())
 
 
 def _jsonl_records(path: Path, problems: list[Problem]) -> Records:
@@ -181,13 +172,22 @@ def _reason(error: Exception) -> str:
 
 def _listed(document: object, path: Path) -> Iterator[object]:
     """Yield the records of one JSON object, with the texts that it keeps in files beside it."""
+    records = _records_in(document)
+    if records is None:
+        yield document
+    else:
+        yield from (_with_text(record, path.parent) for record in records)
+
+
+def _records_in(document: object) -> list[object] | None:
+    """Return the first list of records that a JSON object holds, None if it holds none."""
     assets = document.get("assets") if isinstance(document, dict) else None
     for holder in (document, assets):
         for key in _LIST_KEYS:
             if isinstance(holder, dict) and isinstance(holder.get(key), list):
-                yield from (_with_text(record, path.parent) for record in holder[key])
-                return
-    yield document
+                records: list[object] = holder[key]
+                return records
+    return None
 
 
 def _with_text(record: object, folder: Path) -> object:

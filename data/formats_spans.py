@@ -80,11 +80,13 @@ def spans_draft(row: Row, text: str, marks: list[Mark], used: str) -> Draft:
 
 # --- doccano ---
 
+_DOCCANO_KEYS = ("label", "labels", "entities")
+
 
 def _doccano_list(record: object) -> str:
     if not isinstance(record, dict):
         return ""
-    for key in ("label", "labels", "entities"):
+    for key in _DOCCANO_KEYS:
         items = record.get(key)
         if not isinstance(items, list) or not items:
             continue
@@ -109,14 +111,15 @@ def _doccano_list(record: object) -> str:
 def _read_doccano(record: object) -> Draft:
     row = object_of(record, "the record")
     text_key, text = first_of(row, ("text", "data"))
-    keys = [key for key in ("label", "labels", "entities") if isinstance(row.get(key), list)]
-    key = next((key for key in keys if row[key]), keys[0] if keys else "label")
+    keys = [key for key in _DOCCANO_KEYS if isinstance(row.get(key), list)]
+    filled = [key for key in keys if row[key]]
+    if len(filled) > 1:
+        raise ValueError(f"has spans in {' and '.join(f'`{key}`' for key in filled)}; keep one of them")
+    key = (filled or keys or ["label"])[0]
     text = text_of(text, text_key)
     draft = spans_draft(row, text, span_objects(row.get(key), key), f"text in `{text_key}`, spans in `{key}`")
     if not keys:
         draft.dropped.append(NO_LABELS)
-    if sum(bool(row[key]) for key in keys) > 1:
-        raise ValueError(f"has spans in {' and '.join(f'`{key}`' for key in keys)}; keep one of them")
     if row.get("relations"):
         draft.dropped.append("relations between entities")
     return draft

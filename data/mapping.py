@@ -27,7 +27,8 @@ SHAPES = {
 class Mapping:
     """The keys of one file; an empty string where no row shows any.
 
-    `entities` is `output.entities`, `output` itself or another key; `shape` is one of SHAPES. `value`, `type`, `start` and `end` are keys of objects.
+    `entities` is `output.entities`, `output` itself or another key; `shape` is one of SHAPES. `value`, `type`,
+    `start` and `end` are keys of objects.
     """
 
     text: str = ""

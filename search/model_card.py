@@ -35,7 +35,8 @@ Study `{study}`, engine {engine}, seed {seed}, commit {commit}, data {data}.
 Measured on one data set only. Text from another source can score far lower: evaluate on your own
 documents before relying on it, and read the per-type table in metrics.json.
 """
-_COLUMNS = ("micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr")
+HEADLINE = ("micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr")
+"""The numbers of a model that are always told together."""
 
 
 def model_card(metrics: dict[str, Any]) -> str:
@@ -80,4 +81,4 @@ def model_card(metrics: dict[str, Any]) -> str:
 
 
 def _cells(values: dict[str, Any]) -> str:
-    return " | ".join("-" if values[name] is None else f"{values[name]:.3f}" for name in _COLUMNS)
+    return " | ".join("-" if values[name] is None else f"{values[name]:.3f}" for name in HEADLINE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from search.model_card import HEADLINE
 from search.report_data import StudyView, TrialView
 from search.report_model import Block, Cell, Code, Figure, Section, Table, Text, listed, percent
 from search.report_style import BLUE, GREEN, INK, figure, look
@@ -121,9 +122,6 @@ def _rows(view: StudyView, best: TrialView) -> list[tuple[str, TrialView | None,
     return [*rows, ("starting point (users' own data)", None, START)]
 
 
-_COLUMNS = ("micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr")
-
-
 def _table(view: StudyView, best: TrialView) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, trial, numbers in _rows(view, best):
@@ -132,7 +130,7 @@ def _table(view: StudyView, best: TrialView) -> Table:
             if "micro_recall_low" in numbers
             else "-"
         )
-        values = [percent(numbers.get(key)) for key in _COLUMNS]
+        values = [percent(numbers.get(key)) for key in HEADLINE]
         told = look(trial.state).words if trial else ("before" if numbers is START else "not tried")
         steps = trial.steps if trial else None
         config = short_config(view, trial) if trial else ""

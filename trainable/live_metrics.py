@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TITLE_S = 1.0
+"""Seconds between two titles of a process that trains."""
 PULSE_S = 5.0
 """Seconds between two looks at a trial that trains."""
 TAGS = ("study", "trial", "config")
