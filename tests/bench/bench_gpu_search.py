@@ -39,6 +39,8 @@ class SearchBenchOptions(BenchOptions):
     """Validation documents."""
     trials_per_gpu: str = "1"
     """Trials of ours that share the GPU."""
+    confirm: str = "auto"
+    """Trials of ours that are confirmed at the end, which the naive side does not do."""
 
 
 def configs(options: SearchBenchOptions) -> list[dict[str, Any]]:
@@ -76,7 +78,7 @@ def ours(options: SearchBenchOptions) -> None:
         SearchOptions(
             trials=options.trials, study="bench", results_dir=options.work / "results", data_dir=data_dir(options),
             preset=options.preset, backend=options.backend, horizon_steps=horizon, grace_steps=grace,
-            evaluation_documents=options.documents, dashboard=False, trials_per_gpu=options.trials_per_gpu,
+            evaluation_documents=options.documents, dashboard=False, trials_per_gpu=options.trials_per_gpu, confirm=options.confirm,
         )
     )  # fmt: skip
     wanted = configs(options)
@@ -91,7 +93,7 @@ def ours(options: SearchBenchOptions) -> None:
     write_row(
         options, "search", side="ours", seconds=time.perf_counter() - started, trials=summary["trials"],
         cost_share=summary["cost_share"], rungs=list(plan.rungs), completed=summary["completed"],
-        trials_per_gpu=options.trials_per_gpu,
+        trials_per_gpu=options.trials_per_gpu, confirm=options.confirm,
     )  # fmt: skip
 
 

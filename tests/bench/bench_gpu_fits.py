@@ -1,0 +1,90 @@
+"""What fits a smaller card: the users' four plans and every size, quantisation and rank of the default space, capped.
+
+python tests/bench/bench_gpu_fits.py --work /tmp/gpu --out /tmp/gpu --vram-gb 12
+
+One process, as a worker of a search is: each config trains a few steps, whose passes are those of a whole run, widest
+batch first, and answers documents. The learning rate and the oversampling factor change no shape.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tyro
+
+from tests.bench.bench_gpu_trial_start import StartOptions, settings_of
+from tests.bench.gpu_common import wait_turn, write_row
+
+
+@dataclass(frozen=True, slots=True)
+class FitsOptions(StartOptions):
+    """Flags."""
+
+    vram_gb: float = 12.0
+    """Memory of the card that is imitated, GiB."""
+    steps: int = 3
+    """Steps of each config."""
+    evaluate: int = 64
+    """Documents that each config answers."""
+
+
+def configs() -> list[tuple[str, dict[str, Any]]]:
+    """Return name and parameters: the plans, then what else of the default space differs in shape, base by base."""
+    from search.space import Choice, default_space
+
+    space = default_space("gpu", 42)
+    names = ("model", "load_in_4bit", "lora_rank")
+    choices = [space.parameters[name] for name in names]
+    rest = {"learning_rate": 1.5e-4, "oversampling": 1, **space.fixed}
+    found = [(name, {**rest, **plan}) for name, plan in space.plans.items()]
+    assert all(isinstance(choice, Choice) for choice in choices)
+    models, bits, ranks = (choice.values for choice in choices)  # type: ignore[union-attr]
+    found += [
+        ("", {**rest, "model": model, "load_in_4bit": quantised, "lora_rank": rank})
+        for model in models for quantised in bits for rank in ranks
+    ]  # fmt: skip
+    return sorted(found, key=lambda pair: (pair[1]["model"], pair[1]["load_in_4bit"], pair[1]["lora_rank"]))
+
+
+def try_config(options: FitsOptions, number: int, parameters: dict[str, Any], resident: Any) -> dict[str, Any]:
+    """Train and answer with one config; return what it took."""
+    from trainable.config import TrialConfig
+    from trainable.loop import OutOfMemoryAtOne
+    from trainable.trial import Trial
+
+    model = str(options.work / "models" / parameters["model"])
+    config = TrialConfig.from_dict({**parameters, "model": model})
+    started = time.perf_counter()
+    try:
+        settings = replace(settings_of(options), vram_gib=options.vram_gb)
+        trial = Trial(config, settings, options.work / "fits" / str(number), resident)
+        result = trial.next_rung()
+    except OutOfMemoryAtOne as error:
+        resident.drop()
+        return {"outcome": "infeasible", "reason": str(error), "seconds": time.perf_counter() - started}
+    kept = ("outcome", "micro_batch", "slow_training", "generation", "peak_gib", "train_peak_gib",
+            "load_s", "train_s", "generate_s")  # fmt: skip
+    return {**{name: result[name] for name in kept}, "seconds": time.perf_counter() - started}
+
+
+def main() -> None:
+    """Try every config, each base once."""
+    options = tyro.cli(FitsOptions)
+    wait_turn(options)
+    from trainable.resident import ResidentBase
+
+    resident = ResidentBase()
+    for number, (plan, parameters) in enumerate(configs()):
+        result = try_config(options, number, parameters, resident)
+        gc.collect()
+        write_row(
+            options, "fits", plan=plan, model=parameters["model"], bits=4 if parameters["load_in_4bit"] else 16,
+            lora_rank=parameters["lora_rank"], vram_gb=options.vram_gb, backend=options.backend, **result,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
