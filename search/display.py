@@ -14,7 +14,7 @@ from rich.live import Live
 
 from search.display_table import live_view, number
 from search.rungs_journal import RungsJournal
-from search.time_left import SearchShape, seconds_left
+from search.time_left import SearchShape, is_warm, seconds_left
 from trainable.ray_trial import knobs, split_ray_config
 
 EVENTS_SHOWN = 5
@@ -35,6 +35,7 @@ class SearchDisplay(Callback):
         self._journal, self._shape, self._total, self._console = RungsJournal(journal), shape, total, console
         self._live: Live | None = None
         self._started = 0.0
+        self._warm_s: float | None = None
         self._told = self._before = 0
         self._done: set[str] = set()
         self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
@@ -92,6 +93,8 @@ class SearchDisplay(Callback):
             self._live = None
 
     def _tell_decisions(self, trials: Sequence[Any], results: dict[str, Any] | None = None) -> None:
+        if self._warm_s is None and is_warm(self._journal.lines()[self._before :], self._shape):
+            self._warm_s = time.monotonic() - self._started
         news = self._journal.lines()[self._told :]
         self._told += len(news)
         known = {trial.trial_id: trial.last_result or {} for trial in trials} | (results or {})
@@ -133,4 +136,4 @@ class SearchDisplay(Callback):
         results = [trial.last_result for trial in trials if trial.last_result]
         lost = sum((trial.last_result or {}).get("outcome", "") != "ok" for trial in ended)
         running = sum(trial.status == "RUNNING" and trial not in ended for trial in trials)
-        return seconds_left(lines, results, self._shape, elapsed_s, running, lost)
+        return seconds_left(lines, results, self._shape, elapsed_s, running, lost, self._warm_s)

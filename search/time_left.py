@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class SearchShape:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Mean seconds of what a trial does between two rungs."""
+    """Seconds of what a trial does between two rungs: the usual load, and means."""
 
     load_s: float
     step_s: float
@@ -46,10 +47,13 @@ class Pace:
 
 
 def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | None:
-    """Return the mean pace of the trials so far, None before one has reached a rung.
+    """Return the pace of the trials so far, None before one has reached a rung.
+
+    The loads of the trials that started first are left out: their processes started too.
 
     Args:
-        results: The last result of each trial: step, load_s, train_s, generate_s (sums over the trial).
+        results: The last result of each trial, in the order of their starts: step, load_s, train_s, generate_s (sums
+            over the trial).
         shape: The search.
     """
     told = [result for result in results if result.get("train_s") and result.get("step")]
@@ -61,7 +65,7 @@ def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | Non
         if rung <= int(result["step"])
     )  # fmt: skip
     return Pace(
-        load_s=sum(float(result["load_s"]) for result in told) / len(told),
+        load_s=statistics.median([float(result["load_s"]) for result in told[shape.slots :]] or [0.0]),
         step_s=sum(float(result["train_s"]) for result in told) / steps,
         document_s=sum(float(result["generate_s"]) for result in told) / max(1, answered),
     )
@@ -95,6 +99,7 @@ def seconds_left(
     elapsed_s: float,
     running: int | None = None,
     lost: int = 0,
+    warm_s: float | None = None,
 ) -> float | None:
     """Return the seconds that a search will still take, None before anything is known.
 
@@ -105,21 +110,30 @@ def seconds_left(
         elapsed_s: Wall-clock seconds since it started (or was resumed, with `lines` and `results` of then on).
         running: Trials that train now; they are taken to be half-way. None: as many as there are slots.
         lost: See `stretches_left`.
+        warm_s: Like `elapsed_s`, when `is_warm` first held: until then processes started. None: not yet.
     """
-    mean = pace(results, shape)
-    if mean is None or not lines:
+    usual = pace(results, shape)
+    if usual is None or not lines:
         return None
-    costs = [mean.stretch_s(shape, rung) for rung in range(len(shape.rungs))]
+    costs = [usual.stretch_s(shape, rung) for rung in range(len(shape.rungs))]
     left = stretches_left(lines, shape, lost)
-    arrivals = {(line.trial, line.rung) for line in lines}
-    spent = sum(costs[rung] for _, rung in arrivals)
+    arrivals = list(dict.fromkeys((line.trial, line.rung) for line in lines))
     busy = min(shape.slots if running is None else running, sum(left))
     half_way = 0.5 * busy * _next_cost(left, costs)
-    # what lies between the phases (starting a process, waiting for a slot) shows in the time so far
-    overhead = max(1.0, elapsed_s * min(shape.slots, shape.trials) / (spent + half_way))
+    # what lies between the phases (starting a process, waiting for a slot) shows in the time since the first stretches
+    if warm_s is None or len(arrivals) < 2 * shape.slots:
+        overhead = 1.0
+    else:
+        spent = sum(costs[rung] for _, rung in arrivals[shape.slots :])
+        overhead = max(1.0, (elapsed_s - warm_s) * min(shape.slots, shape.trials) / spent)
     rounds = [_rounds(count, shape.slots) for count in left]
     total = sum(count * cost for count, cost in zip(rounds, costs, strict=True))
     return max(0.0, overhead * (total - half_way / shape.slots))
+
+
+def is_warm(lines: Sequence[Any], shape: SearchShape) -> bool:
+    """Say whether as many stretches have ended as there are slots: from then on trials find their base loaded."""
+    return len({(line.trial, line.rung) for line in lines}) >= min(shape.slots, shape.trials)
 
 
 def _next_cost(left: Sequence[float], costs: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ PACKAGES = ("data", "trainable", "search")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = {
     "bitsandbytes", "datasets", "datasketch", "faker", "ijson", "numpy", "optuna", "pandas", "peft", "plotly",
-    "pyarrow", "ray", "safetensors", "sklearn", "torch", "transformers", "trl", "unsloth",
+    "pyarrow", "ray", "safetensors", "sklearn", "torch", "transformers", "triton", "trl", "unsloth",
 }  # fmt: skip
 LOADS_AT_IMPORT = {
     "trainable/answer_loss.py": {"torch"},
@@ -26,6 +26,7 @@ LOADS_AT_IMPORT = {
     "trainable/fast_forward.py": {"torch"},
     "trainable/fast_passes.py": {"torch"},
     "trainable/generation.py": {"torch"},
+    "trainable/gpu_kernels.py": {"torch", "triton"},
     "trainable/gpu_memory.py": {"torch"},
     "trainable/layouts.py": {"torch"},
     "trainable/loop.py": {"torch"},
@@ -38,6 +39,7 @@ LOADS_AT_IMPORT = {
     "trainable/packed_layout.py": {"torch"},
     "trainable/padded_layout.py": {"torch"},
     "trainable/prefix_passes.py": {"torch"},
+    "trainable/projections.py": {"torch"},
     "trainable/qwen.py": {"torch"},
     "trainable/stacked.py": {"torch"},
     "trainable/stacked_decode.py": {"torch"},

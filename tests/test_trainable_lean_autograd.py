@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import dropout as torch_dropout
 from torch.nn.functional import linear, silu
 
-from trainable.lean_autograd import Gated, Projection, Projections, Turned
+from trainable.lean_autograd import Gated, Turned
+from trainable.projections import Projection, Projections
 
 TOKENS, WIDTH = (2, 3), 6
 RANKS = ((3, 0, 2), (0, 0), (4,))

@@ -12,7 +12,8 @@ from typing import Any, cast
 import torch
 from torch.nn.functional import embedding, linear, rms_norm
 
-from trainable.lean_autograd import ChunkedCrossEntropy, Gated, Projection, Projections, Turned, gated
+from trainable.lean_autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
+from trainable.projections import Projection, Projections
 from trainable.qwen import (
     ATTENTION,
     MLP,
@@ -171,6 +172,9 @@ def _dropout_of(layer: Any) -> float:
 
 def _turned(x: torch.Tensor, norm: Any, eps: float, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
     """Normalise each head, where the model does, and turn it to its position."""
+    if TurnedHeads.can_take(x, cosine):
+        both: torch.Tensor = TurnedHeads.apply(x, norm, eps, cosine, sine)
+        return both
     if norm is not None:
         x = rms_norm(x, x.shape[-1:], norm, eps)
     turned: torch.Tensor = Turned.apply(x, cosine, sine)

@@ -49,7 +49,9 @@ def configs() -> list[tuple[str, dict[str, Any]]]:
     return sorted(found, key=lambda pair: (pair[1]["model"], pair[1]["load_in_4bit"], pair[1]["lora_rank"]))
 
 
-def try_config(options: FitsOptions, number: int, parameters: dict[str, Any], resident: Any) -> dict[str, Any]:
+def try_config(
+    options: FitsOptions, number: int, parameters: dict[str, Any], resident: Any
+) -> dict[str, Any]:
     """Train and answer with one config; return what it took."""
     from trainable.config import TrialConfig
     from trainable.loop import OutOfMemoryAtOne
