@@ -1,4 +1,4 @@
-"""The searcher and the scheduler that a plan asks for, the same for training and for replaying."""
+"""The searcher, the scheduler and the slots that a plan asks for, the same for training and for replaying."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from trainable.config import SETTINGS_KEY
 if TYPE_CHECKING:
     from search.scheduler import PausingScheduler
     from search.searcher import TruthfulOptunaSearch
+    from search.slots import Slots
 
 
 def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
@@ -34,11 +35,22 @@ def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
     )
 
 
-def make_scheduler(plan: SearchPlan) -> PausingScheduler:
+def make_slots(plan: SearchPlan) -> Slots:
+    """Return how many trials run at a time."""
+    from search.slots import MeasuredSlots, Slots, gpu_busy
+
+    options = plan.options
+    automatic = options.trials_per_gpu == "auto" and options.concurrent_trials is None
+    if automatic and plan.preset.name == "gpu":
+        return MeasuredSlots(plan.concurrent_trials, gpu_busy)
+    return Slots(plan.concurrent_trials)
+
+
+def make_scheduler(plan: SearchPlan, slots: Slots) -> PausingScheduler:
     """Return a scheduler that goes on where the rung journal is."""
     from search.race import RacePolicy
     from search.scheduler import PausingScheduler
 
     settings = plan.settings
     policy = RacePolicy(plan.rungs, plan.shares, min_precision=settings.min_precision, judges=settings.judges)
-    return PausingScheduler(plan.files.rungs, policy, plan.concurrent_trials)
+    return PausingScheduler(plan.files.rungs, policy, slots)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from rich.live import Live
 
 from search.display_table import live_view, number
 from search.rungs_journal import RungsJournal
-from search.time_left import SearchShape, is_warm, seconds_left
+from search.slots import Slots
+from search.time_left import Mark, SearchShape, seconds_left, stretches_done
 from trainable.ray_trial import knobs, split_ray_config
 
 EVENTS_SHOWN = 5
@@ -28,14 +30,24 @@ class SearchDisplay(Callback):
         journal: rungs.jsonl of the study.
         shape: The search from here on: of an earlier session, `shape.trials` leaves the ended trials out.
         total: Trials of the whole search.
+        slots: Trials that run at a time (none: as the shape says).
         console: Where to draw (none: the terminal, or plain lines where stdout is none).
     """
 
-    def __init__(self, journal: Path, shape: SearchShape, total: int, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        journal: Path,
+        shape: SearchShape,
+        total: int,
+        console: Console | None = None,
+        slots: Slots | None = None,
+    ) -> None:
         self._journal, self._shape, self._total, self._console = RungsJournal(journal), shape, total, console
+        self._slots = slots or Slots(shape.slots)
         self._live: Live | None = None
         self._started = 0.0
-        self._warm_s: float | None = None
+        self._mark: Mark | None = None
+        self._marked_slots = self._mark_at = 0
         self._told = self._before = 0
         self._done: set[str] = set()
         self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
@@ -93,8 +105,7 @@ class SearchDisplay(Callback):
             self._live = None
 
     def _tell_decisions(self, trials: Sequence[Any], results: dict[str, Any] | None = None) -> None:
-        if self._warm_s is None and is_warm(self._journal.lines()[self._before :], self._shape):
-            self._warm_s = time.monotonic() - self._started
+        self._set_mark()
         news = self._journal.lines()[self._told :]
         self._told += len(news)
         known = {trial.trial_id: trial.last_result or {} for trial in trials} | (results or {})
@@ -132,8 +143,17 @@ class SearchDisplay(Callback):
         return text if left_s is None else f"{text}, about {max(1, left_s / 60):.0f} min to go"
 
     def _seconds_left(self, trials: Sequence[Any], ended: Sequence[Any], elapsed_s: float) -> float | None:
-        lines = self._journal.lines()[self._before :]
+        lines, shape = self._journal.lines()[self._before :], replace(self._shape, slots=self._marked_slots)
         results = [trial.last_result for trial in trials if trial.last_result]
         lost = sum((trial.last_result or {}).get("outcome", "") != "ok" for trial in ended)
         running = sum(trial.status == "RUNNING" and trial not in ended for trial in trials)
-        return seconds_left(lines, results, self._shape, elapsed_s, running, lost, self._warm_s)
+        return seconds_left(lines, results, shape, elapsed_s, running, lost, self._mark)
+
+    def _set_mark(self) -> None:
+        """Note from when on the pace can be told: when the processes of all slots have started."""
+        slots, done = self._slots.now(), len(stretches_done(self._journal.lines()[self._before :]))
+        if slots != self._marked_slots:
+            more = min(slots, self._shape.trials) - self._marked_slots
+            self._mark, self._mark_at, self._marked_slots = None, done + more, slots
+        if self._mark is None and done >= self._mark_at:
+            self._mark = Mark(time.monotonic() - self._started, done)

@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from search.assembly import make_scheduler, make_searcher
+from search.assembly import make_scheduler, make_searcher, make_slots
 from search.confirmation import confirmation_of
 from search.confirming import Rerun, confirm_best, rerun_in_process
 from search.lock import StudyLock
@@ -119,12 +119,13 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
         plan.shares,
         plan.concurrent_trials,
     )
-    display = SearchDisplay(files.rungs, shape, options.trials)
+    slots = make_slots(plan)
+    display = SearchDisplay(files.rungs, shape, options.trials, slots=slots)
     tune_config = tune.TuneConfig(
         metric=METRIC,
         mode=MODE,
-        search_alg=TrialQueue(searcher, plan.concurrent_trials),
-        scheduler=make_scheduler(plan),
+        search_alg=TrialQueue(searcher, slots),
+        scheduler=make_scheduler(plan, slots),
         num_samples=left,
         reuse_actors=True,  # the base model stays loaded from trial to trial
         trial_name_creator=_trial_name,

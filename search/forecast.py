@@ -5,22 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from data.jsonl import read_examples
-from data.prompt import chat_messages, completion
 from search.confirmation import runs_at_most
 from search.plan import SearchPlan, expected_cost_share
-from search.space import Choice, Range, SpaceSampler, Value
+from search.sample_length import mean_tokens
+from search.space import Choice, SpaceSampler, Value
 from search.vram import ModelShape, estimate_gib
 from trainable.base_models import locate_base
 from trainable.config import ALL_PROJECTIONS, TrialConfig
 
 FIRST_CONFIGS = 10
-_SAMPLE = 200
-_TURN = "<|im_start|>{role}\n{content}<|im_end|>\n"
-"""A message in ChatML, the chat template of Qwen3 and of the small models."""
 _STATE_BYTES_PER_PARAMETER = 16
 """Adapter twice (state and adapter folder) and AdamW's two moments, float32."""
 _RAY_DISK_GIB = 1.0
@@ -125,33 +120,19 @@ def hours(plan: SearchPlan, model: str, four_bit: bool) -> float | None:
         return None
     counts = trials_at_rungs(plan.options.trials, plan.shares)
     _, samples = _expected(plan)
+    tokens = mean_tokens(plan.corpus.train, model, plan.settings.window_tokens)
     documents = sum(n * trials for n, trials in zip(plan.settings.evaluation_documents, counts, strict=True))
     seconds = (
-        samples * mean_tokens(plan, model) / speed.train_tokens_per_s
+        samples * tokens / speed.train_tokens_per_s
         + documents * speed.generate_s_per_document
         + plan.options.trials * (speed.load_s + _START_S)
     )
     return seconds / plan.concurrent_trials / 3600
 
 
-def mean_tokens(plan: SearchPlan, model: str) -> float:
-    """Return the mean length of a training sample in tokens, from an even draw of documents."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(locate_base(model) / "tokenizer.json"))
-    examples = read_examples(plan.corpus.train)
-    texts = [
-        "".join(_TURN.format(**message) for message in chat_messages(example.text))
-        + _TURN.format(role="assistant", content=completion(example.entities))
-        for example in islice(examples, 0, None, max(1, len(examples) // _SAMPLE))
-    ]
-    lengths = [len(encoded.ids) for encoded in tokenizer.encode_batch(texts)]
-    return sum(min(length, plan.settings.window_tokens) for length in lengths) / len(lengths)
-
-
 def disk_gib(plan: SearchPlan) -> float:
     """Return the room that a study takes while it runs, with the highest rank on the largest model."""
-    rank = int(_highest(plan, "lora_rank", TrialConfig("any").lora_rank))
+    rank = int(plan.space.highest("lora_rank", TrialConfig("any").lora_rank))
     largest = max(adapter_parameters(model, rank) for model in plan.space.models())
     return _RAY_DISK_GIB + plan.options.trials * largest * _STATE_BYTES_PER_PARAMETER / 2**30
 
@@ -209,7 +190,7 @@ def _gpu_memory(plan: SearchPlan, model: str, four_bit: bool) -> str:
     """Return the peak at the largest micro-batch that fits, at the highest rank."""
     values: dict[str, Value] = {
         **plan.space.fixed, "model": model, "load_in_4bit": four_bit,
-        "lora_rank": int(_highest(plan, "lora_rank", TrialConfig("any").lora_rank)),
+        "lora_rank": int(plan.space.highest("lora_rank", TrialConfig("any").lora_rank)),
     }  # fmt: skip
     config = TrialConfig.from_dict(values)
     micro = config.effective_batch
@@ -228,13 +209,6 @@ def _kinds(plan: SearchPlan) -> list[tuple[str, bool]]:
         searched.values if isinstance(searched, Choice) else (plan.space.fixed.get("load_in_4bit", False),)
     )
     return [(model, bool(four_bit)) for model in plan.space.models() for four_bit in precisions]
-
-
-def _highest(plan: SearchPlan, name: str, default: float) -> float:
-    parameter = plan.space.parameters.get(name)
-    if isinstance(parameter, Choice):
-        return max(float(value) for value in parameter.values)
-    return parameter.high if isinstance(parameter, Range) else float(plan.space.fixed.get(name, default))
 
 
 def _duration(expected: float) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-ROOM_GIB = 24.0
-"""What the default space's biggest model may take to train its whole effective batch in one pass."""
-MOST_AUTOMATIC = 2
-"""Captured training passes keep a GPU busy by themselves; a second trial can only fill what loading, saving and
-scoring leave idle."""
+from search.sample_length import mean_tokens
+from search.space import SearchSpace
+from search.vram import estimate_gib
+from trainable.config import TrialConfig
+
+MOST_AUTOMATIC = 3
+"""Three instead of two made a search of short trials 7 % faster (results/LOG.md); more would make it less sure of its pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +31,37 @@ class GpuShare:
         return int(10_000 / self.trials) / 10_000
 
 
-def share_gpu(wanted: str, vram_gb: float | None, card_gib: float | None) -> GpuShare:
+def share_gpu(
+    wanted: str, vram_gb: float | None, card_gib: float | None, room_gib: Callable[[], float]
+) -> GpuShare:
     """Divide a GPU among trials.
 
     Args:
-        wanted: A number, or auto: as many as fit with `ROOM_GIB` each, at most `MOST_AUTOMATIC`.
+        wanted: A number, or auto: as many as fit, at most `MOST_AUTOMATIC`.
         vram_gb: Memory that all trials together may take; None means the card.
         card_gib: Memory of the card; None if unknown, then auto means one.
+        room_gib: Returns what a trial must have to fit, see the function of that name.
     """
     total = vram_gb if vram_gb is not None else card_gib
     if wanted == "auto":
-        trials = 1 if total is None else max(1, min(MOST_AUTOMATIC, int(total // ROOM_GIB)))
+        trials = 1 if total is None else max(1, min(MOST_AUTOMATIC, int(total // room_gib())))
     else:
         trials = int(wanted)
     if trials == 1:
         return GpuShare(1, vram_gb)
     return GpuShare(trials, None if total is None else total / trials)
+
+
+def room_gib(space: SearchSpace, train_file: Path, window_tokens: int) -> float:
+    """Return the memory with which any trial of a space is predicted to train its whole effective batch in one pass."""
+    fixed = {name: value for name, value in space.fixed.items() if name != "model"}
+    rank = int(space.highest("lora_rank", TrialConfig("any").lora_rank))
+    needs = []
+    for model in space.models():
+        config = TrialConfig.from_dict({**fixed, "model": model, "load_in_4bit": False, "lora_rank": rank})
+        length = math.ceil(mean_tokens(train_file, model, window_tokens))
+        needs.append(estimate_gib(config, None, config.effective_batch, length))
+    return max(needs)
 
 
 def card_memory_gib() -> float | None:

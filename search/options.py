@@ -53,7 +53,7 @@ class SearchOptions:
     vram_gb: float | None = None
     """GPU memory that the search may use, in GiB (none: all of the card)."""
     trials_per_gpu: str = "1"
-    """Trials that share one GPU, each with its part of the memory: a number, or auto (2 where each gets 24 GiB)."""
+    """Trials that share one GPU, each with its part of the memory: a number, or auto: what fits and keeps it busy."""
     init_adapter: Path | None = None
     """Adapter folder that every trial starts from; rank, alpha and model are then the adapter's."""
     resume: bool = False

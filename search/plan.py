@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
 from data.jsonl import read_examples
-from search.gpu_share import card_memory_gib, share_gpu
+from search.gpu_share import card_memory_gib, room_gib, share_gpu
 from search.options import SearchOptions
 from search.options_check import unknown_types, wrong_values
 from search.preset import Preset, choose_preset
@@ -26,7 +26,7 @@ from search.rungs import (
     rung_ladder,
     rung_shares,
 )
-from search.space import Choice, Range, SearchSpace, default_space, fix, read_space
+from search.space import SearchSpace, default_space, fix, read_space
 from search.study import StudyFiles
 from trainable.adapters import read_adapter_config
 from trainable.base_models import locate_base
@@ -75,7 +75,7 @@ class SearchPlan:
 
     def describe(self) -> str:
         """Return what will be done, for people."""
-        searched = ", ".join(f"{name} {_span(knob)}" for name, knob in self.space.parameters.items())
+        searched = ", ".join(f"{name} {knob}" for name, knob in self.space.parameters.items())
         share = expected_cost_share(self.rungs, self.shares)
         passing = ", ".join(f"{part:.0%}" for part in self.shares) or "all"
         data = "bundled sample" if self.corpus.bundled else str(self.corpus.train.parent)
@@ -133,7 +133,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         )
     if problems or corpus is None or files is None:
         raise ValueError("\n".join(problems))
-    settings = _settings(options, preset, corpus, files, rungs, n_validation)
+    settings = _settings(options, preset, corpus, space, files, rungs, n_validation)
     if goes_on:  # what the finished trials ran with, whatever has changed since
         settings = TrialSettings.load(files.trial_settings)
     return SearchPlan(options, preset, corpus, space, files, settings, n_train)
@@ -215,6 +215,7 @@ def _settings(
     options: SearchOptions,
     preset: Preset,
     corpus: CorpusFiles,
+    space: SearchSpace,
     files: StudyFiles,
     rungs: tuple[int, ...],
     n_validation: int,
@@ -222,7 +223,12 @@ def _settings(
     # paths are absolute from here on: Ray may run a trial in any working directory
     documents = min(n_validation, options.evaluation_documents or preset.evaluation_documents)
     judges = rung_judges(rungs, options.reduction_factor)
-    share = share_gpu(options.trials_per_gpu, options.vram_gb, card_memory_gib())
+    share = share_gpu(
+        options.trials_per_gpu,
+        options.vram_gb,
+        card_memory_gib(),
+        partial(room_gib, space, corpus.train, options.window_tokens),
+    )
     return TrialSettings(
         backend=preset.backend,
         train_file=str(corpus.train),
@@ -241,9 +247,3 @@ def _settings(
         gpus=share.gpus if preset.name == "gpu" else 0,
         vram_gib=share.vram_gib,
     )
-
-
-def _span(parameter: Choice | Range) -> str:
-    if isinstance(parameter, Choice):
-        return "{" + ", ".join(map(str, parameter.values)) + "}"
-    return f"[{parameter.low:g} .. {parameter.high:g}]"

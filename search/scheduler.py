@@ -13,6 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from search.race import RacePolicy, peers_of
 from search.rungs import described, shown, standing
 from search.rungs_journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
+from search.slots import Slots
 from trainable.config import METRIC, TIME_ATTR
 from trainable.packed_counts import DOCUMENT_COUNTS
 
@@ -32,7 +33,7 @@ class PausingScheduler(FIFOScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, journal: Path, policy: RacePolicy, slots: int) -> None:
+    def __init__(self, journal: Path, policy: RacePolicy, slots: Slots) -> None:
         super().__init__()
         self._metric: str = METRIC
         self._journal, self._policy, self._slots = RungsJournal(journal), policy, slots
@@ -56,6 +57,7 @@ class PausingScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Record a rung, free the slot and give it to the trial that deserves it most."""
+        self._slots.note_result()
         step, score = int(result[TIME_ATTR]), float(result[METRIC])
         if not math.isfinite(score):
             return TrialScheduler.STOP
@@ -135,7 +137,7 @@ class PausingScheduler(FIFOScheduler):
             trial is not leaving and trial.status in (Trial.RUNNING, Trial.PENDING)
             for trial in trials.values()
         )
-        for _ in range(self._slots - busy):
+        for _ in range(self._slots.now() - busy):
             peers = [
                 peer
                 for peer in peers_of(self._journal.lines())

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from search.assembly import make_scheduler, make_searcher
+from search.assembly import make_scheduler, make_searcher, make_slots
 from search.confirmation import ConfirmingRun
 from search.confirming import Rerun
 from search.curves import CurveTable, snapped_rungs
@@ -99,7 +99,8 @@ def _replay(plan: SearchPlan, results: ReplayedResults) -> ReplayController:
         print(f"{trial.trial_id} step {trial.last_result[TIME_ATTR]}: {reason}", flush=True)
 
     controller = ReplayController(
-        make_searcher(plan), make_scheduler(plan), results, plan.options.trials, plan.concurrent_trials, show
-    )
+        make_searcher(plan), make_scheduler(plan, make_slots(plan)), results, plan.options.trials,
+        plan.concurrent_trials, show,
+    )  # fmt: skip
     controller.run()
     return controller

@@ -39,6 +39,9 @@ class Choice:
     def __contains__(self, value: Value) -> bool:
         return value in self.values
 
+    def __str__(self) -> str:
+        return "{" + ", ".join(map(str, self.values)) + "}"
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -56,6 +59,9 @@ class Range:
 
     def __contains__(self, value: Value) -> bool:
         return not isinstance(value, str) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"[{self.low:g} .. {self.high:g}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,13 @@ class SearchSpace:
             if isinstance(parameter, Choice)
             else (str(self.fixed["model"]),)
         )
+
+    def highest(self, name: str, default: float) -> float:
+        """Return the highest value that a numeric parameter may take, searched or fixed."""
+        parameter = self.parameters.get(name)
+        if isinstance(parameter, Choice):
+            return max(float(value) for value in parameter.values)
+        return parameter.high if isinstance(parameter, Range) else float(self.fixed.get(name, default))
 
 
 @dataclass(frozen=True, slots=True)

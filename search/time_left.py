@@ -46,6 +46,15 @@ class Pace:
         return self.load_s + steps * self.step_s + shape.documents[rung] * self.document_s
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment of a search from which its pace is told."""
+
+    elapsed_s: float
+    stretches: int
+    """That had ended then."""
+
+
 def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | None:
     """Return the pace of the trials so far, None before one has reached a rung.
 
@@ -69,6 +78,11 @@ def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | Non
         step_s=sum(float(result["train_s"]) for result in told) / steps,
         document_s=sum(float(result["generate_s"]) for result in told) / max(1, answered),
     )
+
+
+def stretches_done(lines: Sequence[Any]) -> list[tuple[str, int]]:
+    """Return trial and rung of every stretch that has ended, in their order."""
+    return list(dict.fromkeys((line.trial, line.rung) for line in lines))
 
 
 def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> list[float]:
@@ -99,7 +113,7 @@ def seconds_left(
     elapsed_s: float,
     running: int | None = None,
     lost: int = 0,
-    warm_s: float | None = None,
+    mark: Mark | None = None,
 ) -> float | None:
     """Return the seconds that a search will still take, None before anything is known.
 
@@ -110,30 +124,24 @@ def seconds_left(
         elapsed_s: Wall-clock seconds since it started (or was resumed, with `lines` and `results` of then on).
         running: Trials that train now; they are taken to be half-way. None: as many as there are slots.
         lost: See `stretches_left`.
-        warm_s: Like `elapsed_s`, when `is_warm` first held: until then processes started. None: not yet.
+        mark: When every slot had begun its second stretch: until then processes started. None: not yet.
     """
     usual = pace(results, shape)
     if usual is None or not lines:
         return None
     costs = [usual.stretch_s(shape, rung) for rung in range(len(shape.rungs))]
     left = stretches_left(lines, shape, lost)
-    arrivals = list(dict.fromkeys((line.trial, line.rung) for line in lines))
+    arrivals = stretches_done(lines)
     busy = min(shape.slots if running is None else running, sum(left))
     half_way = 0.5 * busy * _next_cost(left, costs)
     # what lies between the phases (starting a process, waiting for a slot) shows in the time since the first stretches
-    if warm_s is None or len(arrivals) < 2 * shape.slots:
-        overhead = 1.0
-    else:
-        spent = sum(costs[rung] for _, rung in arrivals[shape.slots :])
-        overhead = max(1.0, (elapsed_s - warm_s) * min(shape.slots, shape.trials) / spent)
+    overhead = 1.0
+    if mark is not None and len(arrivals) >= mark.stretches + shape.slots:
+        spent = sum(costs[rung] for _, rung in arrivals[mark.stretches :])
+        overhead = max(1.0, (elapsed_s - mark.elapsed_s) * min(shape.slots, shape.trials) / spent)
     rounds = [_rounds(count, shape.slots) for count in left]
     total = sum(count * cost for count, cost in zip(rounds, costs, strict=True))
     return max(0.0, overhead * (total - half_way / shape.slots))
-
-
-def is_warm(lines: Sequence[Any], shape: SearchShape) -> bool:
-    """Say whether as many stretches have ended as there are slots: from then on trials find their base loaded."""
-    return len({(line.trial, line.rung) for line in lines}) >= min(shape.slots, shape.trials)
 
 
 def _next_cost(left: Sequence[float], costs: Sequence[float]) -> float:

@@ -10,6 +10,7 @@ from ray.tune.experiment.config_parser import _create_trial_from_spec
 from ray.tune.search import SearchGenerator
 
 from search.searcher import TruthfulOptunaSearch
+from search.slots import Slots
 
 
 class TrialQueue(SearchGenerator):
@@ -22,20 +23,20 @@ class TrialQueue(SearchGenerator):
 
     Args:
         searcher: Asks and tells Optuna.
-        concurrent: Trials that may run (or wait for a worker) at a time; paused ones do not count.
+        slots: Trials that may run (or wait for a worker) at a time; paused ones do not count.
     """
 
     searcher: TruthfulOptunaSearch
 
-    def __init__(self, searcher: TruthfulOptunaSearch, concurrent: int) -> None:
+    def __init__(self, searcher: TruthfulOptunaSearch, slots: Slots) -> None:
         super().__init__(searcher)
-        self._concurrent = concurrent
+        self._slots = slots
         self._handed_out: list[Trial] = []
 
     def create_trial_if_possible(self, experiment_spec: dict[str, Any]) -> Trial | None:
         """Return the next trial, or none while enough of them run."""
         active = sum(trial.status in (Trial.PENDING, Trial.RUNNING) for trial in self._handed_out)
-        if active >= self._concurrent:
+        if active >= self._slots.now():
             return None
         trial_id, config = self.searcher.next_trial()
         self._counter += 1

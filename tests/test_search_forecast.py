@@ -17,11 +17,11 @@ from search.forecast import (
     forecast,
     forecast_numbers,
     hours,
-    mean_tokens,
     trials_at_rungs,
 )
 from search.options import SearchOptions
 from search.plan import SearchPlan, make_plan
+from search.sample_length import mean_tokens
 from search.searcher import TruthfulOptunaSearch, open_storage
 from search.space import SpaceSampler
 
@@ -109,7 +109,9 @@ def test_the_mean_length_is_close_to_the_tokenised_corpus(plan: SearchPlan) -> N
         + len(tokenizer(completion(example.entities)).input_ids) + 1
         for example in examples
     ]  # fmt: skip
-    assert mean_tokens(plan, "small-2m") == pytest.approx(sum(exact) / len(exact), rel=0.05)
+    assert mean_tokens(plan.corpus.train, "small-2m", plan.settings.window_tokens) == pytest.approx(
+        sum(exact) / len(exact), rel=0.05
+    )
 
 
 def test_the_first_configs_are_those_that_a_search_asks_for(plan: SearchPlan, tmp_path: Path) -> None:

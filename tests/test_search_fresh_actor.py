@@ -61,6 +61,7 @@ def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> Non
     from search.race import RacePolicy
     from search.rungs_journal import FINISHED
     from search.scheduler import PausingScheduler
+    from search.slots import Slots
 
     class Worker(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
@@ -84,7 +85,9 @@ def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> Non
             """Take nothing."""
 
     replace_spent_actors()
-    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0), 1)
+    scheduler = PausingScheduler(
+        tmp_path / "rungs.jsonl", RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0), Slots(1)
+    )
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:
         tune.Tuner(

@@ -16,6 +16,7 @@ from search.noise import resampled_scores, score_interval
 from search.race import RacePolicy, chance_to_beat, peers_of
 from search.rungs_journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
 from search.scheduler import PausingScheduler
+from search.slots import Slots
 from trainable.packed_counts import pack_counts, unpack_counts
 
 RUNGS = (1, 3, 9)
@@ -72,7 +73,7 @@ def last(journal: Path) -> dict[str, str]:
 
 
 def test_every_trial_pauses_until_all_are_there_and_then_the_best_half_goes_on(tmp_path: Path) -> None:
-    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, 1)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, Slots(1))
     early = Controller("a", "b", "c", "d", more=True)
     for name, score in {"a": 0.1, "b": 0.4, "c": 0.3}.items():
         assert report(scheduler, early, name, 1, score) == TrialScheduler.NOOP
@@ -86,14 +87,14 @@ def test_every_trial_pauses_until_all_are_there_and_then_the_best_half_goes_on(t
 
 
 def test_a_trial_that_is_best_itself_goes_on_without_a_pause(tmp_path: Path) -> None:
-    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, 1)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, Slots(1))
     assert report(scheduler, Controller("a"), "a", 1, 0.5) == TrialScheduler.CONTINUE
     assert last(tmp_path / "rungs.jsonl") == {"a": CONTINUED}
 
 
 def test_leftovers_are_stopped_with_the_score_they_needed(tmp_path: Path) -> None:
     journal = tmp_path / "rungs.jsonl"
-    scheduler, controller = PausingScheduler(journal, POLICY, 1), Controller("a", "b")
+    scheduler, controller = PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b")
     controller.search_alg.is_finished = lambda: False
     report(scheduler, controller, "a", 1, 0.6)
     controller.search_alg.is_finished = lambda: True
@@ -110,7 +111,7 @@ def test_leftovers_are_stopped_with_the_score_they_needed(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_a_score_that_is_no_number_stops_and_leaves_no_mark(tmp_path: Path, score: float) -> None:
-    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, 1)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, Slots(1))
     assert report(scheduler, Controller("a"), "a", 1, score) == TrialScheduler.STOP
     assert not (tmp_path / "rungs.jsonl").exists()
 
@@ -145,7 +146,7 @@ def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() 
 def test_a_rung_that_compares_losses_lets_the_lowest_go_on_and_says_so(tmp_path: Path) -> None:
     judges = ("validation_loss", "train_loss", "score")
     policy = RacePolicy(RUNGS, (0.34, 0.34), judges=judges)
-    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, slots=1)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, slots=Slots(1))
     controller = Controller("a", "b", "c")
     losses = {"a": 0.9, "b": 0.3, "c": 0.6}  # the score says the opposite
     for name, loss in losses.items():
@@ -193,7 +194,7 @@ def test_packed_counts_come_back_and_are_short() -> None:
 
 def test_paused_trials_are_paused_again_when_the_search_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "rungs.jsonl"
-    scheduler, before = PausingScheduler(journal, POLICY, 1), Controller("a", "b", "c", more=True)
+    scheduler, before = PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b", "c", more=True)
     stale = pickle.dumps(scheduler)
     report(scheduler, before, "a", 1, 0.5)
     report(scheduler, before, "b", 1, 0.9)
@@ -208,8 +209,8 @@ def test_paused_trials_are_paused_again_when_the_search_goes_on(tmp_path: Path) 
 
 def test_a_paused_trial_whose_result_was_lost_reports_it_again_before_it_waits(tmp_path: Path) -> None:
     journal = tmp_path / "rungs.jsonl"
-    report(PausingScheduler(journal, POLICY, 1), Controller("a", "b", more=True), "a", 1, 0.5)
-    restored, after = PausingScheduler(journal, POLICY, 1), Controller("a", "b", more=True)
+    report(PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b", more=True), "a", 1, 0.5)
+    restored, after = PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b", more=True)
     after.lost = ["a"]
     restored.on_trial_add(after, after.trials[0])
     assert status_of(after)["a"] == Trial.PENDING
@@ -220,11 +221,11 @@ def test_a_paused_trial_whose_result_was_lost_reports_it_again_before_it_waits(t
 
 def test_a_promotion_decided_before_a_crash_is_carried_out_after_it(tmp_path: Path) -> None:
     journal = tmp_path / "rungs.jsonl"
-    scheduler = PausingScheduler(journal, POLICY, 1)
+    scheduler = PausingScheduler(journal, POLICY, Slots(1))
     report(scheduler, Controller("a"), "a", 1, 0.5)
     lines = len(RungsJournal(journal).lines())
     again = Controller("a")
-    restored = PausingScheduler(journal, POLICY, 1)
+    restored = PausingScheduler(journal, POLICY, Slots(1))
     restored.on_trial_add(again, again.trials[0])
     assert again.trials[0].status == Trial.PENDING
     assert report(restored, again, "a", 1, 0.5) == TrialScheduler.CONTINUE  # the rung is reported once more

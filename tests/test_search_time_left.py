@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from search.time_left import SearchShape, is_warm, pace, seconds_left, stretches_left
+from search.time_left import Mark, SearchShape, pace, seconds_left, stretches_done, stretches_left
 
 RUNGS, DOCUMENTS = (17, 51, 153), (150, 150, 300)
 
@@ -92,12 +92,12 @@ def errors(search: SimulatedSearch) -> list[float]:
     """Relative errors of the predicted end of the search, from a third of its time and of its trials on."""
     shape = SearchShape(RUNGS, DOCUMENTS, search.trials, (), search.slots)
     predictions: list[tuple[float, float | None]] = []
-    warm_s = None
+    mark = None
     for now, running in search.run():
         done = [result for result in search.results.values() if "pending" not in result]
-        if warm_s is None and is_warm(search.lines, shape):
-            warm_s = now
-        left = seconds_left(search.lines, done, shape, now, running, warm_s=warm_s)
+        if mark is None and len(stretches_done(search.lines)) >= search.slots:
+            mark = Mark(now, len(stretches_done(search.lines)))
+        left = seconds_left(search.lines, done, shape, now, running, mark=mark)
         begun = {line.trial for line in search.lines}
         predictions.append((now, left if 3 * len(begun) >= search.trials else None))
     end = predictions[-1][0]

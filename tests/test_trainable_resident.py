@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from trainable.adapters import load_weights
+from trainable.backend import Backend, create_backend
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig, TrialSettings
 from trainable.resident import BaseDrift, ResidentBase, weights_checksum
@@ -128,3 +130,31 @@ def test_a_process_whose_base_leaves_memory_behind_is_given_up_before_the_next_b
     monkeypatch.setattr(trial._resident, "settle", lambda: None)  # only the base is looked at
     assert not trial.reset_config({**config, "load_in_4bit": True})
     assert "this worker process is given up: 1024 MiB" in capsys.readouterr().out
+
+
+def test_a_library_that_keeps_the_frames_of_its_import_keeps_no_trial(
+    settings: TrialSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainable.ray_trial import SETTINGS_KEY, TunerTrial
+
+    errors = []
+
+    def created(name: str) -> Backend:
+        try:
+            raise ImportError("no such kernel")
+        except ImportError as error:
+            errors.append(error)
+        return create_backend(name)
+
+    monkeypatch.setattr("trainable.resident.create_backend", created)
+    monkeypatch.setattr(TunerTrial, "trial_id", "t000")
+    file = tmp_path / "trial_settings.json"
+    settings.save(file)
+    worker = TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
+    config = {SETTINGS_KEY: str(file), **_CONFIG.to_dict()}
+    worker.setup(config)
+    assert worker.step()["outcome"] == "ok"
+    first = weakref.ref(worker._trial)
+    assert worker.reset_config({**config, "lora_rank": 64})
+    assert errors
+    assert first() is None

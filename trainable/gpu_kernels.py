@@ -1,6 +1,8 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs
 """Steps of the training pass that are no large product, each as one Triton kernel: a GPU without them runs five.
 
-Every function takes tensors of one dtype, computes in float32 and rounds once, at the end.
+Every function takes tensors of one dtype, computes in float32 and rounds once, at the end. The kernels' parameters have no
+types: Triton reads annotations as its own.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ TOKENS, LANES, RANKS = 32, 128, 64
 
 
 @triton.jit
-def _gate(gate: Any, up: Any, out: Any, n: Any, BLOCK: tl.constexpr) -> None:
+def _gate(gate, up, out, n, BLOCK: tl.constexpr):
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = place < n
     g = tl.load(gate + place, mask=inside).to(tl.float32)
@@ -29,9 +31,7 @@ def _gate(gate: Any, up: Any, out: Any, n: Any, BLOCK: tl.constexpr) -> None:
 
 
 @triton.jit
-def _gate_backward(
-    grad: Any, gate: Any, up: Any, to_gate: Any, to_up: Any, n: Any, BLOCK: tl.constexpr
-) -> None:
+def _gate_backward(grad, gate, up, to_gate, to_up, n, BLOCK: tl.constexpr):
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = place < n
     d = tl.load(grad + place, mask=inside).to(tl.float32)
@@ -44,9 +44,9 @@ def _gate_backward(
 
 @triton.jit
 def _turn(
-    x: Any, weight: Any, cosine: Any, sine: Any, out: Any, rows: Any, heads: Any, eps: Any,
+    x, weight, cosine, sine, out, rows, heads, eps,
     NORM: tl.constexpr, HALF: tl.constexpr, ROWS: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     lane = tl.arange(0, HALF)[None, :]
     inside = (row < rows) & (lane < HALF)
@@ -65,9 +65,9 @@ def _turn(
 
 @triton.jit
 def _turn_backward(
-    grad: Any, x: Any, weight: Any, cosine: Any, sine: Any, out: Any, rows: Any, heads: Any, eps: Any,
+    grad, x, weight, cosine, sine, out, rows, heads, eps,
     NORM: tl.constexpr, HALF: tl.constexpr, ROWS: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     lane = tl.arange(0, HALF)[None, :]
     inside = (row < rows) & (lane < HALF)
@@ -91,9 +91,9 @@ def _turn_backward(
 
 @triton.jit
 def _dropped_product(
-    x: Any, kept: Any, down: Any, out: Any, tokens: Any, width: Any, rank: Any, scale: Any,
+    x, kept, down, out, tokens, width, rank, scale,
     TOKENS: tl.constexpr, LANES: tl.constexpr, RANKS: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     token = tl.program_id(0).to(tl.int64) * TOKENS + tl.arange(0, TOKENS)[:, None]
     r = tl.program_id(1) * RANKS + tl.arange(0, RANKS)[None, :]
     total = tl.zeros((TOKENS, RANKS), tl.float32)
@@ -110,9 +110,9 @@ def _dropped_product(
 
 @triton.jit
 def _add_dropped_product(
-    total: Any, thin: Any, down: Any, kept: Any, tokens: Any, width: Any, rank: Any, scale: Any,
+    total, thin, down, kept, tokens, width, rank, scale,
     TOKENS: tl.constexpr, LANES: tl.constexpr, RANKS: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     token = tl.program_id(0).to(tl.int64) * TOKENS + tl.arange(0, TOKENS)[:, None]
     lane = tl.program_id(1) * LANES + tl.arange(0, LANES)[None, :]
     inside = (token < tokens) & (lane < width)

@@ -53,16 +53,28 @@ class ResidentBase:
             torch.OutOfMemoryError: If the base does not fit.
         """
         key = (backend, base_dir, load_in_4bit, window_tokens)
-        if self._backend is None:
-            self._backend = create_backend(backend)
+        loaded = self.start(backend)
         self.make_way(*key)
         if key != self._key:
-            self._backend.load_base(base_dir, load_in_4bit, window_tokens)
+            loaded.load_base(base_dir, load_in_4bit, window_tokens)
             self.loads += 1
             self._key = key
             gc.collect()
             gc.freeze()  # libraries and base: no later collection looks through a million objects again
-            self._checksum, self._bytes = weights_checksum(self._backend.model), allocated_bytes()
+            self._checksum, self._bytes = weights_checksum(loaded.model), allocated_bytes()
+        return loaded
+
+    def start(self, backend: str) -> Backend:
+        """Import a backend's libraries, if they are not yet, and return it without a base.
+
+        Unsloth keeps errors that it met on import, and these the frames of whoever asked for it: a trial that did
+        would stay in memory for good. So a worker calls this before it makes its first trial.
+
+        Args:
+            backend: Name of the backend; one process only ever has one.
+        """
+        if self._backend is None:
+            self._backend = create_backend(backend)
         return self._backend
 
     def make_way(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import gc
 import time
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import tyro
 
 from tests.bench.bench_gpu_trial_start import StartOptions, settings_of
-from tests.bench.gpu_common import wait_turn, write_row
+from tests.bench.gpu_common import SEED, wait_turn, write_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +33,19 @@ class FitsOptions(StartOptions):
 
 
 def configs() -> list[tuple[str, dict[str, Any]]]:
-    """Return name and parameters: the plans, then what else of the default space differs in shape, base by base."""
+    """Return what of the default space differs in shape, base by base, and which of the users' plans each one is."""
     from search.space import Choice, default_space
 
-    space = default_space("gpu", 42)
+    space = default_space("gpu", SEED)
     names = ("model", "load_in_4bit", "lora_rank")
-    choices = [space.parameters[name] for name in names]
     rest = {"learning_rate": 1.5e-4, "oversampling": 1, **space.fixed}
-    found = [(name, {**rest, **plan}) for name, plan in space.plans.items()]
-    assert all(isinstance(choice, Choice) for choice in choices)
-    models, bits, ranks = (choice.values for choice in choices)  # type: ignore[union-attr]
-    found += [
-        ("", {**rest, "model": model, "load_in_4bit": quantised, "lora_rank": rank})
-        for model in models for quantised in bits for rank in ranks
-    ]  # fmt: skip
-    return sorted(found, key=lambda pair: (pair[1]["model"], pair[1]["load_in_4bit"], pair[1]["lora_rank"]))
+    choices = [parameter.values for name in names if isinstance(parameter := space.parameters[name], Choice)]
+    found = []
+    for values in product(*choices):
+        shape = dict(zip(names, values, strict=True))
+        plans = [name for name, plan in space.plans.items() if shape.items() <= plan.items()]
+        found.append((", ".join(plans), {**rest, **shape}))
+    return found
 
 
 def try_config(
@@ -79,6 +78,7 @@ def main() -> None:
     from trainable.resident import ResidentBase
 
     resident = ResidentBase()
+    resident.start(options.backend)
     for number, (plan, parameters) in enumerate(configs()):
         result = try_config(options, number, parameters, resident)
         gc.collect()

@@ -46,6 +46,8 @@ class TrainOptions(BenchOptions):
     """Models."""
     steps: int = 24
     """Measured steps of a fast variant; slow ones get fewer."""
+    eager: bool = True
+    """Measure the backend's own forward pass too, on the first model."""
     profile: bool = False
     """Print the kernels of two captured steps."""
 
@@ -224,7 +226,7 @@ def main() -> None:
         cases += [(model, False) for model in reversed(options.models)]
     for number, (model, quantised) in enumerate(cases):
         variants = ["captured"]
-        if number == 0:
+        if number == 0 and options.eager:
             variants.append("eager")  # the backend's own forward compiles for half a minute
         elif number >= 2 * len(options.models):
             variants = ["profile"]

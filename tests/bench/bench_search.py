@@ -28,6 +28,7 @@ from search.replay_loop import ReplayController
 from search.rungs import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
 from search.scheduler import PausingScheduler
 from search.searcher import TruthfulOptunaSearch
+from search.slots import Slots
 from search.space import SpaceSampler, default_space
 from trainable.config import METRIC, TIME_ATTR
 from trainable.requirements import Requirements
@@ -301,7 +302,7 @@ def race(
             space.fitting_plans() if plans else {}, seed,
             judges=dict(zip(policy.rungs, policy.judges, strict=False)),
         )  # fmt: skip
-        scheduler = PausingScheduler(journal, policy, 1)
+        scheduler = PausingScheduler(journal, policy, Slots(1))
         return bench.replay(searcher, scheduler, seed, policy.rungs, policy.judges)
 
 
