@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
 AUTOMATIC = "auto"
-CLOSE = 0.02
+CLOSE = 0.03
 """The two best are confirmed by `auto` when their scores differ by no more than this."""
 FRESH_SEED = 1000
 """Added to a trial's seed for its confirming run."""

@@ -40,7 +40,7 @@ def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> 
 
 RACE_RUNGS = (1 / 9, 2 / 9, 8 / 9)
 """Places of the default rungs, as shares of the horizon; results/reference/search_replay.md compares others."""
-RACE_SHARES = (0.36, 0.15, 0.1)
+RACE_SHARES = (0.25, 0.15, 0.1)
 """Share of all trials that goes past each of them."""
 RACE_JUDGES = (VALIDATION_LOSS, TRAIN_LOSS, METRIC)
 """What each of them compares: what is generated early on tells less than losses do."""

@@ -55,7 +55,7 @@ def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> No
     assert "first      conservative, oversampling, bigger model, all of it" in text
     assert "24 validation documents" in text
     assert (
-        "rungs      steps 1 (validation loss), 2 (train loss), 8 (score), 9 (score); 36%, 15%, 10% of" in text
+        "rungs      steps 1 (validation loss), 2 (train loss), 8 (score), 9 (score); 25%, 15%, 10% of" in text
     )
     assert "3 trials" in text
 
