@@ -137,3 +137,33 @@ def test_answering_leaves_the_weights_of_a_4bit_base_readable() -> None:
     before = plain_weight(weight).clone()
     backend.generate_plain(prompts_of(backend)[:2], 4)
     assert plain_weight(weight).equal(before)
+
+
+@pytest.mark.parametrize("had", [True, False])
+def test_memory_that_is_lent_is_asked_for_before_answers_are_made_the_slow_way(
+    had: bool, backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from trainable.fast_decode import FastDecoder
+
+    prompts, free, decode = prompts_of(backend), [], FastDecoder.decode
+    expected = backend.generate(prompts, _LIMIT)
+
+    def decode_where_there_is_room(self: Any, *arguments: Any) -> Any:
+        if not free:
+            raise torch.OutOfMemoryError
+        return decode(self, *arguments)
+
+    def give_back() -> bool:
+        if had:
+            free.append(True)
+        return had
+
+    monkeypatch.setattr(FastDecoder, "decode", decode_where_there_is_room)
+    with backend.generator.lent(give_back):
+        assert backend.generate(prompts, _LIMIT) == expected
+    assert (backend.generator.path == "fast") == had
+    free.clear()
+    backend.generate(prompts[:1], 1)
+    assert backend.generator.path.startswith("slow")

@@ -53,7 +53,7 @@ def test_the_learning_rate_follows_the_cosine_schedule_of_transformers(total_ste
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
-    from trainable.loop import learning_rate_factor
+    from trainable.optimizer import learning_rate_factor
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = get_cosine_schedule_with_warmup(optimizer, warmup_steps(total_steps), total_steps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +28,7 @@ class Generator:
 
     def __init__(self) -> None:
         self._decoder: FastDecoder | None = None
+        self._give_back: Callable[[], bool] | None = None
         self.path = ""
 
     def answers(self, backend: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Answers:
@@ -42,6 +44,8 @@ class Generator:
         if not reason:
             end = end_of_turn_id(backend.tokenizer)
             answers = self._fast(model, backend.dtype, end, prompts, max_new_tokens)
+            if answers is None and self._give_back is not None and self._give_back():
+                answers = self._fast(model, backend.dtype, end, prompts, max_new_tokens)
             if answers is not None:
                 self._say("fast")
                 return answers
@@ -50,6 +54,19 @@ class Generator:
         self._say(f"slow: {reason}")
         plain: Answers = backend.generate_plain(prompts, max_new_tokens)
         return plain
+
+    @contextmanager
+    def lent(self, give_back: Callable[[], bool]) -> Iterator[None]:
+        """Inside, memory can be had from elsewhere before answers are made the slow way.
+
+        Args:
+            give_back: Frees memory; returns whether there was any to free.
+        """
+        self._give_back = give_back
+        try:
+            yield
+        finally:
+            self._give_back = None
 
     def forget(self) -> None:
         """Drop everything that was derived from the base."""

@@ -15,10 +15,11 @@ from trainable.backend import Backend
 from trainable.batches import BatchPlan
 from trainable.checkpoint import read_state, write_state
 from trainable.collate import collate
-from trainable.config import TrialConfig, warmup_steps
+from trainable.config import TrialConfig
 from trainable.fast_passes import CaptureFailed, FastPasses, layout_of, why_not
 from trainable.gpu_memory import allowed_bytes, available_bytes
 from trainable.layouts import Sample
+from trainable.optimizer import learning_rate_factor, make_optimizer
 from trainable.prefix_passes import PrefixPasses, why_no_prefix
 from trainable.resident import collect_garbage
 from trainable.tokens import TokenizedCorpus
@@ -29,29 +30,6 @@ EVALUATION_ROOM = 0.35
 
 class OutOfMemoryAtOne(RuntimeError):
     """The config does not fit into memory even with one sequence a forward pass: infeasible."""
-
-
-def learning_rate_factor(step: int, total_steps: int) -> float:
-    """Return the share of the peak learning rate at a 0-based step: linear warm-up, then cosine to 0.
-
-    Equal to transformers' `get_cosine_schedule_with_warmup`.
-    """
-    warmup = warmup_steps(total_steps)
-    if step < warmup:
-        return step / warmup
-    progress = (step - warmup) / max(1, total_steps - warmup)
-    return max(0.0, 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-def make_optimizer(config: TrialConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """Return AdamW, or its 8-bit variant, at the config's peak learning rate."""
-    if config.optimizer == "adamw_8bit":
-        from bitsandbytes.optim import AdamW8bit
-
-        return AdamW8bit(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(
-        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
 
 
 def automatic_micro_batch(effective_batch: int, device_type: str) -> int:
@@ -154,10 +132,16 @@ class TrainingRun:
         return dict(state["extra"])
 
     def make_room(self) -> None:
-        """Give captured passes back when an evaluation would lack memory; the next step makes them anew."""
-        if self._on_gpu and self._fast is not None and available_bytes() < EVALUATION_ROOM * allowed_bytes():
-            self._fast = None
+        """Give captured passes back when an evaluation would have little memory."""
+        if self._on_gpu and available_bytes() < EVALUATION_ROOM * allowed_bytes():
+            self.give_back()
+
+    def give_back(self) -> bool:
+        """Drop captured passes, if there are any; the next step makes them anew. Return whether there were."""
+        had, self._fast = self._fast is not None, None
+        if had:
             collect_garbage()
+        return had
 
     def _fitting_step(self) -> torch.Tensor:
         """Do one step; when memory runs out, ask for less and do the same step again.

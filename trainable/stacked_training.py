@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from trainable.loop import learning_rate_factor, plan_batches
+from trainable.loop import plan_batches
+from trainable.optimizer import learning_rate_factor
 from trainable.stacked import StackedAdapters
 from trainable.tokens import TokenizedCorpus
 

@@ -137,7 +137,8 @@ class Trial:
         started = time.perf_counter()
         self.run.make_room()
         try:
-            predictions = self.evaluator.predict(n_documents)
+            with self.backend.generator.lent(self.run.give_back):
+                predictions = self.evaluator.predict(n_documents)
             if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
                 losses[VALIDATION_LOSS] = self.evaluator.loss(n_documents)
         except torch.OutOfMemoryError as error:

@@ -9,6 +9,8 @@ batch first, and answers documents. The learning rate and the oversampling facto
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import time
 from dataclasses import dataclass, replace
 from itertools import product
@@ -30,6 +32,8 @@ class FitsOptions(StartOptions):
     """Steps of each config."""
     evaluate: int = 64
     """Documents that each config answers."""
+    first: int = 0
+    """Config to begin with."""
 
 
 def configs() -> list[tuple[str, dict[str, Any]]]:
@@ -75,12 +79,16 @@ def main() -> None:
     """Try every config, each base once."""
     options = tyro.cli(FitsOptions)
     wait_turn(options)
-    from trainable.resident import ResidentBase
+    from trainable.resident import BaseDrift, ResidentBase
 
     resident = ResidentBase()
     resident.start(options.backend)
-    for number, (plan, parameters) in enumerate(configs()):
-        result = try_config(options, number, parameters, resident)
+    for number, (plan, parameters) in list(enumerate(configs()))[options.first :]:
+        try:
+            result = try_config(options, number, parameters, resident)
+        except BaseDrift as drift:  # as in a search, a fresh process goes on
+            print(f"process given up: {drift}", flush=True)
+            os.execv(sys.executable, [sys.executable, *sys.argv, "--first", str(number)])
         gc.collect()
         write_row(
             options, "fits", plan=plan, model=parameters["model"], bits=4 if parameters["load_in_4bit"] else 16,
