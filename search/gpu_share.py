@@ -15,7 +15,7 @@ from search.vram import estimate_gib
 from trainable.config import TrialConfig
 
 MOST_AUTOMATIC = 3
-"""Three instead of two made a search of short trials 7 % faster (results/LOG.md); more would make it less sure of its pace."""
+"""More were not measured; three took 59 % of the time of one, with short trials (results/reference/gpu/notes.md)."""
 
 
 @dataclass(frozen=True, slots=True)
