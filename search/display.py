@@ -21,6 +21,8 @@ from trainable.ray_trial import knobs, split_ray_config
 
 EVENTS_SHOWN = 5
 """Events below the live table."""
+PROGRESS_S = 30.0
+"""Seconds between two lines of progress where there is no live table."""
 
 
 class SearchDisplay(Callback):
@@ -45,7 +47,7 @@ class SearchDisplay(Callback):
         self._journal, self._shape, self._total, self._console = RungsJournal(journal), shape, total, console
         self._slots = slots or Slots(shape.slots)
         self._live: Live | None = None
-        self._started = 0.0
+        self._started = self._progress_told = 0.0
         self._mark: Mark | None = None
         self._marked_slots = self._mark_at = 0
         self._told = self._before = 0
@@ -57,7 +59,7 @@ class SearchDisplay(Callback):
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Start drawing; decisions of an earlier session are not told again."""
-        self._started = time.monotonic()
+        self._started = self._progress_told = time.monotonic()
         self._told = self._before = len(self._journal.lines())
         console = self._console or Console()
         if console.is_terminal and not console.is_dumb_terminal:
@@ -80,6 +82,8 @@ class SearchDisplay(Callback):
     ) -> None:
         """Tell what was decided at a rung: this trial's, and promotions of others."""
         self._tell_decisions(trials, {trial.trial_id: result})
+        if not self._live and time.monotonic() - self._progress_told >= PROGRESS_S:
+            self._tell(f"[{self._progress(trials)}]")
         self._draw(trials)
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
@@ -136,9 +140,10 @@ class SearchDisplay(Callback):
 
     def _progress(self, trials: Sequence[Any]) -> str:
         ended = [trial for trial in trials if trial.is_finished() or trial.trial_id in self._done]
-        done = self._total - self._shape.trials + len(ended)
-        elapsed_s = time.monotonic() - self._started
-        text = f"{done}/{self._total} trials, {elapsed_s / 60:.1f} min"
+        before = self._total - self._shape.trials
+        done, now = before + len(ended), time.monotonic()
+        elapsed_s, self._progress_told = now - self._started, now
+        text = f"{before + len(trials)}/{self._total} trials started, {done} ended, {elapsed_s / 60:.1f} min"
         left_s = self._seconds_left(trials, ended, elapsed_s) if done < self._total else None
         return text if left_s is None else f"{text}, about {max(1, left_s / 60):.0f} min to go"
 

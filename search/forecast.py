@@ -127,7 +127,8 @@ def hours(plan: SearchPlan, model: str, four_bit: bool) -> float | None:
         + documents * speed.generate_s_per_document
         + plan.options.trials * (speed.load_s + _START_S)
     )
-    return seconds / plan.concurrent_trials / 3600
+    at_a_time = 1 if plan.options.trials_per_gpu == "auto" else plan.concurrent_trials  # more are not sure
+    return seconds / at_a_time / 3600
 
 
 def disk_gib(plan: SearchPlan) -> float:

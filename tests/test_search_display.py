@@ -80,7 +80,7 @@ LINES = [
     "bbbbbbbb started: small-2m 4-bit r=16 lr=2.0e-03 x3",
     "bbbbbbbb stopped at rung 1 (step 3): score 0.100, needed 0.500 among 1; recall 0.100 precision -",
     "aaaaaaaa promoted past rung 1 (step 3): best of 2; recall 0.500 precision 0.900",
-    "bbbbbbbb ended [1/2 trials, 0.0 min, about 2 min to go]",
+    "bbbbbbbb ended [2/2 trials started, 1 ended, 0.0 min, about 2 min to go]",
     "aaaaaaaa goes on from step 3",
 ]
 
@@ -91,6 +91,22 @@ def test_without_a_terminal_each_event_is_one_plain_line(
     journal = tmp_path / "rungs.jsonl"
     a_search(SearchDisplay(journal, SHAPE, 2), journal)
     assert capsys.readouterr().out.splitlines() == LINES
+
+
+def test_without_a_terminal_progress_is_told_every_half_minute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, seconds = tmp_path / "rungs.jsonl", [0.0]
+    monkeypatch.setattr("search.display.time.monotonic", lambda: seconds[0])
+    display, trial = SearchDisplay(journal, SHAPE, 2), trial_of("aaaaaaaa")
+    display.setup()
+    for now in (29.0, 30.0, 59.0, 61.0):
+        seconds[0] = now
+        display.on_trial_result(0, [trial], trial, {})
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/2 trials started, 0 ended, 0.5 min]",
+        "[1/2 trials started, 0 ended, 1.0 min]",
+    ]
 
 
 def test_a_long_config_gives_way_to_the_numbers() -> None:
@@ -144,7 +160,7 @@ def test_a_low_terminal_shows_running_trials_and_the_best(tmp_path: Path) -> Non
     display.setup()
     display.on_trial_start(0, trials, trials[-1])
     display.close()
-    last = screen.getvalue().split("trials, ")[-1]
+    last = screen.getvalue().split("trials started, ")[-1]
     assert last.index("running0") < last.index("ended029") < last.index("ended028")
     assert "diverged" not in last
     assert "more" in last

@@ -203,6 +203,16 @@ def test_trial_actors_carry_trial_and_knobs_and_their_processes_the_step(live: L
         return [match[0] for match in found if match and match[2]]
 
     assert wait_for(titles)
+    logs = live.session / "logs"
+    assert wait_for(
+        lambda: [
+            log
+            for log in logs.glob("worker-*.out")
+            if re.search(
+                r"^ray::TunerTrial \w+ small-.* step \d+/45 score \S+$", log.read_text(), re.MULTILINE
+            )
+        ]
+    )
 
 
 def test_a_real_prometheus_scrapes_the_metrics_with_the_printed_command(live: Live, tmp_path: Path) -> None:

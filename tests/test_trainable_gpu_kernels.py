@@ -94,3 +94,73 @@ def test_thin_products_of_what_dropout_keeps(shape: tuple[int, int], rank: int, 
     expected = total.float() + scale * kept * (thin.float() @ down.float())
     gpu_kernels.add_dropped_product(total, thin, down, kept, scale)
     same(total, expected)
+
+
+def use_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training on a CPU use the kernels."""
+    from trainable import gpu_kernels
+
+    for module in ("lean_autograd", "projections"):
+        monkeypatch.setattr(f"trainable.{module}.kernels_for", lambda x: gpu_kernels)
+
+
+def gradients_of_a_pass() -> dict[str, Any]:
+    import torch
+
+    from trainable.backend_peft import PeftBackend
+    from trainable.base_models import locate_base
+    from trainable.config import TrialConfig
+    from trainable.prefix_passes import PrefixPasses
+
+    backend = PeftBackend()
+    backend.load_base(locate_base("small-2m"), False, window_tokens=512)
+    backend.attach_adapter(TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0))
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in backend.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.02)
+    samples = [([5, 6, 7, *range(n, n + 9)], list(range(2 * n, 2 * n + 5))) for n in (40, 80, 200)]
+    loss = PrefixPasses(backend, samples).run([samples], 15)
+    found = {name: p.grad for name, p in backend.model.named_parameters() if p.requires_grad}
+    return {"loss": loss, **found}
+
+
+@pytest.mark.parametrize("device", ["cpu"], indirect=True)
+def test_a_whole_pass_with_the_kernels_equals_one_without(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    expected = gradients_of_a_pass()
+    use_kernels(monkeypatch)
+    torch.testing.assert_close(gradients_of_a_pass(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("device", ["cpu"], indirect=True)
+def test_projections_drop_what_the_kernels_drop(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from torch.nn.functional import linear
+
+    from trainable.projections import Projection, Projections
+
+    torch.manual_seed(4)
+    x = torch.randn(37, 48, requires_grad=True)
+    parts = [Projection(torch.randn(n, 48), None, (0, 0), rank, 0.5) for n, rank in ((20, 3), (12, 5))]
+    down = [torch.randn(part.rank, 48, requires_grad=True) for part in parts]
+    up = [torch.randn(len(part.weight), part.rank, requires_grad=True) for part in parts]
+    torch.manual_seed(7)
+    kept = torch.empty(37, 48, dtype=torch.bool).bernoulli_(0.7)  # what the function draws first
+    dropped = x * kept / 0.7
+    plain = [
+        linear(x, p.weight) + 0.5 * dropped @ a.mT @ b.mT for p, a, b in zip(parts, down, up, strict=True)
+    ]
+    use_kernels(monkeypatch)
+    torch.manual_seed(7)
+    found = Projections.apply(x, lambda x: x, (x,), 0.3, parts, *down, *up)
+    weights = [torch.randn_like(y) for y in plain]
+    for ours, expected in zip(found, plain, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+    leaves = [x, *down, *up]
+    grads = [torch.autograd.grad(outputs, leaves, weights) for outputs in (list(found), plain)]
+    torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-4)

@@ -107,6 +107,7 @@ class TunerTrial(tune.Trainable):
             self._broken = str(result["outcome"])
         if self._live:
             self._live.report(result)
+            print(self._live.title(), flush=True)
         return result
 
     def _next_result(self) -> dict[str, Any]:
@@ -119,6 +120,9 @@ class TunerTrial(tune.Trainable):
         self._resident.start(self._settings.backend)
         self._trial = Trial(config, self._settings, directory, self._resident)
         self._live = self._live_metrics(knobs(config))
+        print(
+            self._live.title(), flush=True
+        )  # the dashboard shows it as the actor's log; its name is the first trial's
         return self._trial.last_result or self._trial.next_rung()
 
     def cleanup(self) -> None:
