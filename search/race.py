@@ -48,16 +48,17 @@ class RacePolicy:
         """Return what a rung compares trials by."""
         return self.judges[rung] if self.judges else METRIC
 
-    def choose(self, peers: Collection[Peer]) -> Promotion | None:
+    def choose(self, peers: Collection[Peer], near: Collection[str] = ()) -> Promotion | None:
         """Return the trial to promote when no new one will be started; None if no trial has earned it.
 
         The lowest rung comes first, so that a rung is decided when all that will get there have.
 
         Args:
             peers: Every trial with a finite standing, stopped ones included.
+            near: Trials that are cheapest to run now; of those that will go past a rung anyway they come first.
         """
         for rung in range(len(self.rungs) - 1):
-            if promotion := self._choose_at(rung, peers):
+            if promotion := self._choose_at(rung, peers, near):
                 return promotion
         return None
 
@@ -70,7 +71,7 @@ class RacePolicy:
     def _places(self, rung: int, arrived: int, peers: Collection[Peer]) -> int:
         return min(arrived, max(1, round(len(peers) * self.shares[rung])))
 
-    def _choose_at(self, rung: int, peers: Collection[Peer]) -> Promotion | None:
+    def _choose_at(self, rung: int, peers: Collection[Peer], near: Collection[str]) -> Promotion | None:
         here = sorted(
             (peer for peer in peers if rung in peer.standings),
             key=lambda peer: peer.standings[rung],
@@ -79,23 +80,24 @@ class RacePolicy:
         places = self._places(rung, len(here), peers)
         if not places:
             return None
-        passed = sum(peer.passed(rung) for peer in here)
         last = here[places - 1]
-        for place, peer in enumerate(here):
-            if not peer.waits_at(rung):
-                continue
-            bar, judge = last.standings[rung], self.judge(rung)
-            where = f"rung {rung + 1} (step {self.rungs[rung]})"
-            needed = shown(judge, bar)
-            text = f"continued past {where}: {described(judge, peer.standings[rung])}, needed {needed} among {len(here)}"
-            if place < places:
-                return Promotion(peer.trial, bar, len(here), text)
-            if self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
-                return None
+        bar, judge = last.standings[rung], self.judge(rung)
+
+        def promotion(peer: Peer, why: str = "") -> Promotion:
+            value = described(judge, peer.standings[rung])
+            text = f"continued past rung {rung + 1} (step {self.rungs[rung]}): {value}"
+            text += f", needed {shown(judge, bar)} among {len(here)}{why}"
+            return Promotion(peer.trial, bar, len(here), text)
+
+        if sure := [peer for peer in here[:places] if peer.waits_at(rung)]:
+            return promotion(next((peer for peer in sure if peer.trial in near), sure[0]))
+        passed = sum(peer.passed(rung) for peer in here)
+        if self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
+            return None
+        for peer in here[places:]:
             luck = chance_to_beat(peer.counts[rung], last.counts[rung], self.min_precision)
-            if luck >= self.chance:
-                text += f"; chance alone explains the difference ({luck:.0%} to be above)"
-                return Promotion(peer.trial, bar, len(here), text)
+            if peer.waits_at(rung) and luck >= self.chance:
+                return promotion(peer, f"; chance alone explains the difference ({luck:.0%} to be above)")
         return None
 
 

@@ -137,13 +137,15 @@ class PausingScheduler(FIFOScheduler):
             trial is not leaving and trial.status in (Trial.RUNNING, Trial.PENDING)
             for trial in trials.values()
         )
+        base = None if leaving is None else _base(leaving)
+        near = {name for name, trial in trials.items() if _base(trial) == base}
         for _ in range(self._slots.now() - busy):
             peers = [
                 peer
                 for peer in peers_of(self._journal.lines())
                 if peer.state != PAUSED or peer.trial in trials
             ]
-            promotion = self._policy.choose(peers)
+            promotion = self._policy.choose(peers, near)
             if promotion is None:
                 return
             paused = self._journal.latest()[promotion.trial]
@@ -170,3 +172,8 @@ class PausingScheduler(FIFOScheduler):
                 replace(last, needed=needed, peers=count, decision=STOPPED, reason=reason, counts="")
             )
             tune_controller.stop_trial(trial)
+
+
+def _base(trial: Any) -> tuple[Any, ...]:
+    """Return what of a trial's config says which base model it needs loaded."""
+    return trial.config.get("model"), trial.config.get("load_in_4bit")

@@ -27,7 +27,7 @@ class Controller:
     """The trials of a search, and whether more will come; changes statuses as Tune does."""
 
     def __init__(self, *names: str, more: bool = False) -> None:
-        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING) for name in names]
+        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING, config={}) for name in names]
         for trial in self.trials:
             trial.set_status = lambda status, trial=trial: setattr(trial, "status", status)
             trial.init_local_path = lambda trial=trial: setattr(trial, "path", trial.trial_id)
@@ -243,3 +243,22 @@ def test_a_journal_is_read_on_from_where_it_was_and_a_torn_line_is_cut_off(tmp_p
     journal.append(RungDecision("c", 0, 1, 0.6, None, 0, PAUSED, "paused"))
     assert [known.trial for known in journal.lines()] == ["a", "c"]
     assert journal.paused() == {"a", "c"}
+
+
+def test_of_trials_that_go_on_anyway_one_on_the_loaded_base_comes_first(tmp_path: Path) -> None:
+    def order(bases: str) -> list[str]:
+        journal = tmp_path / f"{bases}.jsonl"
+        scheduler, controller = PausingScheduler(journal, POLICY, Slots(1)), Controller(*"abcdef", more=True)
+        for trial, base in zip(controller.trials, bases, strict=True):
+            trial.config = {"model": base, "load_in_4bit": False}
+        for name, score in zip("abcdef", (0.9, 0.1, 0.8, 0.2, 0.7, 0.3), strict=True):
+            if name == "f":
+                controller.search_alg = SimpleNamespace(is_finished=lambda: True, knows=lambda *_: True)
+            report(scheduler, controller, name, 1, score)
+        while promoted := [trial.trial_id for trial in controller.trials if trial.status == Trial.PENDING]:
+            report(scheduler, controller, promoted[0], 3, 0.5)
+        return [line.trial for line in scheduler.decisions() if line.decision == "continued" and line.rung == 0]
+
+    assert order("xxxxxx") == ["a", "c", "e"]
+    assert order("xxyxyy") == ["c", "e", "a"]
+    assert order("yxxxyx") == ["c", "a", "e"]
