@@ -10,7 +10,9 @@ from typing import Any
 from search.rungs_journal import CONTINUED, PAUSED
 
 EXTRA = 1.1
-"""Trials that go past a rung, over those that must: some do because chance alone explains their distance."""
+"""Trials that go past a rung of scores, over those that must: some do because chance alone explains their distance."""
+LATE_SHARE = 0.5
+"""Time of a document at a rung of scores over that at a rung of losses: by then answers end where they should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class SearchShape:
         """Return the share of all trials that gets to a rung."""
         return self.shares[rung - 1] if self.shares else 3.0**-rung
 
+    def early(self, rung: int) -> bool:
+        """Say whether a rung compares losses: it answers fewer documents than the last."""
+        return self.documents[rung] < self.documents[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -39,11 +45,14 @@ class Pace:
     load_s: float
     step_s: float
     document_s: float
+    early_document_s: float
+    """Of a document at a rung of losses."""
 
     def stretch_s(self, shape: SearchShape, rung: int) -> float:
         """Return the seconds from one rung to the next: loading, the steps before `rung`, and its evaluation."""
         steps = shape.rungs[rung] - (shape.rungs[rung - 1] if rung else 0)
-        return self.load_s + steps * self.step_s + shape.documents[rung] * self.document_s
+        document_s = self.early_document_s if shape.early(rung) else self.document_s
+        return self.load_s + steps * self.step_s + shape.documents[rung] * document_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +78,32 @@ def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | Non
     if not told:
         return None
     steps = sum(int(result["step"]) for result in told)
-    answered = sum(
-        documents for result in told for rung, documents in zip(shape.rungs, shape.documents, strict=True)
-        if rung <= int(result["step"])
-    )  # fmt: skip
+    document_s, early_document_s = _document_seconds(told, shape)
     return Pace(
         load_s=statistics.median([float(result["load_s"]) for result in told[shape.slots :]] or [0.0]),
         step_s=sum(float(result["train_s"]) for result in told) / steps,
-        document_s=sum(float(result["generate_s"]) for result in told) / max(1, answered),
+        document_s=document_s,
+        early_document_s=early_document_s,
     )
+
+
+def _document_seconds(told: Sequence[Mapping[str, Any]], shape: SearchShape) -> tuple[float, float]:
+    """Return the mean seconds of a document at rungs of scores and at rungs of losses."""
+    phases = []
+    for result in told:
+        reached = [rung for rung, step in enumerate(shape.rungs) if step <= int(result["step"])]
+        early = sum(shape.documents[rung] for rung in reached if shape.early(rung))
+        phases.append(
+            (float(result["generate_s"]), early, sum(shape.documents[rung] for rung in reached) - early)
+        )
+    late = sum(phase[2] for phase in phases)
+    only_early = [(seconds, early) for seconds, early, late in phases if not late]
+    if not late or not only_early:  # one kind alone tells nothing of how the two differ
+        weighted = sum(early + LATE_SHARE * late for _, early, late in phases)
+        early_s = sum(seconds for seconds, _, _ in phases) / max(1.0, weighted)
+        return LATE_SHARE * early_s, early_s
+    early_s = sum(seconds for seconds, _ in only_early) / sum(early for _, early in only_early)
+    return max(0.0, sum(seconds - early_s * early for seconds, early, late in phases if late)) / late, early_s
 
 
 def stretches_done(lines: Sequence[Any]) -> list[tuple[str, int]]:
@@ -100,7 +126,7 @@ def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> l
     for rung in range(1, len(shape.rungs)):
         on_the_way = sum(line.rung == rung - 1 and line.decision == CONTINUED for line in latest.values())
         places = max(1, round(contenders * shape.passing(rung)))
-        expected = max(0.0, EXTRA * places - arrived[rung])
+        expected = max(0.0, (1 if shape.early(rung - 1) else EXTRA) * places - arrived[rung])
         waiting = sum(line.rung == rung - 1 and line.decision == PAUSED for line in latest.values())
         left.append(min(max(expected, on_the_way), on_the_way + waiting + left[rung - 1]))
     return left

@@ -257,7 +257,9 @@ def test_of_trials_that_go_on_anyway_one_on_the_loaded_base_comes_first(tmp_path
             report(scheduler, controller, name, 1, score)
         while promoted := [trial.trial_id for trial in controller.trials if trial.status == Trial.PENDING]:
             report(scheduler, controller, promoted[0], 3, 0.5)
-        return [line.trial for line in scheduler.decisions() if line.decision == "continued" and line.rung == 0]
+        return [
+            line.trial for line in scheduler.decisions() if line.decision == "continued" and line.rung == 0
+        ]
 
     assert order("xxxxxx") == ["a", "c", "e"]
     assert order("xxyxyy") == ["c", "e", "a"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from search.time_left import Mark, SearchShape, pace, seconds_left, stretches_done, stretches_left
+from search.time_left import LATE_SHARE, Mark, SearchShape, pace, seconds_left, stretches_done, stretches_left
 
 RUNGS, DOCUMENTS = (17, 51, 153), (150, 150, 300)
 
@@ -145,5 +145,12 @@ def test_the_pace_is_that_of_the_phases() -> None:
         [phases | {"load_s": 90.0}, phases | {"load_s": 4.0}], shape
     )  # a process started for the first
     assert found is not None
-    assert (found.load_s, found.step_s, found.document_s) == (4.0, 2.0, 0.05)
-    assert found.stretch_s(shape, 1) == pytest.approx(4 + 20 * 2 + 200 * 0.05)
+    assert (found.load_s, found.step_s) == (4.0, 2.0)
+    assert found.document_s == pytest.approx(15 / (100 / LATE_SHARE + 200))
+    assert found.stretch_s(shape, 1) == pytest.approx(4 + 20 * 2 + 200 * found.document_s)
+    found = pace(
+        [phases | {"load_s": 4.0}, {"step": 10, "load_s": 4.0, "train_s": 20.0, "generate_s": 6.0}], shape
+    )
+    assert found is not None
+    assert found.early_document_s == pytest.approx(0.06)
+    assert found.document_s == pytest.approx((15 - 100 * 0.06) / 200)
