@@ -95,8 +95,10 @@ class RacePolicy:
         if self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
             return None
         for peer in here[places:]:
+            if not peer.waits_at(rung):
+                continue
             luck = chance_to_beat(peer.counts[rung], last.counts[rung], self.min_precision)
-            if peer.waits_at(rung) and luck >= self.chance:
+            if luck >= self.chance:
                 return promotion(peer, f"; chance alone explains the difference ({luck:.0%} to be above)")
         return None
 

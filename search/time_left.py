@@ -89,21 +89,21 @@ def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | Non
 
 def _document_seconds(told: Sequence[Mapping[str, Any]], shape: SearchShape) -> tuple[float, float]:
     """Return the mean seconds of a document at rungs of scores and at rungs of losses."""
-    phases = []
+    told_of = []  # seconds, documents at rungs of losses, documents at rungs of scores
     for result in told:
         reached = [rung for rung, step in enumerate(shape.rungs) if step <= int(result["step"])]
         early = sum(shape.documents[rung] for rung in reached if shape.early(rung))
-        phases.append(
-            (float(result["generate_s"]), early, sum(shape.documents[rung] for rung in reached) - early)
-        )
-    late = sum(phase[2] for phase in phases)
-    only_early = [(seconds, early) for seconds, early, late in phases if not late]
-    if not late or not only_early:  # one kind alone tells nothing of how the two differ
-        weighted = sum(early + LATE_SHARE * late for _, early, late in phases)
-        early_s = sum(seconds for seconds, _, _ in phases) / max(1.0, weighted)
+        late = sum(shape.documents[rung] for rung in reached if not shape.early(rung))
+        told_of.append((float(result["generate_s"]), early, late))
+    n_late = sum(late for _, _, late in told_of)
+    only_early = [(seconds, early) for seconds, early, late in told_of if early and not late]
+    if not n_late or not only_early:  # one kind alone tells nothing of how the two differ
+        weighted = sum(early + LATE_SHARE * late for _, early, late in told_of)
+        early_s = sum(seconds for seconds, _, _ in told_of) / max(1.0, weighted)
         return LATE_SHARE * early_s, early_s
     early_s = sum(seconds for seconds, _ in only_early) / sum(early for _, early in only_early)
-    return max(0.0, sum(seconds - early_s * early for seconds, early, late in phases if late)) / late, early_s
+    late_s = sum(seconds - early_s * early for seconds, early, late in told_of if late)
+    return max(0.0, late_s) / n_late, early_s
 
 
 def stretches_done(lines: Sequence[Any]) -> list[tuple[str, int]]:

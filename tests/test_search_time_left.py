@@ -154,3 +154,13 @@ def test_the_pace_is_that_of_the_phases() -> None:
     assert found is not None
     assert found.early_document_s == pytest.approx(0.06)
     assert found.document_s == pytest.approx((15 - 100 * 0.06) / 200)
+
+
+def test_a_trial_that_answered_nothing_tells_nothing_of_answers() -> None:
+    shape = SearchShape((10, 30), (100, 200), 5)
+    whole = {"step": 30, "load_s": 4.0, "train_s": 60.0, "generate_s": 15.0}
+    cut_off = {"step": 5, "load_s": 4.0, "train_s": 10.0, "generate_s": 0.0}
+    found, alone = pace([whole, cut_off], shape), pace([whole], shape)
+    assert found is not None
+    assert alone is not None
+    assert (found.document_s, found.early_document_s) == (alone.document_s, alone.early_document_s)

@@ -43,18 +43,28 @@ def _gate_backward(grad, gate, up, to_gate, to_up, n, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def _halves(x, first, inside, HALF: tl.constexpr):
+    a = tl.load(x + first, mask=inside, other=0.0).to(tl.float32)
+    b = tl.load(x + first + HALF, mask=inside, other=0.0).to(tl.float32)
+    return a, b
+
+
+@triton.jit
+def _norm_scale(a, b, eps, HALF: tl.constexpr):
+    return tl.rsqrt((tl.sum(a * a, 1) + tl.sum(b * b, 1)) / (2 * HALF) + eps)[:, None]
+
+
+@triton.jit
 def _turn(
     x, weight, cosine, sine, out, rows, heads, eps,
     NORM: tl.constexpr, HALF: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     lane = tl.arange(0, HALF)[None, :]
-    inside = (row < rows) & (lane < HALF)
-    first, angle = row * 2 * HALF + lane, row // heads * HALF + lane
-    a = tl.load(x + first, mask=inside, other=0.0).to(tl.float32)
-    b = tl.load(x + first + HALF, mask=inside, other=0.0).to(tl.float32)
+    first, angle, inside = row * 2 * HALF + lane, row // heads * HALF + lane, row < rows
+    a, b = _halves(x, first, inside, HALF)
     if NORM:
-        scale = tl.rsqrt((tl.sum(a * a, 1) + tl.sum(b * b, 1)) / (2 * HALF) + eps)[:, None]
+        scale = _norm_scale(a, b, eps, HALF)
         a = a * scale * tl.load(weight + lane).to(tl.float32)
         b = b * scale * tl.load(weight + lane + HALF).to(tl.float32)
     c = tl.load(cosine + angle, mask=inside, other=0.0).to(tl.float32)
@@ -70,17 +80,14 @@ def _turn_backward(
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     lane = tl.arange(0, HALF)[None, :]
-    inside = (row < rows) & (lane < HALF)
-    first, angle = row * 2 * HALF + lane, row // heads * HALF + lane
-    p = tl.load(grad + first, mask=inside, other=0.0).to(tl.float32)
-    q = tl.load(grad + first + HALF, mask=inside, other=0.0).to(tl.float32)
+    first, angle, inside = row * 2 * HALF + lane, row // heads * HALF + lane, row < rows
+    p, q = _halves(grad, first, inside, HALF)
     c = tl.load(cosine + angle, mask=inside, other=0.0).to(tl.float32)
     s = tl.load(sine + angle, mask=inside, other=0.0).to(tl.float32)
     da, db = p * c + q * s, q * c - p * s
     if NORM:
-        a = tl.load(x + first, mask=inside, other=0.0).to(tl.float32)
-        b = tl.load(x + first + HALF, mask=inside, other=0.0).to(tl.float32)
-        scale = tl.rsqrt((tl.sum(a * a, 1) + tl.sum(b * b, 1)) / (2 * HALF) + eps)[:, None]
+        a, b = _halves(x, first, inside, HALF)
+        scale = _norm_scale(a, b, eps, HALF)
         da = da * tl.load(weight + lane).to(tl.float32)
         db = db * tl.load(weight + lane + HALF).to(tl.float32)
         along = (tl.sum(da * a, 1) + tl.sum(db * b, 1))[:, None] * scale * scale / (2 * HALF)
@@ -161,10 +168,7 @@ def turn(
         cosine: Of each token's angles, (tokens, 1, head_dim / 2).
         sine: Likewise.
     """
-    x, cosine, sine = x.contiguous(), cosine.contiguous(), sine.contiguous()
-    out, sizes, constants = torch.empty_like(x), _sizes(x), _constants(x, norm)
-    _turn[_programs(x)](x, norm, cosine, sine, out, *sizes, eps, **constants)
-    return out
+    return _for_each_head(_turn, eps, norm, x, norm, cosine, sine)
 
 
 def turn_backward(
@@ -176,10 +180,7 @@ def turn_backward(
     sine: torch.Tensor,
 ) -> torch.Tensor:
     """Return the gradient of `turn`'s x from that of its result."""
-    grad, x, cosine, sine = grad.contiguous(), x.contiguous(), cosine.contiguous(), sine.contiguous()
-    out, sizes, constants = torch.empty_like(x), _sizes(x), _constants(x, norm)
-    _turn_backward[_programs(x)](grad, x, norm, cosine, sine, out, *sizes, eps, **constants)
-    return out
+    return _for_each_head(_turn_backward, eps, norm, grad, x, norm, cosine, sine)
 
 
 def dropped_product(x: torch.Tensor, kept: torch.Tensor, down: torch.Tensor, scale: float) -> torch.Tensor:
@@ -213,13 +214,13 @@ def add_dropped_product(
     )
 
 
-def _programs(x: torch.Tensor) -> tuple[int]:
-    return (triton.cdiv(x.shape[0] * x.shape[1], HEADS),)
-
-
-def _sizes(x: torch.Tensor) -> tuple[int, int]:
-    return x.shape[0] * x.shape[1], x.shape[1]
-
-
-def _constants(x: torch.Tensor, norm: torch.Tensor | None) -> dict[str, Any]:
-    return {"NORM": norm is not None, "HALF": x.shape[-1] // 2, "ROWS": HEADS}
+def _for_each_head(
+    kernel: Any, eps: float, norm: torch.Tensor | None, first: torch.Tensor, *others: torch.Tensor | None
+) -> torch.Tensor:
+    """Run a kernel over all heads of inputs; the result is shaped like the first."""
+    tensors = [None if tensor is None else tensor.contiguous() for tensor in others]
+    first = first.contiguous()
+    out, (tokens, heads, width) = torch.empty_like(first), first.shape
+    rows, constants = tokens * heads, {"NORM": norm is not None, "HALF": width // 2, "ROWS": HEADS}
+    kernel[(triton.cdiv(rows, HEADS),)](first, *tensors, out, rows, heads, eps, **constants)
+    return out
