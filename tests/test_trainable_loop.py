@@ -155,6 +155,29 @@ def test_an_adapter_of_another_rank_is_refused(tmp_path: Path, train_file: Path)
         make_run(other.with_changes(init_adapter=str(tmp_path / "none")), train_file, total_steps=1)
 
 
+def test_memory_that_runs_out_while_the_optimizer_makes_its_state_changes_no_result(
+    train_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    config = _CONFIG.with_changes(lora_dropout=0.0)
+    expected, run = (make_run(config, train_file, total_steps=3) for _ in range(2))
+    expected.train_to(2)
+    zeros, left = torch.zeros_like, [5]
+
+    def few_zeros(*arguments: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise torch.OutOfMemoryError("full")
+        return zeros(*arguments, **options)
+
+    monkeypatch.setattr(torch, "zeros_like", few_zeros)
+    run.train_to(2)
+    assert left[0] < 0 and run.micro_batch == expected.micro_batch // 2
+    for ours, right in zip(run.parameters, expected.parameters, strict=True):
+        torch.testing.assert_close(ours, right, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_memory_that_runs_out_halves_the_micro_batch_then_recomputes_then_gives_up(
     train_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -22,8 +22,9 @@ SLOT_STEP = 64
 STEPS_BETWEEN_LOOKS = 8
 """Token steps between two looks at which rows have finished; a look waits for the device."""
 PREFILL_TOKENS = 1 << 15
+"""Tokens of the prompts that are read at one time, at most."""
 MEMORY_SHARE = 0.8
-"""Of the memory that is available when generation starts."""
+"""Of the memory that is available when generation starts for the cache, and then for reading prompts."""
 WORTH_SHRINKING = 0.7
 """A smaller batch needs graphs of its own, so it must be smaller by this much."""
 KEPT_SHARE = 0.2
@@ -97,6 +98,7 @@ class _Batch:
         self._row_numbers = torch.arange(rows, device=self.device)
         self._graphs: dict[tuple[int, int], Any] = {}
         self._pool: Any = None
+        self._prefill_tokens = PREFILL_TOKENS
 
     def run(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
         """Decode all prompts, the shortest first."""
@@ -106,6 +108,7 @@ class _Batch:
         self.done.fill_(True)
         reach = 0  # no row's position is beyond it
         look_every = STEPS_BETWEEN_LOOKS if self.device.type == "cuda" else 1
+        self._prefill_tokens = self._most_prefilled()
         while True:
             free = [row for row, owner in enumerate(owners) if owner < 0]
             taken, waiting = waiting[: len(free)], waiting[len(free) :]
@@ -128,7 +131,7 @@ class _Batch:
     def _admit(self, rows: list[int], prompts: list[Sequence[int]]) -> None:
         """Read prompts into rows and choose their first token."""
         width = max(map(len, prompts))
-        chunk = max(1, PREFILL_TOKENS // width)
+        chunk = max(1, self._prefill_tokens // width)
         for start in range(0, len(rows), chunk):
             part = prompts[start : start + chunk]
             ids = torch.zeros(len(part), max(map(len, part)), dtype=torch.long)
@@ -141,6 +144,12 @@ class _Batch:
             self.tokens[where], self.positions[where], self.made[where] = chosen, lengths, 1
             self.answers[where, 0] = chosen.int()
             self.done[where] = (chosen == self.end_id) | (self.limit == 1)
+
+    def _most_prefilled(self) -> int:
+        if self.device.type != "cuda":
+            return PREFILL_TOKENS
+        room = MEMORY_SHARE * available_bytes() / StaticCache.bytes_per_prefilled(self.weights)
+        return min(PREFILL_TOKENS, int(room))
 
     def _advance(self, rows: int, seen: int) -> None:
         """Do one token step; the second time for a shape it is captured, from then on replayed."""

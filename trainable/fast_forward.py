@@ -68,6 +68,12 @@ class StaticCache:
         shape = weights.shape
         return 2 * shape.layers * shape.kv_heads * shape.head_dim * weights.dtype.itemsize
 
+    @staticmethod
+    def bytes_per_prefilled(weights: MergedWeights) -> int:
+        """Return the memory that one token takes at the widest place of `hidden_states`."""
+        both, width = weights.gate_up[0].shape  # then silu(gate), its product with up, and what else is as wide as x
+        return (2 * both + 6 * width) * weights.dtype.itemsize
+
     def prefill(
         self, ids: torch.Tensor, lengths: torch.Tensor, rows: torch.Tensor, table: torch.Tensor
     ) -> torch.Tensor:

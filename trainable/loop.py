@@ -73,7 +73,8 @@ class TrainingRun:
         self.parameters = [p for p in backend.model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(config, self.parameters)
         dtype = getattr(torch, backend.facts().compute_dtype)
-        self.scaler = torch.amp.GradScaler(backend.device.type, enabled=dtype == torch.float16)
+        self._scaled = dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(backend.device.type, enabled=self._scaled)
         self.micro_batch = config.micro_batch or automatic_micro_batch(
             config.effective_batch, backend.device.type
         )
@@ -157,7 +158,7 @@ class TrainingRun:
                 continue
             except torch.OutOfMemoryError as error:
                 self._fast = None
-                self.optimizer.zero_grad(set_to_none=True)
+                self._undo_half_a_step()
                 kept = self.backend.generator.kept_bytes()
                 if self.micro_batch == 1 and self.checkpointing and not kept:
                     raise OutOfMemoryAtOne(f"no memory for one sequence a pass: {error}") from error
@@ -173,6 +174,15 @@ class TrainingRun:
                 self.backend.checkpoint_gradients()
                 change = "activations are recomputed from now on"
             print(f"out of memory: {change}", flush=True)
+
+    def _undo_half_a_step(self) -> None:
+        """Forget what a step that ran out of memory left: memory may have lacked for the optimizer's state too."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.step == 0:
+            self.optimizer.state.clear()  # some parameters have none, or half of it
+        scaler = torch.amp.GradScaler(self.backend.device.type, enabled=self._scaled)
+        scaler.load_state_dict(self.scaler.state_dict())  # the old one remembers that it unscaled
+        self.scaler = scaler
 
     def _step(self) -> torch.Tensor:
         fast = self._fast_passes()
