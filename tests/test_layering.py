@@ -27,6 +27,7 @@ LOADS_AT_IMPORT = {
     "trainable/fast_passes.py": {"torch"},
     "trainable/generation.py": {"torch"},
     "trainable/gpu_kernels.py": {"torch", "triton"},
+    "trainable/thin_kernels.py": {"torch", "triton"},
     "trainable/gpu_memory.py": {"torch"},
     "trainable/layouts.py": {"torch"},
     "trainable/loop.py": {"torch"},

@@ -36,6 +36,14 @@ def same(result: Any, expected: Any) -> None:
     torch.testing.assert_close(result.float(), expected, rtol=tolerance, atol=tolerance)
 
 
+def close(result: Any, expected: Any) -> None:
+    """Equal but for roundings of the size of the largest element."""
+    import torch
+
+    tolerance = (1e-5 if result.dtype == torch.float32 else 1e-2) * float(expected.abs().max())
+    torch.testing.assert_close(result.float(), expected, rtol=0, atol=tolerance)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_gate_and_its_gradients(shape: tuple[int, int], device: str) -> None:
     import torch
@@ -79,20 +87,81 @@ def test_heads_are_normalised_and_turned_and_their_gradient(heads: int, normed: 
     same(gpu_kernels.turn_backward(grad, x, norm, 1e-6, cosine, sine), right)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("rank", [1, 36, 192])
-def test_thin_products_of_what_dropout_keeps(shape: tuple[int, int], rank: int, device: str) -> None:
+@pytest.mark.parametrize("vocabulary", [7, 5000])
+def test_cross_entropy_and_its_gradient_also_where_a_row_is_certain(vocabulary: int, device: str) -> None:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from trainable import gpu_kernels
+
+    (logits,) = drawn(device, (6, vocabulary))
+    logits[1, 3], logits[2, 5] = 30, -60  # certain and right, certain and wrong
+    targets, share = (
+        torch.tensor([0, 3, 5, -100, vocabulary - 1, 2]).to(device),
+        torch.tensor(0.25).to(device),
+    )
+    exact = logits.double().requires_grad_()
+    losses = 0.25 * cross_entropy(exact, targets, reduction="none")
+    same(gpu_kernels.cross_entropy_(logits, targets, share), losses.float())
+    (grad,) = torch.autograd.grad(losses.sum(), exact)
+    torch.testing.assert_close(logits.double(), grad, rtol=1e-5 if device == "cpu" else 1e-2, atol=1e-16)
+
+
+def test_the_gradient_of_a_prefix_is_the_sum_of_those_of_its_copies(device: str) -> None:
+    import torch
+
+    from trainable import gpu_kernels
+    from trainable.packed_layout import WithPrefix, _segments
+
+    inputs = {name: x.to(device) for name, x in _segments(3, [4, 1, 6, *[1] * 20]).items()}
+    places = len(inputs["takes"])
+    x, grad = drawn(device, (34, 2, 280), (places, 2, 280))
+    exact = x.float().requires_grad_()
+    (expected,) = torch.autograd.grad(exact[inputs["takes"]], exact, grad.float())
+    same(gpu_kernels.from_prefixed(grad, inputs["own"], inputs["copies"]), expected)
+    torch.testing.assert_close(
+        WithPrefix.apply(x, inputs["takes"], inputs["own"], inputs["copies"]), x[inputs["takes"]]
+    )
+
+
+def test_dropout_keeps_its_share_in_every_row_column_and_pair_and_other_seeds_keep_others(
+    device: str,
+) -> None:
     import torch
 
     from trainable import gpu_kernels
 
-    x, total, down, thin = drawn(device, shape, shape, (rank, shape[1]), (shape[0], rank))
+    torch.manual_seed(5)
+    seeds = gpu_kernels.draw_seeds(2, torch.device(device))
+    kept, other = (gpu_kernels.kept(seed, 0.3, (300, 400)).float() for seed in seeds)
+    assert torch.equal(kept, gpu_kernels.kept(seeds[0], 0.3, (300, 400)).float())
+    assert abs(float(kept.mean()) - 0.7) < 0.005
+    for side, n in ((0, 300), (1, 400)):  # five standard deviations
+        assert float((kept.mean(side) - 0.7).abs().max()) < 5 * (0.21 / n) ** 0.5
+    pairs = [(kept[1:], kept[:-1]), (kept[:, 1:], kept[:, :-1]), (kept[:, 64:], kept[:, :-64]), (kept, other)]
+    for a, b in pairs:
+        assert abs(float((a * b).mean()) - 0.49) < 0.007
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (300, 1100)])
+@pytest.mark.parametrize("rank", [1, 36, 192])
+def test_thin_products_of_what_dropout_keeps(shape: tuple[int, int], rank: int, device: str) -> None:
+    import torch
+    from torch.nn.functional import silu
+
+    from trainable import gpu_kernels
+
+    x, up, total, down, thin = drawn(device, shape, shape, shape, (rank, shape[1]), (shape[0], rank))
     down = down / 16
-    kept = torch.rand(shape, generator=torch.Generator().manual_seed(2)).to(device) > 0.3
-    scale = 1 / 0.7
-    same(gpu_kernels.dropped_product(x, kept, down, scale), scale * (x.float() * kept) @ down.float().T)
-    expected = total.float() + scale * kept * (thin.float() @ down.float())
-    gpu_kernels.add_dropped_product(total, thin, down, kept, scale)
+    seed = torch.tensor([123456789, 987654321], dtype=torch.int32, device=device)
+    kept = gpu_kernels.kept(seed, 0.3, shape) / 0.7
+    same(gpu_kernels.dropped_product(x, down, seed, 0.3), (x.float() * kept) @ down.float().T)
+    for sources, wide in (((x,), x.float()), ((x, up), silu(x.float()) * up.float())):
+        wide = wide.to(x.dtype).float()
+        expected = thin.float().T @ (wide * kept)
+        close(gpu_kernels.dropped_gradient(sources, thin, seed, 0.3), expected)
+    expected = total.float() + kept * (thin.float() @ down.float())
+    gpu_kernels.add_dropped_product(total, thin, down, seed, 0.3)
     same(total, expected)
 
 
@@ -100,7 +169,7 @@ def use_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let training on a CPU use the kernels."""
     from trainable import gpu_kernels
 
-    for module in ("lean_autograd", "projections"):
+    for module in ("lean_autograd", "projections", "lora_forward", "packed_layout"):
         monkeypatch.setattr(f"trainable.{module}.kernels_for", lambda x: gpu_kernels)
 
 
@@ -138,29 +207,34 @@ def test_a_whole_pass_with_the_kernels_equals_one_without(
 
 
 @pytest.mark.parametrize("device", ["cpu"], indirect=True)
-def test_projections_drop_what_the_kernels_drop(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("of_gate", [False, True])
+def test_projections_with_a_seed_equal_plain_ones_under_the_mask_of_that_seed(
+    of_gate: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
-    from torch.nn.functional import linear
+    from torch.nn.functional import linear, silu
 
+    from trainable import gpu_kernels
+    from trainable.lean_autograd import Gated, gated
     from trainable.projections import Projection, Projections
 
     torch.manual_seed(4)
-    x = torch.randn(37, 48, requires_grad=True)
+    sources = [torch.randn(37, 48, requires_grad=True) for _ in range(1 + of_gate)]
     parts = [Projection(torch.randn(n, 48), None, (0, 0), rank, 0.5) for n, rank in ((20, 3), (12, 5))]
     down = [torch.randn(part.rank, 48, requires_grad=True) for part in parts]
     up = [torch.randn(len(part.weight), part.rank, requires_grad=True) for part in parts]
-    torch.manual_seed(7)
-    kept = torch.empty(37, 48, dtype=torch.bool).bernoulli_(0.7)  # what the function draws first
-    dropped = x * kept / 0.7
+    seed = torch.tensor([7, 8], dtype=torch.int32)
+    x = silu(sources[0]) * sources[1] if of_gate else sources[0] * 1
+    dropped = x * gpu_kernels.kept(seed, 0.3, (37, 48)) / 0.7
     plain = [
         linear(x, p.weight) + 0.5 * dropped @ a.mT @ b.mT for p, a, b in zip(parts, down, up, strict=True)
     ]
     use_kernels(monkeypatch)
-    torch.manual_seed(7)
-    found = Projections.apply(x, lambda x: x, (x,), 0.3, parts, *down, *up)
+    x, make = (Gated.apply(*sources), gated) if of_gate else (sources[0], torch.clone)
+    found = Projections.apply(x, None, make, tuple(sources), 0.3, seed, parts, *down, *up)
     weights = [torch.randn_like(y) for y in plain]
     for ours, expected in zip(found, plain, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
-    leaves = [x, *down, *up]
+    leaves = [*sources, *down, *up]
     grads = [torch.autograd.grad(outputs, leaves, weights) for outputs in (list(found), plain)]
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-4)

@@ -11,7 +11,7 @@ from trainable.lean_autograd import Gated, Turned
 from trainable.projections import Projection, Projections
 
 TOKENS, WIDTH = (2, 3), 6
-RANKS = ((3, 0, 2), (0, 0), (4,))
+RANKS = ((3, 0, 2), (0, 0), (4,), (0,))
 """Ranks of the adapters on projections that share an input; 0: none."""
 
 
@@ -46,6 +46,7 @@ def test_projections_equal_the_same_written_with_plain_autograd(
     torch.manual_seed(1)
     source = drawn(*TOKENS, WIDTH)
     parts, matrices = layers(ranks)
+    residual = drawn(*TOKENS, 4) if len(ranks) == 1 else None
 
     def plain() -> list[torch.Tensor]:
         x = double(source)
@@ -57,12 +58,14 @@ def test_projections_equal_the_same_written_with_plain_autograd(
             if part.rank:
                 a, b = next(pairs)
                 y = y + part.scaling * (dropped @ a.mT @ b.mT)
-            results.append(y)
+            results.append(y if residual is None else residual + y)
         return results
 
     def own() -> list[torch.Tensor]:
-        return list(Projections.apply(double(source), double, (source,), dropout, parts, *matrices))
+        x, sources = double(source), (source,)
+        return list(Projections.apply(x, residual, double, sources, dropout, None, parts, *matrices))
 
+    leaves = [source, *matrices, *([] if residual is None else [residual])]
     outcomes = []
     for way in (plain, own):
         torch.manual_seed(7)  # the same dropout mask
@@ -70,7 +73,7 @@ def test_projections_equal_the_same_written_with_plain_autograd(
         loss = sum(
             (result * torch.arange(1.0, result.numel() + 1).view_as(result)).sum() for result in results
         )
-        outcomes.append((results, torch.autograd.grad(loss, [source, *matrices])))
+        outcomes.append((results, torch.autograd.grad(loss, leaves)))
     torch.testing.assert_close(outcomes[0], outcomes[1])
 
 

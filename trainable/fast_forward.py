@@ -71,7 +71,9 @@ class StaticCache:
     @staticmethod
     def bytes_per_prefilled(weights: MergedWeights) -> int:
         """Return the memory that one token takes at the widest place of `hidden_states`."""
-        both, width = weights.gate_up[0].shape  # then silu(gate), its product with up, and what else is as wide as x
+        both, width = weights.gate_up[
+            0
+        ].shape  # then silu(gate), its product with up, and what else is as wide as x
         return (2 * both + 6 * width) * weights.dtype.itemsize
 
     def prefill(

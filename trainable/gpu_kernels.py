@@ -13,12 +13,19 @@ import torch
 import triton
 import triton.language as tl
 
+from trainable.thin_kernels import add_dropped_product, draw_seeds, dropped_gradient, dropped_product, kept
+
+__all__ = [
+    "add_dropped_product", "cross_entropy_", "draw_seeds", "dropped_gradient", "dropped_product", "from_prefixed", "gate",
+    "gate_backward", "kept", "turn", "turn_backward",
+]  # fmt: skip
+
 BLOCK = 1024
 """Elements of one program of an elementwise kernel."""
 HEADS = 16
 """Heads of one program of a kernel that turns heads."""
-TOKENS, LANES, RANKS = 32, 128, 64
-"""Tile of the thin products: tokens, width and adapter ranks at a time."""
+PREFIX_SEGMENTS, PREFIX_LANES = 16, 512
+"""Tile of the kernel that adds the gradients of a prefix's copies up: copies and width at a time."""
 
 
 @triton.jit
@@ -97,44 +104,48 @@ def _turn_backward(
 
 
 @triton.jit
-def _dropped_product(
-    x, kept, down, out, tokens, width, rank, scale,
-    TOKENS: tl.constexpr, LANES: tl.constexpr, RANKS: tl.constexpr,
-):  # fmt: skip
-    token = tl.program_id(0).to(tl.int64) * TOKENS + tl.arange(0, TOKENS)[:, None]
-    r = tl.program_id(1) * RANKS + tl.arange(0, RANKS)[None, :]
-    total = tl.zeros((TOKENS, RANKS), tl.float32)
-    for start in range(0, width, LANES):
-        lane = start + tl.arange(0, LANES)
-        inside = (token < tokens) & (lane[None, :] < width)
-        place = token * width + lane[None, :]
-        stays = tl.load(kept + place, mask=inside, other=0) != 0
-        part = tl.load(x + place, mask=inside & stays, other=0.0)
-        a = tl.load(down + r * width + lane[:, None], mask=(r < rank) & (lane[:, None] < width), other=0.0)
-        total = tl.dot(part, a, total, input_precision="ieee")
-    tl.store(out + token * rank + r, total * scale, mask=(token < tokens) & (r < rank))
+def _cross_entropy(logits, targets, share, losses, vocabulary, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    target = tl.load(targets + row)
+    used = target >= 0
+    lane = tl.arange(0, BLOCK)
+    highest = tl.full((BLOCK,), -float("inf"), tl.float32)
+    others = tl.zeros((BLOCK,), tl.float32)
+    for start in range(0, vocabulary, BLOCK):
+        place = start + lane
+        x = tl.load(logits + row * vocabulary + place, mask=place < vocabulary, other=-float("inf"))
+        x = x.to(tl.float32)
+        higher = tl.maximum(tl.maximum(highest, x), -1e30)
+        others = others * tl.exp(highest - higher) + tl.where(place == target, 0.0, tl.exp(x - higher))
+        highest = higher
+    top = tl.max(highest, 0)
+    rest = tl.sum(others * tl.exp(highest - top), 0)
+    own = tl.load(logits + row * vocabulary + tl.maximum(target, 0)).to(tl.float32)
+    total = rest + tl.exp(own - top)
+    factor = tl.where(used, tl.load(share), 0.0)
+    tl.store(losses + row, (top + tl.log(total) - own) * factor)
+    tl.debug_barrier()
+    for start in range(0, vocabulary, BLOCK):
+        place = start + lane
+        x = tl.load(logits + row * vocabulary + place, mask=place < vocabulary, other=0.0)
+        x = x.to(tl.float32)
+        grad = tl.where(place == target, -rest, tl.exp(x - top)) * (factor / total)
+        tl.store(logits + row * vocabulary + place, grad, mask=place < vocabulary)
 
 
 @triton.jit
-def _add_dropped_product(
-    total, thin, down, kept, tokens, width, rank, scale,
-    TOKENS: tl.constexpr, LANES: tl.constexpr, RANKS: tl.constexpr,
-):  # fmt: skip
-    token = tl.program_id(0).to(tl.int64) * TOKENS + tl.arange(0, TOKENS)[:, None]
-    lane = tl.program_id(1) * LANES + tl.arange(0, LANES)[None, :]
-    inside = (token < tokens) & (lane < width)
-    product = tl.zeros((TOKENS, LANES), tl.float32)
-    for start in range(0, rank, RANKS):
-        r = start + tl.arange(0, RANKS)
-        part = tl.load(
-            thin + token * rank + r[None, :], mask=(token < tokens) & (r[None, :] < rank), other=0.0
-        )
-        a = tl.load(down + r[:, None] * width + lane, mask=(r[:, None] < rank) & (lane < width), other=0.0)
-        product = tl.dot(part, a, product, input_precision="ieee")
-    place = token * width + lane
-    stays = tl.load(kept + place, mask=inside, other=0) != 0
-    before = tl.load(total + place, mask=inside, other=0.0).to(tl.float32)
-    tl.store(total + place, before + tl.where(stays, product * scale, 0.0), mask=inside)
+def _from_prefixed(grad, own, copies, out, n, segments, width, SEGMENTS: tl.constexpr, LANES: tl.constexpr):
+    token = tl.program_id(0).to(tl.int64)
+    lane = tl.program_id(1) * LANES + tl.arange(0, LANES)
+    total = tl.load(grad + tl.load(own + token) * width + lane, mask=lane < width, other=0.0).to(tl.float32)
+    if token < n:
+        for start in range(0, segments, SEGMENTS):
+            segment = start + tl.arange(0, SEGMENTS)
+            copy = tl.load(copies + segment * n + token, mask=segment < segments, other=0)[:, None]
+            inside = (segment[:, None] < segments) & (lane[None, :] < width)
+            tile = tl.load(grad + copy * width + lane[None, :], mask=inside, other=0.0)
+            total += tl.sum(tile.to(tl.float32), 0)
+    tl.store(out + token * width + lane, total, mask=lane < width)
 
 
 def gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
@@ -183,35 +194,36 @@ def turn_backward(
     return _for_each_head(_turn_backward, eps, norm, grad, x, norm, cosine, sine)
 
 
-def dropped_product(x: torch.Tensor, kept: torch.Tensor, down: torch.Tensor, scale: float) -> torch.Tensor:
-    """Return scale · (x · kept) @ downᵀ, (tokens, rank).
+def cross_entropy_(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Return each row's cross-entropy times `share`, float32, (rows,); the logits become their gradient.
 
     Args:
-        x: (tokens, width).
-        kept: What dropout leaves, booleans of the same shape.
-        down: A of one or more adapters, (rank, width).
-        scale: 1 / (1 - dropout).
+        logits: (rows, vocabulary), contiguous.
+        targets: -100 for a row that does not count, (rows,).
+        share: A scalar.
     """
-    x, down = x.contiguous(), down.contiguous()
-    (tokens, width), rank = x.shape, len(down)
-    out = x.new_empty(tokens, rank)
-    grid = (triton.cdiv(tokens, TOKENS), triton.cdiv(rank, RANKS))
-    _dropped_product[grid](
-        x, kept, down, out, tokens, width, rank, scale, TOKENS=TOKENS, LANES=LANES, RANKS=RANKS
+    rows, vocabulary = logits.shape
+    losses = torch.empty(rows, dtype=torch.float32, device=logits.device)
+    _cross_entropy[(rows,)](logits, targets, share, losses, vocabulary, BLOCK=4 * BLOCK, num_warps=8)
+    return losses
+
+
+def from_prefixed(grad: torch.Tensor, own: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of keys from that of the keys of all segments; see `trainable.packed_layout.WithPrefix`.
+
+    Args:
+        grad: (places, heads, head_dim).
+        own: Place of each token's key as its own, (tokens,).
+        copies: Places of the prefix's keys in each segment, (segments, prefix tokens).
+    """
+    grad = grad.contiguous()
+    out, width = grad.new_empty(len(own), *grad.shape[1:]), grad[0].numel()
+    segments, n = copies.shape
+    grid = (len(own), triton.cdiv(width, PREFIX_LANES))
+    _from_prefixed[grid](
+        grad, own, copies, out, n, segments, width, SEGMENTS=PREFIX_SEGMENTS, LANES=PREFIX_LANES
     )
     return out
-
-
-def add_dropped_product(
-    total: torch.Tensor, thin: torch.Tensor, down: torch.Tensor, kept: torch.Tensor, scale: float
-) -> None:
-    """Add scale · kept · (thin @ down) to `total`, (tokens, width) and contiguous; see `dropped_product`."""
-    thin, down = thin.contiguous(), down.contiguous()
-    (tokens, width), rank = total.shape, len(down)
-    grid = (triton.cdiv(tokens, TOKENS), triton.cdiv(width, LANES))
-    _add_dropped_product[grid](
-        total, thin, down, kept, tokens, width, rank, scale, TOKENS=TOKENS, LANES=LANES, RANKS=RANKS
-    )
 
 
 def _for_each_head(

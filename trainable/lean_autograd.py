@@ -101,19 +101,30 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         grad = torch.empty_like(hidden)
         for start in range(0, len(hidden), LOSS_ROWS):
             rows = slice(start, start + LOSS_ROWS)
-            used = (targets[rows] >= 0).float()[:, None]
-            place = targets[rows].clamp(min=0)[:, None]
-            log_share = torch.log_softmax(linear(hidden[rows], head), -1, dtype=torch.float32)
-            own = log_share.gather(1, place)
-            total -= (own * used).sum()
-            likely = torch.exp(log_share).to(hidden.dtype)
-            likely.scatter_(1, place, torch.expm1(own).to(hidden.dtype))  # p - 1, without cancellation
-            grad[rows] = (likely @ head) * (used * share).to(hidden.dtype)
+            logits = linear(hidden[rows], head)
+            loss, to_logits = _cross_entropy(logits, targets[rows], share)
+            total += loss
+            torch.mm(to_logits, head, out=grad[rows])
         ctx.save_for_backward(grad)
-        return total * share
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         """Return the gradient of the hidden states."""
         (grad,) = ctx.saved_tensors
         return grad * grads[0].to(grad.dtype), None, None, None
+
+
+def _cross_entropy(
+    logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the summed cross-entropy times `share` and the gradient of the logits, which may be changed."""
+    if kernels := kernels_for(logits):
+        return kernels.cross_entropy_(logits, targets, share).sum(), logits
+    used = (targets >= 0).float()[:, None] * share
+    place = targets.clamp(min=0)[:, None]
+    log_share = torch.log_softmax(logits, -1, dtype=torch.float32)
+    own = log_share.gather(1, place)
+    likely = torch.exp(log_share)
+    likely.scatter_(1, place, torch.expm1(own))  # p - 1, without cancellation
+    return -(own * used).sum(), (likely * used).to(logits.dtype)

@@ -227,7 +227,7 @@ class TrainingRun:
             self._fast = self._captured() if self._on_gpu else PrefixPasses(self.backend, self._samples)
         except torch.OutOfMemoryError:
             raise
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # torch, Triton and its compiler have errors of their own
             self._train_slowly(f"{type(error).__name__}: {error}")
         return self._fast
 

@@ -6,12 +6,13 @@ share an input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from torch.nn.functional import embedding, linear, rms_norm
 
+from trainable.kernel_choice import kernels_for
 from trainable.lean_autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
 from trainable.projections import Projection, Projections
 from trainable.qwen import (
@@ -102,8 +103,10 @@ class LoraForward:
         """
         turn = (self._table[0, places, None], self._table[1, places, None])
         x = embedding(ids, self._embedding).to(self.dtype)
+        seeds = self._seeds(x)
         for number, layer in enumerate(self._layers):
-            x = self._block(x, layer, self._norms[number], self._head_norms[number], turn, attend)
+            norms = self._norms[number], self._head_norms[number]
+            x = self._block(x, layer, *norms, turn, attend, seeds[4 * number : 4 * number + 4])
         hidden = x.view(-1, x.shape[-1]).index_select(0, where)
         hidden = rms_norm(hidden, hidden.shape[-1:], self._final_norm, self.shape.eps)
         total: torch.Tensor = ChunkedCrossEntropy.apply(hidden, self._head, targets, share)
@@ -117,32 +120,41 @@ class LoraForward:
         head_norms: list[Any],
         turn: Any,
         attend: Attend,
+        seeds: Sequence[Any],
     ) -> torch.Tensor:
         shape, eps = self.shape, self.shape.eps
 
         def normalised(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
             return rms_norm(x, x.shape[-1:], weight, eps)
 
-        h = self._apply(layer, ATTENTION[:3], normalised, x, norms[0])
+        h = self._apply(layer, ATTENTION[:3], seeds[0], normalised, x, norms[0])
         q, k, v = (y.unflatten(-1, (-1, shape.head_dim)) for y in h)
         q, k = _turned(q, head_norms[0], eps, *turn), _turned(k, head_norms[1], eps, *turn)
-        (out,) = self._apply(layer, ATTENTION[3:], _itself, attend(q, k, v).flatten(-2))
-        x = x + out
-        gate, up = self._apply(layer, MLP[:2], normalised, x, norms[1])
-        (out,) = self._apply(layer, MLP[2:], gated, gate, up)
-        return x + out
+        (x,) = self._apply(layer, ATTENTION[3:], seeds[1], _itself, attend(q, k, v).flatten(-2), plus=x)
+        gate, up = self._apply(layer, MLP[:2], seeds[2], normalised, x, norms[1])
+        (x,) = self._apply(layer, MLP[2:], seeds[3], gated, gate, up, plus=x)
+        return x
+
+    def _seeds(self, x: torch.Tensor) -> Sequence[Any]:
+        """Return a seed of dropout for each group of projections; without kernels that want them None."""
+        n = 4 * len(self._layers)
+        if kernels := self._dropout and kernels_for(x):
+            return cast("torch.Tensor", kernels.draw_seeds(n, x.device)).unbind()
+        return [None] * n
 
     def _apply(
-        self, layer: dict[str, Projection], names: tuple[str, ...], make: Any, *sources: Any
-    ) -> list[torch.Tensor]:
-        """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x)."""
+        self, layer: dict[str, Projection], names: tuple[str, ...], seed: Any, make: Any, *sources: Any,
+        plus: torch.Tensor | None = None,
+    ) -> list[torch.Tensor]:  # fmt: skip
+        """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x), plus what is added to the only one."""
         parts = [layer[name] for name in names]
         x = Gated.apply(*sources) if make is gated else make(*sources)
         if self._merged:
-            return [linear(x, self._merged_weight(part), part.bias) for part in parts]
+            merged = [linear(x, self._merged_weight(part), part.bias) for part in parts]
+            return merged if plus is None else [plus + y for y in merged]
         both_sides = zip(*(part.places for part in parts if part.rank), strict=True)
         matrices = [self.working[place] for side in both_sides for place in side]
-        return list(Projections.apply(x, make, sources, self._dropout, parts, *matrices))
+        return list(Projections.apply(x, plus, make, sources, self._dropout, seed, parts, *matrices))
 
     def _merged_weight(self, part: Projection) -> torch.Tensor:
         if not part.rank:

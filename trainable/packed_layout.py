@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from trainable.attention import in_segments
+from trainable.kernel_choice import kernels_for
 from trainable.layouts import PassInputs, Sample, label_slots, rounded
 from trainable.lora_forward import LoraForward
 
@@ -158,6 +159,8 @@ class WithPrefix(torch.autograd.Function):
         """Return the gradient of x."""
         own, copies = ctx.saved_tensors
         (grad,) = grads
+        if kernels := kernels_for(grad):
+            return kernels.from_prefixed(grad, own, copies), None, None, None
         total = grad.index_select(0, own)
         segments, n = copies.shape
         of_prefix = grad.index_select(0, copies.flatten()).unflatten(0, (segments, n))
