@@ -31,15 +31,18 @@ def test_the_process_title_says_who_a_trial_is_and_how_far_it_has_come(
 ) -> None:
     monkeypatch.setattr(live_metrics, "PULSE_S", 0.02)
     positions = [Position(0, 0)]
-    live = LiveMetrics("mine", "a1b2", "small-2m 4-bit r=16", 27, lambda: positions[-1])
+    shown: list[str] = []
+    live = LiveMetrics("mine", "a1b2", "small-2m 4-bit r=16", 27, lambda: positions[-1], shown.append)
     positions.append(Position(7, 900))
     deadline = time.monotonic() + 30
     while "step 7/27" not in process_title() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert process_title() == "ray::TunerTrial a1b2 small-2m 4-bit r=16 step 7/27"
+    assert process_title() == "ray::TunerTrial(a1b2 small-2m 4-bit r=16) step 7/27"
     positions.append(Position(9, 1200))
     live.report({"score": 0.5314, "micro_recall": 0.6, "load_s": 1.0, "reason": "text", "train_loss": None})
-    assert process_title() == "ray::TunerTrial a1b2 small-2m 4-bit r=16 step 9/27 score 0.531"
+    assert process_title() == "ray::TunerTrial(a1b2 small-2m 4-bit r=16) step 9/27 score 0.531"
+    assert shown[0] == "TunerTrial(a1b2 small-2m 4-bit r=16) step 0/27"
+    assert shown[-1] == "TunerTrial(a1b2 small-2m 4-bit r=16) step 9/27 score 0.531"
     live.stop()
     positions.append(Position(11, 1500))
     time.sleep(0.1)
@@ -57,3 +60,27 @@ def test_without_a_gpu_there_is_no_gpu_load() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert gpu_load() == {}
+
+
+def test_a_name_for_the_dashboard_is_kept_to_itself_outside_of_an_actor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from trainable.actor_name import ActorName
+
+    ActorName().show("TunerTrial(a1b2) step 1/2")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_ray_without_the_channel_is_told_of_once_and_ends_no_trial(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trainable.actor_name import ActorName
+
+    def gone(self: ActorName, name: str) -> bool:
+        raise AttributeError("ControlPlanePubSubGcsServiceStub")
+
+    monkeypatch.setattr(ActorName, "_publish", gone)
+    name = ActorName()
+    name.show("one")
+    name.show("two")
+    assert capsys.readouterr().out.count("the dashboard keeps the name of this worker's first trial") == 1

@@ -61,15 +61,22 @@ class LiveMetrics:
         config: The searched hyperparameters in one short string.
         horizon_steps: Steps of a trial that is never stopped.
         position: Returns how far the trial has come.
+        show: Takes the status in one line, every few seconds, at the start and at each rung.
     """
 
     def __init__(
-        self, study: str, trial: str, config: str, horizon_steps: int, position: Callable[[], Position]
+        self,
+        study: str,
+        trial: str,
+        config: str,
+        horizon_steps: int,
+        position: Callable[[], Position],
+        show: Callable[[str], None],
     ) -> None:
         from ray.util.metrics import Counter, Gauge
 
         self._tags = {"study": study, "trial": trial, "config": config}
-        self._horizon_steps, self._position = horizon_steps, position
+        self._horizon_steps, self._position, self._show = horizon_steps, position, show
         self._gauges = {
             name: Gauge(f"tuner_{name}", description=text, tag_keys=TAGS)
             for name, text in {**RESULTS, **PULSES}.items()
@@ -82,6 +89,7 @@ class LiveMetrics:
         }
         self._score = ""
         self._last, self._last_time = position(), time.monotonic()
+        show(self.status())
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="live-metrics", daemon=True)
         self._thread.start()
@@ -104,21 +112,22 @@ class LiveMetrics:
         self._stopped.set()
         self._thread.join(timeout=PULSE_S)
 
-    def title(self) -> str:
-        """Return the process title: who this is and how far it has come."""
+    def status(self) -> str:
+        """Return in one line who this is and how far it has come."""
         trial, config = self._tags["trial"], self._tags["config"]
-        return f"ray::TunerTrial {trial} {config} step {self._position().step}/{self._horizon_steps}{self._score}"
+        return f"TunerTrial({trial} {config}) step {self._position().step}/{self._horizon_steps}{self._score}"
 
     def _watch(self) -> None:
         while not self._stopped.wait(TITLE_S):  # Ray writes a title of its own at each call
             if time.monotonic() - self._last_time >= PULSE_S:
                 self._pulse()
             else:
-                _set_process_title(self.title())
+                _set_process_title(f"ray::{self.status()}")
 
     def _pulse(self) -> None:
         with self._lock:  # the trial reports while the thread looks
             self._publish()
+            self._show(self.status())
 
     def _publish(self) -> None:
         now, position = time.monotonic(), self._position()
@@ -131,7 +140,7 @@ class LiveMetrics:
         for name, amount in (("trained_tokens", tokens), ("trained_steps", steps)):
             if amount > 0:
                 self._counters[name].inc(amount, self._tags)
-        _set_process_title(self.title())
+        _set_process_title(f"ray::{self.status()}")
         for name, value in gpu_load().items():
             self._gauges[name].set(value, self._tags)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from trainable.actor_name import ActorName
 from trainable.config import SETTINGS_KEY, TrialConfig, TrialSettings
 from trainable.live_metrics import LiveMetrics, Position
 
@@ -46,7 +47,7 @@ class TunerTrial(tune.Trainable):
         """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
         from trainable.resident import ResidentBase
 
-        self._resident = ResidentBase()
+        self._resident, self._actor_name = ResidentBase(), ActorName()
         self._live: LiveMetrics | None = None
         self._note(config)
 
@@ -107,7 +108,7 @@ class TunerTrial(tune.Trainable):
             self._broken = str(result["outcome"])
         if self._live:
             self._live.report(result)
-            print(self._live.title(), flush=True)
+            print(self._live.status(), flush=True)
         return result
 
     def _next_result(self) -> dict[str, Any]:
@@ -120,9 +121,7 @@ class TunerTrial(tune.Trainable):
         self._resident.start(self._settings.backend)
         self._trial = Trial(config, self._settings, directory, self._resident)
         self._live = self._live_metrics(knobs(config))
-        print(
-            self._live.title(), flush=True
-        )  # the dashboard shows it as the actor's log; its name is the first trial's
+        print(self._live.status(), flush=True)  # the dashboard shows it as the actor's log
         return self._trial.last_result or self._trial.next_rung()
 
     def cleanup(self) -> None:
@@ -133,7 +132,7 @@ class TunerTrial(tune.Trainable):
     def _live_metrics(self, config: str) -> LiveMetrics:
         study = Path(self._settings.checkpoint_dir).parent.name
         horizon = self._settings.horizon_steps
-        return LiveMetrics(study, self.trial_id, config, horizon, self._position)
+        return LiveMetrics(study, self.trial_id, config, horizon, self._position, show=self._actor_name.show)
 
     def _position(self) -> Position:
         return Position(self._trial.run.step, self._trial.run.tokens) if self._trial else Position(0, 0)

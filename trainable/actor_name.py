@@ -1,0 +1,59 @@
+"""The name under which Ray's dashboard lists a worker process: that of the trial it runs now, with its status.
+
+Ray asks an actor for its name once, when it is created, and our workers run one trial after the other. So a worker
+tells the dashboard of changes itself, on the channel that Ray's own control plane uses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+TIMEOUT_S = 5.0
+"""For each of the two calls."""
+
+
+class ActorName:
+    """The name of the actor that this process is; it does nothing outside of one.
+
+    The channel is no public interface: where a Ray lacks it, the name stays that of the first trial, and the
+    process title and the log still tell the status.
+    """
+
+    def __init__(self) -> None:
+        self._channel: Any = None
+        self._shown, self._works = "", True
+
+    def show(self, name: str) -> None:
+        """Let the dashboard list this actor by a name."""
+        if not self._works or name == self._shown:
+            return
+        try:
+            self._works = self._publish(name)
+        except Exception as error:  # whatever a Ray that changed raises, a trial must not end with it
+            print(
+                f"the dashboard keeps the name of this worker's first trial: {type(error).__name__}",
+                flush=True,
+            )
+            self._works = False
+        self._shown = name
+
+    def _publish(self, name: str) -> bool:
+        """Send the actor's row of Ray's table with another name; return whether this is an actor."""
+        import ray
+        from ray._private.gcs_utils import create_gcs_channel
+        from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc, pubsub_pb2
+
+        context = ray.get_runtime_context()
+        if not (actor_id := context.get_actor_id()):
+            return False
+        if self._channel is None:
+            self._channel = create_gcs_channel(context.gcs_address)
+        key = bytes.fromhex(actor_id)
+        table = gcs_service_pb2_grpc.ActorInfoGcsServiceStub(self._channel)
+        wanted = gcs_service_pb2.GetActorInfoRequest(actor_id=key)
+        row = table.GetActorInfo(wanted, timeout=TIMEOUT_S).actor_table_data
+        row.repr_name = name
+        news = pubsub_pb2.PubMessage(channel_type=pubsub_pb2.GCS_ACTOR_CHANNEL, key_id=key, actor_message=row)
+        service = gcs_service_pb2_grpc.ControlPlanePubSubGcsServiceStub(self._channel)
+        service.GcsPublish(gcs_service_pb2.GcsPublishRequest(pub_messages=[news]), timeout=TIMEOUT_S)
+        return True
