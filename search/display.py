@@ -16,7 +16,7 @@ from rich.live import Live
 from search.display_table import live_view, number
 from search.rungs_journal import RungsJournal
 from search.slots import Slots
-from search.time_left import Mark, SearchShape, seconds_left, stretches_done
+from search.time_left import Mark, SearchShape, seconds_left, stretches_done, to_go
 from trainable.ray_trial import knobs, split_ray_config
 
 EVENTS_SHOWN = 5
@@ -145,7 +145,7 @@ class SearchDisplay(Callback):
         elapsed_s, self._progress_told = now - self._started, now
         text = f"{before + len(trials)}/{self._total} trials started, {done} ended, {elapsed_s / 60:.1f} min"
         left_s = self._seconds_left(trials, ended, elapsed_s) if done < self._total else None
-        return text if left_s is None else f"{text}, about {max(1, left_s / 60):.0f} min to go"
+        return text if left_s is None else f"{text}, {to_go(left_s)}"
 
     def _seconds_left(self, trials: Sequence[Any], ended: Sequence[Any], elapsed_s: float) -> float | None:
         lines, shape = self._journal.lines()[self._before :], replace(self._shape, slots=self._marked_slots)

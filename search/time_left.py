@@ -178,3 +178,15 @@ def _next_cost(left: Sequence[float], costs: Sequence[float]) -> float:
 def _rounds(count: float, slots: int) -> float:
     """Return how many stretches one after another it takes to run `count` of them in `slots` slots."""
     return count / slots if count >= slots else min(1.0, count)
+
+
+def to_go(seconds: float) -> str:
+    """Return a rest of time for people: minutes, and the last two in steps of ten seconds.
+
+    Example:
+        >>> to_go(3), to_go(63), to_go(200)
+        ('about 10 s to go', 'about 60 s to go', 'about 3 min to go')
+    """
+    if seconds < 115:
+        return f"about {max(10, 10 * round(seconds / 10))} s to go"
+    return f"about {seconds / 60:.0f} min to go"

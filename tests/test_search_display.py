@@ -80,7 +80,7 @@ LINES = [
     "bbbbbbbb started: small-2m 4-bit r=16 lr=2.0e-03 x3",
     "bbbbbbbb stopped at rung 1 (step 3): score 0.100, needed 0.500 among 1; recall 0.100 precision -",
     "aaaaaaaa promoted past rung 1 (step 3): best of 2; recall 0.500 precision 0.900",
-    "bbbbbbbb ended [2/2 trials started, 1 ended, 0.0 min, about 1 min to go]",
+    "bbbbbbbb ended [2/2 trials started, 1 ended, 0.0 min, about 80 s to go]",
     "aaaaaaaa goes on from step 3",
 ]
 

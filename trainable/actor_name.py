@@ -43,6 +43,8 @@ class ActorName:
         from ray._private.gcs_utils import create_gcs_channel
         from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc, pubsub_pb2
 
+        messages: Any = gcs_service_pb2  # generated, without type hints
+        channels: Any = pubsub_pb2
         context = ray.get_runtime_context()
         if not (actor_id := context.get_actor_id()):
             return False
@@ -50,10 +52,10 @@ class ActorName:
             self._channel = create_gcs_channel(context.gcs_address)
         key = bytes.fromhex(actor_id)
         table = gcs_service_pb2_grpc.ActorInfoGcsServiceStub(self._channel)
-        wanted = gcs_service_pb2.GetActorInfoRequest(actor_id=key)
+        wanted = messages.GetActorInfoRequest(actor_id=key)
         row = table.GetActorInfo(wanted, timeout=TIMEOUT_S).actor_table_data
         row.repr_name = name
-        news = pubsub_pb2.PubMessage(channel_type=pubsub_pb2.GCS_ACTOR_CHANNEL, key_id=key, actor_message=row)
+        news = channels.PubMessage(channel_type=channels.GCS_ACTOR_CHANNEL, key_id=key, actor_message=row)
         service = gcs_service_pb2_grpc.ControlPlanePubSubGcsServiceStub(self._channel)
-        service.GcsPublish(gcs_service_pb2.GcsPublishRequest(pub_messages=[news]), timeout=TIMEOUT_S)
+        service.GcsPublish(messages.GcsPublishRequest(pub_messages=[news]), timeout=TIMEOUT_S)
         return True
