@@ -120,6 +120,7 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
         plan.concurrent_trials,
     )
     slots = make_slots(plan)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots.most)  # workers start side by side, not one by one
     display = SearchDisplay(files.rungs, shape, options.trials, slots=slots)
     tune_config = tune.TuneConfig(
         metric=METRIC,

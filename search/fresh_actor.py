@@ -7,12 +7,14 @@ from typing import Any
 
 
 def replace_spent_actors() -> None:
-    """Make Tune start a fresh actor for a trial whose `reset_config` returned False, and keep one for paused trials.
+    """Make Tune start a fresh actor for a trial whose `reset_config` returned False, and keep those it will need.
 
     Tune takes False for a programming error. Here it means that a worker process has drifted (memory left
     behind, base weights changed), which is no fault of the trial that would come next. And once no new
     trial is to come Tune ends the actor of every trial that pauses, although paused ones go on. A worker
     that dies between two trials is replaced too: Tune would end the second with an error, without a retry.
+    And when an actor becomes free, Tune gives it to the trial whose own actor is just starting, and ends that one:
+    with trials shorter than such a start there would never be more actors.
     """
     from ray.tune.execution import tune_controller
 
@@ -26,6 +28,11 @@ def replace_spent_actors() -> None:
             reused(self, trial, success)
         else:
             self._remove_actor(tracked_actor=_start_afresh(self, trial))
+
+    reuse = controller._maybe_reuse_cached_actor
+
+    def maybe_reuse_cached_actor(self: Any, trial: Any) -> bool:
+        return not _is_starting(self, self._trial_to_actor.get(trial)) and bool(reuse(self, trial))
 
     given_up, actor_failed = controller._process_trial_failure, controller._actor_failed
 
@@ -43,12 +50,19 @@ def replace_spent_actors() -> None:
         self._started_actors.discard(dead)
         self._callbacks.on_trial_recover(iteration=self._iteration, trials=self._trials, trial=trial)
 
+    controller._maybe_reuse_cached_actor = maybe_reuse_cached_actor
     controller._actor_failed = on_actor_failed
     controller._on_trial_reset = on_trial_reset
     controller._process_trial_failure = process_trial_failure
     controller._maybe_cache_trial_actor = _while_trials_wait(controller._maybe_cache_trial_actor)
     controller._cleanup_cached_actors = _while_trials_wait(controller._cleanup_cached_actors)
     controller.replaces_spent_actors = True
+
+
+def _is_starting(controller: Any, actor: Any) -> bool:
+    """Say whether an actor has got its resources and its process is on the way."""
+    placed = actor is not None and controller._actor_manager.is_actor_started(actor)
+    return placed and actor not in controller._started_actors
 
 
 def _start_afresh(controller: Any, trial: Any) -> Any:

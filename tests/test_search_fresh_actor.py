@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,76 @@ def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> Non
     processes = (tmp_path / "processes").read_text().split()
     assert len(processes) > 6
     assert len(set(processes)) == 1
+
+
+def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+    from ray import tune
+    from ray.tune.search import Searcher
+
+    from search.fresh_actor import replace_spent_actors
+    from search.slots import Slots
+    from search.trial_queue import TrialQueue
+
+    class Worker(tune.Trainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            time.sleep(3)
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            return True
+
+        def step(self) -> dict[str, Any]:
+            started = time.time()
+            time.sleep(0.5)
+            with (tmp_path / "steps").open("a") as file:
+                file.write(f"{os.getpid()} {started} {time.time()}\n")
+            return {"score": 1.0, "done": True}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            """Keep nothing."""
+
+        def load_checkpoint(self, checkpoint: Any) -> None:
+            """Take nothing."""
+
+    class Numbers(Searcher):
+        made = 0
+
+        def next_trial(self) -> tuple[str, dict[str, Any]]:
+            self.made += 1
+            return f"t{self.made:03d}", {"x": self.made}
+
+        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+            """Learn nothing."""
+
+    class MoreLater(Slots):
+        def now(self) -> int:
+            steps = (tmp_path / "steps").read_text() if (tmp_path / "steps").is_file() else ""
+            return self.most if steps.count("\n") > 2 else 1
+
+    replace_spent_actors()
+    slots = MoreLater(3)
+    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", str(slots.most))
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    try:
+        results = tune.Tuner(
+            Worker,
+            tune_config=tune.TuneConfig(
+                metric="score",
+                mode="max",
+                search_alg=TrialQueue(Numbers(), slots),  # type: ignore[arg-type]
+                num_samples=40,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), verbose=0),
+        ).fit()
+    finally:
+        ray.shutdown()
+    assert len(results) == 40
+    assert results.num_errors == 0
+    steps = [line.split() for line in (tmp_path / "steps").read_text().splitlines()]
+    assert len({process for process, _, _ in steps}) == slots.most
+    spans = [(float(start), float(end)) for _, start, end in steps]
+    beside = [sum(start <= other < end for other, _ in spans) for start, end in spans]
+    assert max(beside) >= 2
