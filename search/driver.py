@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from search.assembly import make_scheduler, make_searcher, make_slots
@@ -28,6 +30,7 @@ from trainable.ray_trial import TunerTrial
 
 if TYPE_CHECKING:
     from search.searcher import TruthfulOptunaSearch
+    from search.slots import Slots
 
 EXPERIMENT = "tune"
 WORKER_RETRIES = 1
@@ -76,10 +79,12 @@ def _run_trials(plan: SearchPlan) -> None:
     display = None
     try:
         start_ray(plan)
-        tuner, display = _make_tuner(plan, searcher, left)
+        slots = make_slots(plan)
+        tuner, display = _make_tuner(plan, searcher, left, slots)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-        tuner.fit()
+        with _workers_side_by_side(slots.most):
+            tuner.fit()
     except Exception as error:
         raise SearchBroke(what_broke(error, plan.files)) from error
     finally:
@@ -98,7 +103,21 @@ def what_broke(error: Exception, files: StudyFiles) -> str:
     return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
 
 
-def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> tuple[Any, Any]:
+@contextmanager
+def _workers_side_by_side(most: int) -> Iterator[None]:
+    """Inside, Tune starts so many workers at a time; left to itself it waits for one before it starts the next."""
+    name = "TUNE_MAX_PENDING_TRIALS_PG"
+    before = os.environ.get(name)
+    os.environ[name] = str(most)
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slots: Slots) -> tuple[Any, Any]:
     """Return Ray's Tuner for the trials that are left, and the display it feeds."""
     from ray import tune
 
@@ -119,8 +138,6 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int) -> 
         plan.shares,
         plan.concurrent_trials,
     )
-    slots = make_slots(plan)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots.most)  # workers start side by side, not one by one
     display = SearchDisplay(files.rungs, shape, options.trials, slots=slots)
     tune_config = tune.TuneConfig(
         metric=METRIC,

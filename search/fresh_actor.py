@@ -14,7 +14,8 @@ def replace_spent_actors() -> None:
     trial is to come Tune ends the actor of every trial that pauses, although paused ones go on. A worker
     that dies between two trials is replaced too: Tune would end the second with an error, without a retry.
     And when an actor becomes free, Tune gives it to the trial whose own actor is just starting, and ends that one:
-    with trials shorter than such a start there would never be more actors.
+    with trials shorter than such a start there would never be more actors. Here it waits for its own, at the end of
+    a search too, where that may cost one such start.
     """
     from ray.tune.execution import tune_controller
 

@@ -74,13 +74,34 @@ def test_a_name_for_the_dashboard_is_kept_to_itself_outside_of_an_actor(
 def test_a_ray_without_the_channel_is_told_of_once_and_ends_no_trial(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from trainable.actor_name import ActorName
+    from trainable.actor_name import TRIES, ActorName
 
     def gone(self: ActorName, name: str) -> bool:
         raise AttributeError("ControlPlanePubSubGcsServiceStub")
 
     monkeypatch.setattr(ActorName, "_publish", gone)
     name = ActorName()
-    name.show("one")
-    name.show("two")
-    assert capsys.readouterr().out.count("the dashboard keeps the name of this worker's first trial") == 1
+    for number in range(TRIES + 2):
+        name.show(f"step {number}")
+    assert capsys.readouterr().out == "the dashboard no longer follows this worker: AttributeError\n"
+
+
+def test_one_slow_answer_does_not_end_the_names_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trainable.actor_name import TRIES, ActorName
+
+    told: list[str] = []
+
+    def slow_at_first(self: ActorName, name: str) -> bool:
+        told.append(name)
+        if len(told) < TRIES:
+            raise TimeoutError
+        return True
+
+    monkeypatch.setattr(ActorName, "_publish", slow_at_first)
+    name = ActorName()
+    for _ in range(TRIES + 2):
+        name.show("the same")
+    assert told == ["the same"] * TRIES  # again until it was heard, then no more
+    assert capsys.readouterr().out == ""

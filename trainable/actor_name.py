@@ -10,32 +10,32 @@ from typing import Any
 
 TIMEOUT_S = 5.0
 """For each of the two calls."""
+TRIES = 3
+"""Failures in a row after which no more is tried."""
 
 
 class ActorName:
     """The name of the actor that this process is; it does nothing outside of one.
 
-    The channel is no public interface: where a Ray lacks it, the name stays that of the first trial, and the
-    process title and the log still tell the status.
+    The channel is no public interface: where a Ray lacks it the name does not change, and the process title and the
+    log still tell the status.
     """
 
     def __init__(self) -> None:
         self._channel: Any = None
-        self._shown, self._works = "", True
+        self._shown, self._tries = "", TRIES
 
     def show(self, name: str) -> None:
         """Let the dashboard list this actor by a name."""
-        if not self._works or name == self._shown:
+        if not self._tries or name == self._shown:
             return
         try:
-            self._works = self._publish(name)
+            self._tries = TRIES if self._publish(name) else 0
+            self._shown = name
         except Exception as error:  # whatever a Ray that changed raises, a trial must not end with it
-            print(
-                f"the dashboard keeps the name of this worker's first trial: {type(error).__name__}",
-                flush=True,
-            )
-            self._works = False
-        self._shown = name
+            self._tries -= 1
+            if not self._tries:
+                print(f"the dashboard no longer follows this worker: {type(error).__name__}", flush=True)
 
     def _publish(self, name: str) -> bool:
         """Send the actor's row of Ray's table with another name; return whether this is an actor."""

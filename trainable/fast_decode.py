@@ -131,6 +131,8 @@ class _Batch:
     def _admit(self, rows: list[int], prompts: list[Sequence[int]]) -> None:
         """Read prompts into rows and choose their first token."""
         width = max(map(len, prompts))
+        if self._prefill_tokens < PREFILL_TOKENS:  # graphs may have taken some since
+            self._prefill_tokens = self._most_prefilled()
         chunk = max(1, self._prefill_tokens // width)
         for start in range(0, len(rows), chunk):
             part = prompts[start : start + chunk]

@@ -24,23 +24,37 @@ def hidden_states(
         turn: Cosine and sine of each token's position, (..., 1, head_dim / 2).
         attend: Reads and writes the cache.
     """
-    shape, eps = weights.shape, weights.shape.eps
     x = embedding(ids, weights.embedding).to(weights.dtype)
+    for layer in range(weights.shape.layers):
+        x = x + linear(_read(weights, layer, x, turn, attend), weights.o[layer])
+        x = x + _fed_forward(weights, layer, x)
+    return rms_norm(x, x.shape[-1:], weights.final_norm, weights.shape.eps)
+
+
+def _read(
+    weights: MergedWeights,
+    layer: int,
+    x: torch.Tensor,
+    turn: tuple[torch.Tensor, torch.Tensor],
+    attend: Attend,
+) -> torch.Tensor:
+    """Return what the heads of a layer read, (..., heads x head_dim)."""
+    shape, eps = weights.shape, weights.shape.eps
     n_turned = shape.heads + shape.kv_heads
-    for layer in range(shape.layers):
-        h = rms_norm(x, x.shape[-1:], weights.input_norm[layer], eps)
-        qkv = linear(h, weights.qkv[layer], weights.qkv_bias[layer]).unflatten(-1, (-1, shape.head_dim))
-        qk, v = qkv[..., :n_turned, :], qkv[..., n_turned:, :]
-        norm = weights.head_norm[layer]
-        if norm is not None:
-            qk = rms_norm(qk, (shape.head_dim,), None, eps) * norm
-        qk = rotate(qk, *turn)
-        read = attend(layer, qk[..., : shape.heads, :], qk[..., shape.heads :, :], v)
-        x = x + linear(read.flatten(-2), weights.o[layer])
-        h = rms_norm(x, x.shape[-1:], weights.mlp_norm[layer], eps)
-        gate, up = linear(h, weights.gate_up[layer]).chunk(2, -1)
-        x = x + linear(silu(gate) * up, weights.down[layer])
-    return rms_norm(x, x.shape[-1:], weights.final_norm, eps)
+    h = rms_norm(x, x.shape[-1:], weights.input_norm[layer], eps)
+    qkv = linear(h, weights.qkv[layer], weights.qkv_bias[layer]).unflatten(-1, (-1, shape.head_dim))
+    qk, v = qkv[..., :n_turned, :], qkv[..., n_turned:, :]
+    norm = weights.head_norm[layer]
+    if norm is not None:
+        qk = rms_norm(qk, (shape.head_dim,), None, eps) * norm
+    qk = rotate(qk, *turn)
+    return attend(layer, qk[..., : shape.heads, :], qk[..., shape.heads :, :], v).flatten(-2)
+
+
+def _fed_forward(weights: MergedWeights, layer: int, x: torch.Tensor) -> torch.Tensor:
+    h = rms_norm(x, x.shape[-1:], weights.mlp_norm[layer], weights.shape.eps)
+    gate, up = linear(h, weights.gate_up[layer]).chunk(2, -1)
+    return linear(silu(gate) * up, weights.down[layer])
 
 
 class StaticCache:
@@ -71,9 +85,8 @@ class StaticCache:
     @staticmethod
     def bytes_per_prefilled(weights: MergedWeights) -> int:
         """Return the memory that one token takes at the widest place of `hidden_states`."""
-        both, width = weights.gate_up[
-            0
-        ].shape  # then silu(gate), its product with up, and what else is as wide as x
+        both, width = weights.gate_up[0].shape
+        # gate and up, silu(gate), its product with up, and what else is as wide as x
         return (2 * both + 6 * width) * weights.dtype.itemsize
 
     def prefill(

@@ -80,9 +80,12 @@ class FastPasses:
         self._share = torch.zeros((), device=self.device)
         self._inputs: dict[Any, Any] = {}
         self._graphs: dict[Any, tuple[Any, torch.Tensor]] = {}
-        width = backend.model.get_base_model().config.hidden_size
+        config = backend.model.get_base_model().config
         rank = max(min(p.shape) for p in self.forward.parameters)
-        self._key = (width, rank, backend.dtype, backend.facts().quantised_layers > 0)
+        self._key = (
+            self.forward.shape, config.hidden_size, config.intermediate_size, config.vocab_size, rank,
+            self.forward.dropout > 0, backend.dtype, backend.facts().quantised_layers > 0,
+        )  # fmt: skip
         self._pool: Any = None
         if self.device.type == "cuda":
             self._try_all()

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs
 """Steps of the training pass that are no large product, each as one Triton kernel: a GPU without them runs five.
 
-Every function takes tensors of one dtype, computes in float32 and rounds once, at the end. The kernels' parameters have no
-types: Triton reads annotations as its own.
+Every function computes in float32 and rounds once, at the end. The kernels' parameters have no types: Triton reads
+annotations as its own.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _cross_entropy(logits, targets, share, losses, vocabulary, BLOCK: tl.constex
         tl.store(logits + row * vocabulary + place, grad, mask=place < vocabulary)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n", "segments"])
 def _from_prefixed(grad, own, copies, out, n, segments, width, SEGMENTS: tl.constexpr, LANES: tl.constexpr):
     token = tl.program_id(0).to(tl.int64)
     lane = tl.program_id(1) * LANES + tl.arange(0, LANES)

@@ -125,6 +125,6 @@ def _cross_entropy(
     place = targets.clamp(min=0)[:, None]
     log_share = torch.log_softmax(logits, -1, dtype=torch.float32)
     own = log_share.gather(1, place)
-    likely = torch.exp(log_share)
+    likely = log_share.exp_()
     likely.scatter_(1, place, torch.expm1(own))  # p - 1, without cancellation
-    return -(own * used).sum(), (likely * used).to(logits.dtype)
+    return -(own * used).sum(), likely.mul_(used).to(logits.dtype)

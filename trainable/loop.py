@@ -178,8 +178,9 @@ class TrainingRun:
     def _undo_half_a_step(self) -> None:
         """Forget what a step that ran out of memory left: memory may have lacked for the optimizer's state too."""
         self.optimizer.zero_grad(set_to_none=True)
-        if self.step == 0:
-            self.optimizer.state.clear()  # some parameters have none, or half of it
+        made = {len(self.optimizer.state.get(parameter, ())) for parameter in self.parameters}
+        if self.step == 0 or len(made) > 1:  # some parameters have none, or half of it
+            self.optimizer.state.clear()
         scaler = torch.amp.GradScaler(self.backend.device.type, enabled=self._scaled)
         scaler.load_state_dict(self.scaler.state_dict())  # the old one remembers that it unscaled
         self.scaler = scaler

@@ -43,6 +43,7 @@ class LoraForward:
 
     Attributes:
         parameters: The adapter's matrices, in the order of `working`.
+        dropout: Probability.
         working: Their copies in the compute dtype, the leaves of the backward pass.
 
     Raises:
@@ -61,7 +62,7 @@ class LoraForward:
             raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
         self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
         self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
-        self._dropout = _dropout_of(model.model.layers[0])
+        self.dropout = _dropout_of(model.model.layers[0])
         self._norms = [
             [getattr(layer, name).weight.detach().to(dtype) for name in ("input_layernorm", "post_attention_layernorm")]
             for layer in model.model.layers
@@ -138,7 +139,7 @@ class LoraForward:
     def _seeds(self, x: torch.Tensor) -> Sequence[Any]:
         """Return a seed of dropout for each group of projections; without kernels that want them None."""
         n = 4 * len(self._layers)
-        if kernels := self._dropout and kernels_for(x):
+        if kernels := self.dropout and kernels_for(x):
             return cast("torch.Tensor", kernels.draw_seeds(n, x.device)).unbind()
         return [None] * n
 
@@ -154,7 +155,7 @@ class LoraForward:
             return merged if plus is None else [plus + y for y in merged]
         both_sides = zip(*(part.places for part in parts if part.rank), strict=True)
         matrices = [self.working[place] for side in both_sides for place in side]
-        return list(Projections.apply(x, plus, make, sources, self._dropout, seed, parts, *matrices))
+        return list(Projections.apply(x, plus, make, sources, self.dropout, seed, parts, *matrices))
 
     def _merged_weight(self, part: Projection) -> torch.Tensor:
         if not part.rank:

@@ -118,6 +118,7 @@ class TunerTrial(tune.Trainable):
             return self._trial.next_rung()
         config, _ = split_ray_config(self._values)
         directory = Path(self._settings.checkpoint_dir) / self.trial_id
+        self._actor_name.show(repr(self))
         self._resident.start(self._settings.backend)
         self._trial = Trial(config, self._settings, directory, self._resident)
         self._live = self._live_metrics(knobs(config))

@@ -122,15 +122,18 @@ def _add_dropped_product(
 
 
 def draw_seeds(n: int, device: torch.device) -> torch.Tensor:
-    """Return seeds of n masks from torch's generator, int32, (n, 2)."""
-    return torch.randint(2**31 - 1, (n, 2), dtype=torch.int32, device=device)
+    """Return seeds of n masks from torch's generator, int32, (n, 4): two numbers each, at places of 16 bytes.
+
+    Triton compiles a kernel once more for addresses that are no multiple of 16.
+    """
+    return torch.randint(2**31 - 1, (n, 4), dtype=torch.int32, device=device)
 
 
 def kept(seed: torch.Tensor, dropout: float, shape: tuple[int, int]) -> torch.Tensor:
-    """Return which elements of a matrix dropout keeps, booleans of that shape.
+    """Return which elements of a matrix dropout keeps, booleans of that shape; the kernels find it out for themselves.
 
     Args:
-        seed: Two numbers, (2,); see `draw_seeds`.
+        seed: At least two numbers; see `draw_seeds`.
         dropout: Probability that an element is dropped.
         shape: (tokens, width).
     """
