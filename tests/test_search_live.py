@@ -38,7 +38,9 @@ CANARIES = ("QZCANARY", "金丝雀", "1390077")
 """Every document, name and phone number of the data set has one of them."""
 SIZES = {"train": 96, "validation": 24, "test": 8}
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-STATUS = re.compile(r"(?:ray::)?TunerTrial\(\w+ small-\dm (?:4|16)-bit r=\d+ .+\) step \d+/45( score \S+)?")
+STATUS = re.compile(
+    r"(?:ray::)?TunerTrial\(\w+ small-\dm (?:4|16)-bit r=\d+ .+\) step \d+/45 rung \d/\d( score \S+)?"
+)
 """What the dashboard, process titles and logs of workers say of a trial."""
 NEEDS_GPU = {f"ray_tuner_{name}" for name in PULSES if name.startswith("gpu")}
 

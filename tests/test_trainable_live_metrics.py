@@ -32,17 +32,17 @@ def test_the_process_title_says_who_a_trial_is_and_how_far_it_has_come(
     monkeypatch.setattr(live_metrics, "PULSE_S", 0.02)
     positions = [Position(0, 0)]
     shown: list[str] = []
-    live = LiveMetrics("mine", "a1b2", "small-2m 4-bit r=16", 27, lambda: positions[-1], shown.append)
+    live = LiveMetrics("mine", "a1b2", "small-2m 4-bit r=16", (9, 27), lambda: positions[-1], shown.append)
     positions.append(Position(7, 900))
     deadline = time.monotonic() + 30
     while "step 7/27" not in process_title() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert process_title() == "ray::TunerTrial(a1b2 small-2m 4-bit r=16) step 7/27"
+    assert process_title() == "ray::TunerTrial(a1b2 small-2m 4-bit r=16) step 7/27 rung 0/2"
     positions.append(Position(9, 1200))
     live.report({"score": 0.5314, "micro_recall": 0.6, "load_s": 1.0, "reason": "text", "train_loss": None})
-    assert process_title() == "ray::TunerTrial(a1b2 small-2m 4-bit r=16) step 9/27 score 0.531"
-    assert shown[0] == "TunerTrial(a1b2 small-2m 4-bit r=16) step 0/27"
-    assert shown[-1] == "TunerTrial(a1b2 small-2m 4-bit r=16) step 9/27 score 0.531"
+    assert process_title() == "ray::TunerTrial(a1b2 small-2m 4-bit r=16) step 9/27 rung 1/2 score 0.531"
+    assert shown[0] == "TunerTrial(a1b2 small-2m 4-bit r=16) step 0/27 rung 0/2"
+    assert shown[-1] == "TunerTrial(a1b2 small-2m 4-bit r=16) step 9/27 rung 1/2 score 0.531"
     live.stop()
     positions.append(Position(11, 1500))
     time.sleep(0.1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class LiveMetrics:
         study: Name of the study.
         trial: Ray's id of the trial.
         config: The searched hyperparameters in one short string.
-        horizon_steps: Steps of a trial that is never stopped.
+        rungs: Steps at which a trial is compared, the last its end.
         position: Returns how far the trial has come.
         show: Takes the status in one line, every few seconds, at the start and at each rung.
     """
@@ -69,14 +69,14 @@ class LiveMetrics:
         study: str,
         trial: str,
         config: str,
-        horizon_steps: int,
+        rungs: Sequence[int],
         position: Callable[[], Position],
         show: Callable[[str], None],
     ) -> None:
         from ray.util.metrics import Counter, Gauge
 
         self._tags = {"study": study, "trial": trial, "config": config}
-        self._horizon_steps, self._position, self._show = horizon_steps, position, show
+        self._rungs, self._position, self._show = rungs, position, show
         self._gauges = {
             name: Gauge(f"tuner_{name}", description=text, tag_keys=TAGS)
             for name, text in {**RESULTS, **PULSES}.items()
@@ -114,8 +114,10 @@ class LiveMetrics:
 
     def status(self) -> str:
         """Return in one line who this is and how far it has come."""
-        trial, config = self._tags["trial"], self._tags["config"]
-        return f"TunerTrial({trial} {config}) step {self._position().step}/{self._horizon_steps}{self._score}"
+        step, rungs = self._position().step, self._rungs
+        name = f"TunerTrial({self._tags['trial']} {self._tags['config']})"
+        passed = sum(rung <= step for rung in rungs)
+        return f"{name} step {step}/{rungs[-1]} rung {passed}/{len(rungs)}{self._score}"
 
     def _watch(self) -> None:
         while not self._stopped.wait(TITLE_S):  # Ray writes a title of its own at each call

@@ -132,8 +132,8 @@ class TunerTrial(tune.Trainable):
 
     def _live_metrics(self, config: str) -> LiveMetrics:
         study = Path(self._settings.checkpoint_dir).parent.name
-        horizon = self._settings.horizon_steps
-        return LiveMetrics(study, self.trial_id, config, horizon, self._position, show=self._actor_name.show)
+        rungs = self._settings.rungs
+        return LiveMetrics(study, self.trial_id, config, rungs, self._position, show=self._actor_name.show)
 
     def _position(self) -> Position:
         return Position(self._trial.run.step, self._trial.run.tokens) if self._trial else Position(0, 0)
