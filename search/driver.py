@@ -61,7 +61,12 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
         else:
             write_settings(plan)
         _run_trials(plan)
-        return finish_and_confirm(plan, rerun_in_process(plan), started)
+        try:
+            return finish_and_confirm(plan, rerun_in_process(plan), started)
+        except Exception as error:
+            if is_full_disk(error):  # nothing is wrong with the trials
+                raise SearchBroke(what_broke(error, plan.files)) from error
+            raise
 
 
 class SearchBroke(RuntimeError):

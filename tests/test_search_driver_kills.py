@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from search.driver import what_broke
+from search import driver
+from search.driver import SearchBroke, run_search, what_broke
+from search.options import SearchOptions
+from search.plan import make_plan
 from search.study import StudyFiles
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,3 +59,26 @@ def test_a_full_disk_is_told_from_other_errors_of_the_search(tmp_path: Path, err
     text = what_broke(ValueError("first\nlast"), files)
     assert text.startswith("the search broke: ValueError: last\ntraceback in ")
     assert "ValueError" in (files.errors / "search.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            (SearchBroke, "no space left for .+: make room, then repeat"),
+        ),
+        (RuntimeError("no trial got a score"), (RuntimeError, "^no trial got a score$")),
+    ],
+)
+def test_a_disk_that_is_full_when_the_tables_are_written_is_told_like_one_before(
+    error: Exception, told: tuple[type[Exception], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(driver, "_run_trials", lambda plan: None)
+    monkeypatch.setattr(driver, "finish_and_confirm", written)
+    kind, text = told
+    with pytest.raises(kind, match=text):
+        run_search(make_plan(SearchOptions(preset="cpu", results_dir=tmp_path, study="s")))
