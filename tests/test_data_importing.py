@@ -251,7 +251,17 @@ def test_any_tags_give_ordered_spans_or_an_error_that_names_a_token(tags: list[s
         assert all(before < first <= last for before, (_, first, last) in zip(ends, spans, strict=False))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"[]", b"\xef\xbb\xbf", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", b"[]", b"\xef\xbb\xbf", gzip.compress(b"")],
+    ids=[
+        "nothing",
+        "blank",
+        "list",
+        "BOM",
+        "gzip",
+    ],  # gzip holds the time, and processes must agree on a name
+)
 def test_a_source_without_documents_is_refused(tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "empty.json"
     source.write_bytes(content)

@@ -105,16 +105,9 @@ def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> Non
     assert len(set(processes)) == 1
 
 
-def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import ray
+def slow_to_start(folder: Path) -> Any:
+    """A trainable whose worker takes longer to start than a trial runs; notes process, start and end of each."""
     from ray import tune
-    from ray.tune.search import Searcher
-
-    from search.fresh_actor import replace_spent_actors
-    from search.slots import Slots
-    from search.trial_queue import TrialQueue
 
     class Worker(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
@@ -126,7 +119,7 @@ def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_o
         def step(self) -> dict[str, Any]:
             started = time.time()
             time.sleep(0.5)
-            with (tmp_path / "steps").open("a") as file:
+            with (folder / "steps").open("a") as file:
                 file.write(f"{os.getpid()} {started} {time.time()}\n")
             return {"score": 1.0, "done": True}
 
@@ -135,6 +128,13 @@ def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_o
 
         def load_checkpoint(self, checkpoint: Any) -> None:
             """Take nothing."""
+
+    return Worker
+
+
+def numbers() -> Any:
+    """A searcher of trials without end."""
+    from ray.tune.search import Searcher
 
     class Numbers(Searcher):
         made = 0
@@ -145,6 +145,19 @@ def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_o
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
             """Learn nothing."""
+
+    return Numbers()
+
+
+def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+    from ray import tune
+
+    from search.fresh_actor import replace_spent_actors
+    from search.slots import Slots
+    from search.trial_queue import TrialQueue
 
     class MoreLater(Slots):
         def now(self) -> int:
@@ -157,16 +170,12 @@ def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_o
     ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:
         results = tune.Tuner(
-            Worker,
+            slow_to_start(tmp_path),
             tune_config=tune.TuneConfig(
-                metric="score",
-                mode="max",
-                search_alg=TrialQueue(Numbers(), slots),  # type: ignore[arg-type]
-                num_samples=40,
-                reuse_actors=True,
+                metric="score", mode="max", search_alg=TrialQueue(numbers(), slots), num_samples=40, reuse_actors=True
             ),
             run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), verbose=0),
-        ).fit()
+        ).fit()  # fmt: skip
     finally:
         ray.shutdown()
     assert len(results) == 40

@@ -146,7 +146,7 @@ class TunerTrial(tune.Trainable):
 
     def __repr__(self) -> str:
         try:
-            config, _ = split_ray_config(self.config)
+            config, _ = split_ray_config(self._values)
         except ValueError:  # values that break a rule together; the first step says so
             return f"TunerTrial({self.trial_id})"
         return f"TunerTrial({self.trial_id} {knobs(config)})"
