@@ -98,7 +98,7 @@ class _Batch:
         self._row_numbers = torch.arange(rows, device=self.device)
         self._graphs: dict[tuple[int, int], Any] = {}
         self._pool: Any = None
-        self._prefill_tokens = PREFILL_TOKENS
+        self._prefill_tokens = 0
 
     def run(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
         """Decode all prompts, the shortest first."""
@@ -108,7 +108,7 @@ class _Batch:
         self.done.fill_(True)
         reach = 0  # no row's position is beyond it
         look_every = STEPS_BETWEEN_LOOKS if self.device.type == "cuda" else 1
-        self._prefill_tokens = self._most_prefilled()
+        self._prefill_tokens = 0  # found out when the first prompts are read
         while True:
             free = [row for row, owner in enumerate(owners) if owner < 0]
             taken, waiting = waiting[: len(free)], waiting[len(free) :]
@@ -131,7 +131,7 @@ class _Batch:
     def _admit(self, rows: list[int], prompts: list[Sequence[int]]) -> None:
         """Read prompts into rows and choose their first token."""
         width = max(map(len, prompts))
-        if self._prefill_tokens < PREFILL_TOKENS:  # graphs may have taken some since
+        if self._prefill_tokens < PREFILL_TOKENS:  # also again: graphs may have taken some since
             self._prefill_tokens = self._most_prefilled()
         chunk = max(1, self._prefill_tokens // width)
         for start in range(0, len(rows), chunk):

@@ -73,8 +73,7 @@ class TrainingRun:
         self.parameters = [p for p in backend.model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(config, self.parameters)
         dtype = getattr(torch, backend.facts().compute_dtype)
-        self._scaled = dtype == torch.float16
-        self.scaler = torch.amp.GradScaler(backend.device.type, enabled=self._scaled)
+        self.scaler = torch.amp.GradScaler(backend.device.type, enabled=dtype == torch.float16)
         self.micro_batch = config.micro_batch or automatic_micro_batch(
             config.effective_batch, backend.device.type
         )
@@ -181,7 +180,7 @@ class TrainingRun:
         made = {len(self.optimizer.state.get(parameter, ())) for parameter in self.parameters}
         if self.step == 0 or len(made) > 1:  # some parameters have none, or half of it
             self.optimizer.state.clear()
-        scaler = torch.amp.GradScaler(self.backend.device.type, enabled=self._scaled)
+        scaler = torch.amp.GradScaler(self.backend.device.type, enabled=self.scaler.is_enabled())
         scaler.load_state_dict(self.scaler.state_dict())  # the old one remembers that it unscaled
         self.scaler = scaler
 
