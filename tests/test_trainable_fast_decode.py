@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trainable.base_models import locate_base
+from tests.adapters import backend_with
 from trainable.config import TrialConfig
 from trainable.tokens import end_of_turn_id, prompt_ids
 
@@ -20,21 +20,8 @@ _TEXTS = [
 
 def tuned_backend(quantised: bool) -> Any:
     """A base whose adapter is as large as a trained one's."""
-    import torch
-
-    from trainable.backend_peft import PeftBackend
-
-    backend = PeftBackend()
-    backend.load_base(locate_base("small-2m"), quantised, window_tokens=512)
-    backend.attach_adapter(
-        TrialConfig("small-2m", quantised, 8, target_modules=("q_proj", "v_proj", "down_proj"))
-    )
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in backend.model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.2)
-    return backend
+    config = TrialConfig("small-2m", quantised, 8, target_modules=("q_proj", "v_proj", "down_proj"))
+    return backend_with(config, std=0.2, seed=5)
 
 
 @pytest.fixture(scope="module")

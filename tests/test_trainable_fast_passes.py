@@ -6,27 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.adapters import backend_with
 from trainable.base_models import locate_base
 from trainable.config import TrialConfig
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _CONFIG = TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0)
-
-
-def backend_with(config: TrialConfig) -> Any:
-    import torch
-
-    from trainable.backend_peft import PeftBackend
-
-    backend = PeftBackend()
-    backend.load_base(locate_base(config.model), config.load_in_4bit, window_tokens=512)
-    backend.attach_adapter(config)
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in backend.model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.02)
-    return backend
 
 
 def random_samples(n: int, seed: int = 0) -> list[tuple[list[int], list[int]]]:

@@ -174,21 +174,11 @@ def use_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def gradients_of_a_pass() -> dict[str, Any]:
-    import torch
-
-    from trainable.backend_peft import PeftBackend
-    from trainable.base_models import locate_base
+    from tests.adapters import backend_with
     from trainable.config import TrialConfig
     from trainable.prefix_passes import PrefixPasses
 
-    backend = PeftBackend()
-    backend.load_base(locate_base("small-2m"), False, window_tokens=512)
-    backend.attach_adapter(TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0))
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in backend.model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.02)
+    backend = backend_with(TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0))
     samples = [([5, 6, 7, *range(n, n + 9)], list(range(2 * n, 2 * n + 5))) for n in (40, 80, 200)]
     loss = PrefixPasses(backend, samples).run([samples], 15)
     found = {name: p.grad for name, p in backend.model.named_parameters() if p.requires_grad}

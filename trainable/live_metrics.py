@@ -50,6 +50,11 @@ def metric_names() -> set[str]:
     return {f"ray_tuner_{name}" for name in gauges} | {f"ray_tuner_{name}_total" for name in COUNTERS}
 
 
+def worker_name(trial: str, knobs: str = "") -> str:
+    """Return the name of a trial's worker on the dashboard."""
+    return f"TunerTrial({trial} {knobs})" if knobs else f"TunerTrial({trial})"
+
+
 class LiveMetrics:
     """Publishes one trial's numbers from inside its Ray actor, until `stop`.
 
@@ -115,7 +120,7 @@ class LiveMetrics:
     def status(self) -> str:
         """Return in one line who this is and how far it has come."""
         step, rungs = self._position().step, self._rungs
-        name = f"TunerTrial({self._tags['trial']} {self._tags['config']})"
+        name = worker_name(self._tags["trial"], self._tags["config"])
         passed = sum(rung <= step for rung in rungs)
         return f"{name} step {step}/{rungs[-1]} rung {passed}/{len(rungs)}{self._score}"
 

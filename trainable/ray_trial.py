@@ -9,7 +9,7 @@ from ray import tune
 
 from trainable.actor_name import ActorName
 from trainable.config import SETTINGS_KEY, TrialConfig, TrialSettings
-from trainable.live_metrics import LiveMetrics, Position
+from trainable.live_metrics import LiveMetrics, Position, worker_name
 
 if TYPE_CHECKING:
     from trainable.trial import Trial
@@ -148,5 +148,5 @@ class TunerTrial(tune.Trainable):
         try:
             config, _ = split_ray_config(self._values)
         except ValueError:  # values that break a rule together; the first step says so
-            return f"TunerTrial({self.trial_id})"
-        return f"TunerTrial({self.trial_id} {knobs(config)})"
+            return worker_name(self.trial_id)
+        return worker_name(self.trial_id, knobs(config))
