@@ -48,7 +48,8 @@ def configs(options: SearchBenchOptions) -> list[dict[str, Any]]:
     ranks, rates = (8, 12, 16, 32), (1e-4, 1.5e-4, 2e-4, 3e-4, 4e-4)
     model = str(options.work / "models" / "Qwen3-0.6B")
     return [
-        {"model": model, "load_in_4bit": False, "lora_rank": ranks[n % 4], "learning_rate": rates[n // 4 % 5], "oversampling": 1}
+        {"model": model, "load_in_4bit": False, "lora_rank": ranks[n % 4], "oversampling": 1,
+         "learning_rate": rates[n // 4 % 5] * (1 + n // 20 / 10)}  # after 20 trials, other rates
         for n in range(options.trials)
     ]  # fmt: skip
 
