@@ -1,14 +1,16 @@
-"""Trains the best trials of a finished search again with a fresh seed, one after another, each in a process of its own."""
+"""Trains the best trials of a finished search again with a fresh seed, one after another, in a process of their own."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,16 @@ from search.plan import SearchPlan
 from search.study import StudyFiles, trial_config
 from trainable.config import TrialConfig
 from trainable.faults import DISK_FULL, last_result
-from trainable.whole_trial import RESULT_FILE
+from trainable.whole_trial import CONFIG_FILE, RESULT_FILE
 
 if TYPE_CHECKING:
     import optuna
 
 STARTS = 2
 """How often a process is started for a run; one that died is replaced once, as in the search."""
+
+LOOK_S = 0.1
+"""Seconds between two looks for a result."""
 
 Rerun = Callable[[str, TrialConfig], ConfirmingRun]
 """Trains the config of a trial with another seed."""
@@ -67,55 +72,81 @@ def confirm_best(plan: SearchPlan, rerun: Rerun) -> bool:
     return True
 
 
-def rerun_in_process(plan: SearchPlan) -> Rerun:
-    """Return how confirming runs are done for real: as a trial is, to the horizon, in a process of their own."""
+@contextmanager
+def rerun_in_process(plan: SearchPlan) -> Iterator[Rerun]:
+    """Yield how confirming runs are done for real: as a trial is, to the horizon, in a process that ends here."""
+    worker = _Worker(plan.files)
 
     def rerun(trial: str, config: TrialConfig) -> ConfirmingRun:
         fresh = config.with_changes(seed=config.seed + FRESH_SEED)
         directory = plan.files.checkpoints / f"confirm-{trial}"
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.json").write_text(json.dumps(fresh.to_dict()), encoding="utf-8")
-        result = _trained(plan.files, directory)
+        (directory / CONFIG_FILE).write_text(json.dumps(fresh.to_dict()), encoding="utf-8")
+        result = worker.result(directory)
         if result["outcome"] == DISK_FULL:
             (directory / RESULT_FILE).unlink(missing_ok=True)
             raise OSError(f"{trial}: {result['reason']}; make room, then repeat the command")
         return ConfirmingRun.from_result(trial, fresh.seed, result)
 
-    return rerun
+    try:
+        yield rerun
+    finally:
+        worker.end()
 
 
-def _trained(files: StudyFiles, directory: Path) -> dict[str, Any]:
-    """Return the result of the run of a folder: an earlier process's, or a new one's."""
-    file, output = directory / RESULT_FILE, directory / "output.txt"
-    script = Path(__file__).resolve().parent.parent / "trainable" / "whole_trial.py"
-    command = [sys.executable, str(script), files.trial_settings, directory / "config.json", directory]
-    status: int | None = None
-    for _ in range(STARTS):
+class _Worker:
+    """A process that trains one run after another on the loaded base; started when a run needs one."""
+
+    def __init__(self, files: StudyFiles) -> None:
+        self._files, self._output = files, files.checkpoints / "confirming.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def result(self, directory: Path) -> dict[str, Any]:
+        """Return the result of the run of a folder: an earlier process's, or this one's."""
+        file, status = directory / RESULT_FILE, None
+        for _ in range(STARTS):
+            if not file.is_file():
+                status = self._train(directory, file)
         if not file.is_file():
-            status = _run(command, output)
-    if file.is_file():
+            log = self._files.errors / f"{directory.name}.txt"
+            log.parent.mkdir(exist_ok=True)
+            shutil.copy(self._output, log)
+            reason = f"its process ended with status {status}; output in errors/{log.name}"
+            return last_result("worker died", reason, 0)
         result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if result["outcome"] != "ok":  # nobody knows what it left behind
+            self.end()
         return result
-    log = files.errors / f"{directory.name}.txt"
-    log.parent.mkdir(exist_ok=True)
-    shutil.copy(output, log)
-    return last_result(
-        "worker died", f"its process ended with status {status}; output in errors/{log.name}", 0
-    )
 
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            with self._process:
+                self._process.kill()
+            self._process = None
 
-def _run(command: list[Any], output: Path) -> int:
-    """Run a process that ends with this one, whatever ends it; return its exit status."""
-    with output.open("w", encoding="utf-8") as log:
-        # a session of its own: Ctrl-C reaches this process alone, which then ends the other
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            return process.wait()
-        finally:
-            process.kill()
-            process.wait()
+    def _train(self, directory: Path, file: Path) -> int | None:
+        """Wait for the result of a folder, or for the death of the process; return how that ended."""
+        process = self._alive()
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it died; the status says of what
+            process.stdin.write(os.fsencode(directory) + b"\n")
+        while process.poll() is None and not file.is_file():
+            time.sleep(LOOK_S)
+        return process.returncode
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self.end()
+        if self._process is None:
+            script = Path(__file__).resolve().parent.parent / "trainable" / "whole_trial.py"
+            with self._output.open("wb") as log:
+                # a session of its own: Ctrl-C reaches this process alone, which then ends the other
+                self._process = subprocess.Popen(
+                    [sys.executable, script, self._files.trial_settings], bufsize=0,
+                    stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                )  # fmt: skip
+        return self._process
 
 
 @contextmanager

@@ -62,7 +62,8 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
             write_settings(plan)
         _run_trials(plan)
         try:
-            return finish_and_confirm(plan, rerun_in_process(plan), started)
+            with rerun_in_process(plan) as rerun:
+                return finish_and_confirm(plan, rerun, started)
         except Exception as error:
             if is_full_disk(error):  # nothing is wrong with the trials
                 raise SearchBroke(what_broke(error, plan.files)) from error

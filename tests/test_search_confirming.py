@@ -224,7 +224,29 @@ def test_killed_runs_go_on_and_equal_a_trial_of_that_seed(command: SearchOptions
 def test_a_process_that_dies_twice_is_recorded_with_its_output(command: SearchOptions) -> None:
     plan = searched(command)
     plan.files.trial_settings.write_text("{", encoding="utf-8")
-    run = rerun_in_process(plan)("t000", TrialConfig("small-2m"))
+    with rerun_in_process(plan) as rerun:
+        run = rerun("t000", TrialConfig("small-2m"))
     assert (run.outcome, run.score) == ("worker died", None)
     assert run.reason == "its process ended with status 1; output in errors/confirm-t000.txt"
     assert "JSONDecodeError" in (plan.files.errors / "confirm-t000.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_runs_share_a_process_until_one_breaks_and_are_all_equal(command: SearchOptions) -> None:
+    plan = searched(command)
+    config = TrialConfig("small-2m", effective_batch=4)
+    runs, processes = [], []
+    with rerun_in_process(plan) as rerun:
+        for name, changes in {"t000": {}, "t001": {}, "t002": {"model": "small-9m"}, "t003": {}}.items():
+            runs.append(rerun(name, config.with_changes(**changes)))
+            processes.append([process.pid for process in children_of(plan)])
+    assert [run.outcome for run in runs] == ["ok", "ok", "error", "ok"]
+    assert "small-9m" in runs[2].reason
+    first, second, broken, last = processes
+    assert (len(first), len(last)) == (1, 1)
+    assert (second, broken) == (first, [])
+    assert last != first
+    told = [(run.step, run.score, run.train_loss) for run in runs if run.outcome == "ok"]
+    assert told == [told[0]] * 3
+    assert children_of(plan) == []

@@ -1,4 +1,4 @@
-"""One trial from its start to the horizon, without Ray: `python trainable/whole_trial.py SETTINGS CONFIG DIRECTORY`.
+"""Trials from their start to the horizon, without Ray: `python trainable/whole_trial.py SETTINGS`, a folder a line.
 
 Runs in a process of its own, which ends when its standard input does: with the process that started it.
 """
@@ -7,32 +7,39 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from trainable.config import TrialConfig, TrialSettings
 
+if TYPE_CHECKING:
+    from trainable.resident import ResidentBase
+
+CONFIG_FILE = "config.json"
 RESULT_FILE = "result.json"
 
 
 @dataclass(frozen=True, slots=True)
 class WholeTrialOptions:
-    """Train and evaluate a config at the horizon; what is saved at each rung lets a killed run go on from there."""
+    """Train and evaluate configs at the horizon, in each folder that standard input names.
+
+    A folder holds config.json, the hyperparameters; state and adapter go there, and result.json when all is done.
+    What is saved at each rung lets a killed run go on from there.
+    """
 
     settings: tyro.conf.Positional[Path]
     """trial_settings.json of the study."""
-    config: tyro.conf.Positional[Path]
-    """The hyperparameters, JSON."""
-    directory: tyro.conf.Positional[Path]
-    """Where state, adapter and result.json go."""
 
 
-def train_whole(config: TrialConfig, settings: TrialSettings, directory: Path) -> dict[str, Any]:
+def train_whole(
+    config: TrialConfig, settings: TrialSettings, directory: Path, resident: ResidentBase
+) -> dict[str, Any]:
     """Train to the horizon with a save at each rung; return the result there, a fault's outcome included.
 
     Raises:
@@ -44,7 +51,7 @@ def train_whole(config: TrialConfig, settings: TrialSettings, directory: Path) -
 
     trial = None
     try:
-        trial = Trial(config, settings, directory)
+        trial = Trial(config, settings, directory, resident)
         for rung in settings.rungs[:-1]:
             if rung > trial.run.step:
                 trial.run.train_to(rung)
@@ -58,23 +65,30 @@ def train_whole(config: TrialConfig, settings: TrialSettings, directory: Path) -
 
 
 def main() -> None:
-    """Train, and leave the result."""
-    options = tyro.cli(WholeTrialOptions)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    config = TrialConfig.from_dict(json.loads(options.config.read_text(encoding="utf-8")))
-    settings = TrialSettings.load(options.settings)
+    """Train, and leave the results."""
+    from trainable.resident import ResidentBase
+
+    folders: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    threading.Thread(target=_read_folders, args=(folders,), daemon=True).start()
+    settings = TrialSettings.load(tyro.cli(WholeTrialOptions).settings)
     if not settings.gpus:  # no other trial runs beside it
         settings = replace(settings, threads=os.cpu_count() or 1)
-    result = train_whole(config, settings, options.directory)
-    scratch = options.directory / f"{RESULT_FILE}.tmp"
-    scratch.write_text(json.dumps(result), encoding="utf-8")
-    scratch.replace(options.directory / RESULT_FILE)
+    resident = ResidentBase()
+    resident.start(settings.backend)
+    while True:  # until standard input ends
+        directory = folders.get()
+        config = TrialConfig.from_dict(json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8")))
+        result = train_whole(config, settings, directory, resident)
+        scratch = directory / f"{RESULT_FILE}.tmp"
+        scratch.write_text(json.dumps(result), encoding="utf-8")
+        scratch.replace(directory / RESULT_FILE)
 
 
-def _end_with_parent() -> None:
-    """Wait for the end of standard input; not through sys.stdin, whose lock would be missed at exit."""
-    while os.read(sys.stdin.fileno(), 1):
-        pass
+def _read_folders(folders: queue.SimpleQueue[Path]) -> None:
+    """Pass folders on until standard input ends; not through sys.stdin, whose lock would be missed at exit."""
+    with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
+        for line in lines:
+            folders.put(Path(os.fsdecode(line.removesuffix(b"\n"))))
     os._exit(1)
 
 

@@ -139,7 +139,7 @@ def naive(options: SearchBenchOptions) -> None:
     common = {"work": str(options.work), "rungs": list(options.rungs), "documents": options.documents}
     wanted = [{**config, **common} for config in configs(options)[: options.naive_trials]]
     started = time.perf_counter()
-    ray.init(include_dashboard=False, log_to_driver=True)
+    ray.init(address="local", include_dashboard=False, log_to_driver=True)
     try:
         resources = {"gpu": 1, "cpu": 8} if options.preset == "gpu" else {"cpu": 1}
         results = tune.Tuner(
