@@ -155,7 +155,7 @@ def naive(options: SearchBenchOptions) -> None:
         raise RuntimeError(str(results.errors[0]))
     write_row(
         options, "search", side="naive", seconds=seconds / options.naive_trials * options.trials, measured_s=seconds,
-        trials=options.naive_trials, note=f"{options.naive_trials} trials of the baseline measured, scaled to {options.trials}",
+        trials=options.naive_trials, note=f"baseline: {options.naive_trials} of {options.trials} trials measured, scaled",
     )  # fmt: skip
 
 
