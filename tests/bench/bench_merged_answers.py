@@ -8,7 +8,6 @@ pass is repeated in float32: what bfloat16 costs without merging is the yardstic
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import tyro
 
 from data.corpus import SAMPLE_DIR
+from tests.bench.bench_gpu_agreement import share
 
 Answers = list[list[int]]
 ROWS = 64
@@ -34,31 +34,24 @@ class MergedOptions:
     """Longest answer."""
 
 
-def answered(options: MergedOptions, dtype: str, prompts: Answers, end: int, merged: bool) -> Answers:
-    """Answer with a fresh copy of base and adapter."""
+def answered(
+    base: Path, adapter: Path, dtype: str, prompts: Answers, end: int, new_tokens: int
+) -> dict[str, Answers]:
+    """Answer with the adapter beside the weights, then folded into them."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from trainable.base_models import locate_base
     from trainable.decode import greedy_decode
     from trainable.fast_decode import FastDecoder
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    base = locate_base(base_of(options.adapter))
     plain = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype)).to(device)
-    model = PeftModel.from_pretrained(plain, options.adapter).eval()
-    if merged:
-        return FastDecoder(model.get_base_model(), plain.dtype, end).decode(prompts, options.new_tokens)
+    model = PeftModel.from_pretrained(plain, adapter).eval()
     with torch.inference_mode(), torch.autocast(device, plain.dtype, enabled=dtype != "float32"):
-        return greedy_decode(model, prompts, options.new_tokens, end, ROWS)
-
-
-def base_of(adapter: Path) -> str:
-    """Return the name of an adapter's base."""
-    return str(
-        json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    )
+        unmerged = greedy_decode(model, prompts, new_tokens, end, ROWS)
+    merged = FastDecoder(model.get_base_model(), plain.dtype, end).decode(prompts, new_tokens)
+    return {f"{dtype} unmerged": unmerged, f"{dtype} merged": merged}
 
 
 def main() -> None:
@@ -66,34 +59,29 @@ def main() -> None:
     options = tyro.cli(MergedOptions)
     from data.jsonl import read_examples
     from data.prompt import parse
+    from trainable.adapters import read_adapter_config
     from trainable.base_models import locate_base
     from trainable.evaluation import entity_types
     from trainable.metrics import Prediction, evaluate_predictions
     from trainable.tokens import end_of_turn_id, load_tokenizer, prompt_ids
 
-    tokenizer: Any = load_tokenizer(locate_base(base_of(options.adapter)))
+    base = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
+    tokenizer: Any = load_tokenizer(base)
     end, examples = end_of_turn_id(tokenizer), read_examples(options.documents)
     prompts = prompt_ids(tokenizer, [example.text for example in examples])
     found: dict[str, Answers] = {}
     for dtype in ("float32", "bfloat16"):
-        for merged in (False, True):
-            name = f"{dtype} {'merged' if merged else 'unmerged'}"
-            found[name] = answers = answered(options, dtype, prompts, end, merged)
-            texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
-            predictions = [
-                Prediction(parse(text), truncated=ids[-1:] != [end])
-                for ids, text in zip(answers, texts, strict=True)
-            ]
-            result = evaluate_predictions(examples, predictions, known_types=entity_types(examples))
-            same = {
-                other: round(
-                    sum(a == b for a, b in zip(answers, found[other], strict=True)) / len(answers), 4
-                )
-                for other in found
-                if other != name
-            }
-            print(f"{name}: recall {result.micro_recall:.4f} precision {result.micro_precision or 0:.4f} "
-                  f"F1 {result.micro_f1 or 0:.4f}; same answers as {same}", flush=True)  # fmt: skip
+        found |= answered(base, options.adapter, dtype, prompts, end, options.new_tokens)
+    for name, answers in found.items():
+        texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
+        predictions = [
+            Prediction(parse(text), truncated=ids[-1:] != [end])
+            for ids, text in zip(answers, texts, strict=True)
+        ]
+        result = evaluate_predictions(examples, predictions, known_types=entity_types(examples))
+        same = {other: round(share(answers, found[other]), 4) for other in found if other != name}
+        print(f"{name}: recall {result.micro_recall:.4f} precision {result.micro_precision or 0:.4f} "
+              f"F1 {result.micro_f1 or 0:.4f}; same answers as {same}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
