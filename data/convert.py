@@ -15,11 +15,11 @@ from typing import Annotated
 
 import tyro
 
-from data.formats import FORMATS
-from data.importing import ImportOptions, ImportReport, import_examples
-from data.jsonl import write_examples
-from data.lines import DataError
-from data.marks import Units
+from data.files.claims import Units
+from data.files.jsonl import write_examples
+from data.files.lines import DataError
+from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.registry import FORMATS
 
 _DROPPED_LISTED = 20
 _FORMATS = "".join(f"\n  {name}: {form.what}" for name, form in FORMATS.items())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLE_DIR = Path(__file__).resolve().parent / "sample"
+from data.paths import ROOT
+
+SAMPLE_DIR = ROOT / "data" / "sample"
 USER_PREFIX = "merged_pii_dataset_"
 SPLITS = ("train", "validation", "test")
 

@@ -19,8 +19,8 @@ import tyro
 
 from data.corpus import SPLITS, USER_PREFIX
 from data.entities import Example
-from data.groups import groups_of, skeleton
-from data.jsonl import read_examples, write_examples
+from data.files.jsonl import read_examples, write_examples
+from data.texts.groups import groups_of, skeleton
 
 By = Literal["group", "skeleton", "near"]
 _DOCUMENTS = ""

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from search.options import SearchOptions
-from search.plan import make_plan
-from search.study_result import StudyResult, load_study
+from search.planning.plan import make_plan
+from search.study.result import StudyResult, load_study
 
 __all__ = ["SearchOptions", "StudyResult", "load_study", "resume", "run_search"]
 
@@ -34,9 +34,9 @@ def run_search(options: SearchOptions, announce: Callable[[str], None] | None = 
     Raises:
         ValueError: Lists every problem with the options, one a line; nothing was started.
         RuntimeError: If the preset cannot run here, the study is being run by another process, the search
-            itself broke (`search.driver.SearchBroke`), or no trial has a score.
+            itself broke (`search.running.driver.SearchBroke`), or no trial has a score.
     """
-    from search.driver import run_search as run_plan
+    from search.running.driver import run_search as run_plan
 
     plan = make_plan(options)
     if announce is not None:

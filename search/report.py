@@ -32,8 +32,8 @@ def main() -> int:
     """Write the report; return the exit code."""
     options = tyro.cli(ReportOptions)
     started = time.monotonic()
-    from search.report_data import find_study
-    from search.reporting import write_comparison, write_report
+    from search.reporting.sections.write import write_comparison, write_report
+    from search.reporting.view import find_study
 
     try:
         root = find_study(options.study, options.results_dir.resolve())

@@ -17,7 +17,7 @@ def main() -> int:
     options = tyro.cli(RetrainOptions)
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads crawl on a busy machine
-    from search.retraining import prepare, retrain
+    from search.retraining.retrain_run import prepare, retrain
 
     try:
         job = prepare(options)

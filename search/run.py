@@ -15,13 +15,13 @@ from search.options import SearchOptions
 def main() -> int:
     """Plan, run and sum up one search; return the exit code."""
     options = tyro.cli(SearchOptions)
-    from search.plan import make_plan
+    from search.planning.plan import make_plan
 
     try:
         plan = make_plan(options)
         table = None
         if options.simulate:
-            from search.simulation import simulated_plan
+            from search.replaying.simulation import simulated_plan
 
             plan, table = simulated_plan(plan)
     except (ValueError, RuntimeError) as error:
@@ -29,8 +29,8 @@ def main() -> int:
         return 2
     print(plan.describe(), flush=True)
     if options.plan:
-        from data.audit import short_audit
-        from search.forecast import forecast, forecast_numbers
+        from data.auditing.summary import short_audit
+        from search.watching.forecast import forecast, forecast_numbers
 
         print(f"audit      {short_audit(plan.corpus).verdict}")
         print(forecast(plan))
@@ -38,11 +38,11 @@ def main() -> int:
         return 0
     try:
         if table is not None:
-            from search.simulation import run_simulation
+            from search.replaying.simulation import run_simulation
 
             summary = run_simulation(plan, table)
         else:
-            from search.driver import run_search
+            from search.running.driver import run_search
 
             summary = run_search(plan)
     except (OSError, RuntimeError) as error:

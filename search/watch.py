@@ -10,8 +10,8 @@ from typing import Annotated
 
 import tyro
 
-from search.pages import tensorboard_command
-from search.study import StudyFiles
+from search.study.files import StudyFiles
+from search.watching.addresses import tensorboard_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def main() -> int:
     options = tyro.cli(WatchOptions)
     try:
         files = study_files(options)
-        from search.study_server import StudyServer
+        from search.watching.study_server import StudyServer
 
         server = StudyServer(files.database, options.port)
     except OSError as error:

@@ -11,8 +11,8 @@ def backend_with(config: TrialConfig, std: float = 0.02, seed: int = 3) -> Any:
     """Return a plain backend with the config's base and an adapter whose B is normal with this deviation."""
     import torch
 
-    from trainable.backend_peft import PeftBackend
-    from trainable.base_models import locate_base
+    from trainable.backends.peft_backend import PeftBackend
+    from trainable.model.bases import locate_base
 
     backend = PeftBackend()
     backend.load_base(locate_base(config.model), config.load_in_4bit, window_tokens=512)

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from search.curves import CurveTable
+from data.paths import ROOT
+from search.replaying.curves import CurveTable
 
 # Read when torch is first imported. Two threads that wait for each other on a busy machine are ten times slower
 # than one, and one gives the same bits everywhere.
@@ -26,9 +27,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 
-_ROOT = Path(__file__).resolve().parent.parent
-_SAMPLE_DIR = _ROOT / "data" / "sample"
-_REFERENCE = _ROOT / "results" / "reference" / "cpu"
+_SAMPLE_DIR = ROOT / "data" / "sample"
+_REFERENCE = ROOT / "results" / "reference" / "cpu"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -42,7 +42,7 @@ def help_of() -> Callable[[str], subprocess.CompletedProcess[str]]:
 
     @cache
     def run(script: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-X", "importtime", str(_ROOT / script), "--help"]
+        command = [sys.executable, "-X", "importtime", str(ROOT / script), "--help"]
         return subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "100"})
 
     return run
@@ -51,7 +51,7 @@ def help_of() -> Callable[[str], subprocess.CompletedProcess[str]]:
 @pytest.fixture(scope="session")
 def empty_study_db(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The content of a study.db without a study; making its tables takes longer than most tests."""
-    from search.searcher import open_storage
+    from search.study.storage import open_storage
 
     path = tmp_path_factory.mktemp("empty") / "study.db"
     open_storage(str(path)).engine.dispose()
@@ -100,7 +100,7 @@ def _reference_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
     """What config.json of the published search would hold."""
     from search.options import SearchOptions
-    from search.space import default_space
+    from search.planning.space import default_space
     from trainable.config import TrialSettings
 
     settings = TrialSettings(

@@ -176,3 +176,22 @@ class TrialSettings:
 def warmup_steps(total_steps: int) -> int:
     """Return the warm-up length for a run: 100 steps, or a tenth of a shorter run."""
     return min(WARMUP_STEPS_MAX, max(1, total_steps // 10))
+
+
+def split_ray_config(ray_config: dict[str, Any]) -> tuple[TrialConfig, Path]:
+    """Return the hyperparameters and the settings file of a Ray config."""
+    values = dict(ray_config)
+    settings_file = Path(values.pop(SETTINGS_KEY))
+    return TrialConfig.from_dict(values), settings_file
+
+
+def knobs(config: TrialConfig) -> str:
+    """Return the searched hyperparameters in one short string.
+
+    Example:
+        >>> knobs(TrialConfig("small-2m", True, 16, 2e-3, 3))
+        'small-2m 4-bit r=16 lr=2.0e-03 x3'
+    """
+    bits = "4-bit" if config.load_in_4bit else "16-bit"
+    name = Path(config.model).name
+    return f"{name} {bits} r={config.lora_rank} lr={config.learning_rate:.1e} x{config.oversampling:g}"

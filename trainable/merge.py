@@ -32,10 +32,10 @@ def merge_adapter(options: MergeOptions) -> None:
     """
     from peft import PeftModel
 
-    from trainable.adapters import read_adapter_config
-    from trainable.backend_peft import PeftBackend
-    from trainable.base_models import locate_base
-    from trainable.prediction_settings import PredictionSettings
+    from trainable.backends.peft_backend import PeftBackend
+    from trainable.model.adapters import read_adapter_config
+    from trainable.model.bases import locate_base
+    from trainable.model.prediction_settings import PredictionSettings
 
     base_dir = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
     backend = PeftBackend()

@@ -12,17 +12,11 @@ import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from trainable.config import TrialConfig, TrialSettings
-
-if TYPE_CHECKING:
-    from trainable.resident import ResidentBase
-
-CONFIG_FILE = "config.json"
-RESULT_FILE = "result.json"
+from trainable.trial.whole import CONFIG_FILE, RESULT_FILE, train_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +31,9 @@ class WholeTrialOptions:
     """trial_settings.json of the study."""
 
 
-def train_whole(
-    config: TrialConfig, settings: TrialSettings, directory: Path, resident: ResidentBase
-) -> dict[str, Any]:
-    """Train to the horizon with a save at each rung; return the result there, a fault's outcome included.
-
-    Raises:
-        Exception: What is the device's fault: a fresh process may do better.
-    """
-    from trainable.checkpoint import STATE_FILE
-    from trainable.faults import result_of
-    from trainable.trial import Trial
-
-    trial = None
-    try:
-        trial = Trial(config, settings, directory, resident)
-        for rung in settings.rungs[:-1]:
-            if rung > trial.run.step:
-                trial.run.train_to(rung)
-                trial.run.save(
-                    directory / STATE_FILE, {"generate_s": 0.0}
-                )  # no evaluation before the horizon
-        return trial.next_rung()
-    except Exception as error:
-        log_file = Path(settings.checkpoint_dir).parent / "errors" / f"{directory.name}.txt"
-        return result_of(error, trial.run.step if trial else 0, log_file)
-
-
 def main() -> None:
     """Train, and leave the results."""
-    from trainable.resident import ResidentBase
+    from trainable.backends.resident import ResidentBase
 
     folders: queue.SimpleQueue[Path] = queue.SimpleQueue()
     threading.Thread(target=_read_folders, args=(folders,), daemon=True).start()

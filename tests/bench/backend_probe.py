@@ -48,13 +48,14 @@ class ProbeOptions:
 def probe(options: ProbeOptions) -> dict[str, Any]:
     """Load, attach, train, generate, save, detach, attach another rank; return what happened."""
     from data.corpus import SAMPLE_DIR
-    from data.jsonl import read_examples, write_examples
-    from trainable.adapters import WEIGHTS_FILE, save_adapter
-    from trainable.backend import create_backend
-    from trainable.base_models import locate_base
+    from data.files.jsonl import read_examples, write_examples
+    from trainable.backends.create import create_backend
     from trainable.config import TrialConfig
-    from trainable.loop import TrainingRun, plan_batches
-    from trainable.tokens import answer_limit, prompt_ids, tokenized
+    from trainable.model.adapters import WEIGHTS_FILE, save_adapter
+    from trainable.model.bases import locate_base
+    from trainable.tokens.chat import prompt_ids
+    from trainable.tokens.corpus import answer_limit, tokenized
+    from trainable.training.loop import TrainingRun, plan_batches
 
     started = time.perf_counter()
     base_dir = locate_base(options.model)

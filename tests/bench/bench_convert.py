@@ -15,7 +15,8 @@ from typing import Literal
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[2]
+from data.paths import ROOT
+
 _PEAK = (
     "import resource, runpy, sys; sys.argv = sys.argv[1:]\n"
     "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"

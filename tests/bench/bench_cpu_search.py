@@ -17,7 +17,9 @@ from typing import Any
 
 import tyro
 
-RUN = Path(__file__).resolve().parents[2] / "search" / "run.py"
+from data.paths import ROOT
+
+RUN = ROOT / "search" / "run.py"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from search.curves import CurveTable
+from search.replaying.curves import CurveTable
 from tests.bench.bench_search import TABLE, half_of
 
 HIGHEST_LOSS = 50.0

@@ -55,12 +55,13 @@ def totals(scores: Any) -> dict[str, float]:
 def train_group(options: FullLengthOptions, model: str, factor: float, work: Path, scorers: Any) -> list[Any]:
     """Train the configs of one model and factor together; return (config, promises by split)."""
     from data.corpus import find_corpus
-    from trainable.base_models import locate_base
+    from tests.bench.stacked import StackedAdapters
+    from tests.bench.stacked_decode import stacked_answers
+    from tests.bench.stacked_training import StackedTraining
     from trainable.config import TrialConfig
-    from trainable.stacked import StackedAdapters
-    from trainable.stacked_decode import stacked_answers
-    from trainable.stacked_training import StackedTraining
-    from trainable.tokens import answer_limit, end_of_turn_id, prompt_ids, tokenized
+    from trainable.model.bases import locate_base
+    from trainable.tokens.chat import end_of_turn_id, prompt_ids
+    from trainable.tokens.corpus import answer_limit, tokenized
 
     base_dir = locate_base(model)
     corpus = tokenized(base_dir, find_corpus(None).train, 512, work)
@@ -97,8 +98,8 @@ def main() -> None:
     from stacked_scores import Scorer, read_documents
 
     from data.corpus import find_corpus
-    from trainable.base_models import locate_base
-    from trainable.evaluation import entity_types
+    from trainable.model.bases import locate_base
+    from trainable.predicting.evaluator import entity_types
 
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     torch.set_float32_matmul_precision("high")

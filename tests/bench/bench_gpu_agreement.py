@@ -40,8 +40,8 @@ def make_backend(options: AgreementOptions) -> Any:
     """Return the backend with the base loaded in the wanted dtype."""
     import torch
 
-    from trainable.backend import create_backend
-    from trainable.base_models import locate_base
+    from trainable.backends.create import create_backend
+    from trainable.model.bases import locate_base
 
     backend = create_backend(options.backend)
     torch.set_float32_matmul_precision("highest")
@@ -53,10 +53,10 @@ def make_backend(options: AgreementOptions) -> Any:
 def losses_of(options: AgreementOptions, backend: Any, steps: int, slow: bool) -> list[float]:
     """Train a fresh adapter and return the losses of its steps."""
     from data.corpus import SAMPLE_DIR
-    from trainable.base_models import locate_base
     from trainable.config import TrialConfig
-    from trainable.loop import TrainingRun, plan_batches
-    from trainable.tokens import tokenized
+    from trainable.model.bases import locate_base
+    from trainable.tokens.corpus import tokenized
+    from trainable.training.loop import TrainingRun, plan_batches
 
     config = TrialConfig(options.model, False, 16, 3e-3, lora_dropout=0.0, seed=SEED)
     backend.detach_adapter()
@@ -83,9 +83,9 @@ def worst(one: list[float], other: list[float]) -> float:
 def main() -> None:
     """Measure one backend; the second one compares."""
     from data.corpus import SAMPLE_DIR
-    from data.jsonl import read_examples
-    from trainable.adapters import load_weights, save_adapter, set_adapter_weights
-    from trainable.tokens import prompt_ids
+    from data.files.jsonl import read_examples
+    from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
+    from trainable.tokens.chat import prompt_ids
 
     options = tyro.cli(AgreementOptions)
     if options.backend == "unsloth":

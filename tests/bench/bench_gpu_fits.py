@@ -38,7 +38,7 @@ class FitsOptions(StartOptions):
 
 def configs() -> list[tuple[str, dict[str, Any]]]:
     """Return what of the default space differs in shape, base by base, and which of the users' plans each one is."""
-    from search.space import Choice, default_space
+    from search.planning.space import Choice, default_space
 
     space = default_space("gpu", SEED)
     names = ("model", "load_in_4bit", "lora_rank")
@@ -57,8 +57,8 @@ def try_config(
 ) -> dict[str, Any]:
     """Train and answer with one config; return what it took."""
     from trainable.config import TrialConfig
-    from trainable.loop import OutOfMemoryAtOne
-    from trainable.trial import Trial
+    from trainable.training.loop import OutOfMemoryAtOne
+    from trainable.trial.trial import Trial
 
     model = str(options.work / "models" / parameters["model"])
     config = TrialConfig.from_dict({**parameters, "model": model})
@@ -79,7 +79,7 @@ def main() -> None:
     """Try every config, each base once."""
     options = tyro.cli(FitsOptions)
     wait_turn(options)
-    from trainable.resident import BaseDrift, ResidentBase
+    from trainable.backends.resident import BaseDrift, ResidentBase
 
     resident = ResidentBase()
     resident.start(options.backend)

@@ -43,8 +43,8 @@ class GenerateOptions(BenchOptions):
 def documents_of(options: GenerateOptions, tokenizer: Any) -> list[list[int]]:
     """Return prompts of validation and test documents of the sample."""
     from data.corpus import SAMPLE_DIR
-    from data.jsonl import read_examples
-    from trainable.tokens import prompt_ids
+    from data.files.jsonl import read_examples
+    from trainable.tokens.chat import prompt_ids
 
     examples = read_examples(SAMPLE_DIR / "validation.jsonl") + read_examples(SAMPLE_DIR / "test.jsonl")
     return prompt_ids(tokenizer, [example.text for example in examples][: options.documents])
@@ -63,7 +63,7 @@ def hf_generate(model: Any, prompts: list[list[int]], batch: int, new_tokens: in
     """Answer with transformers' generate in left-padded batches of similar length."""
     import torch
 
-    from trainable.decode import in_batches, left_padded
+    from trainable.decoding.plain import in_batches, left_padded
 
     def decode(rows: list[Any]) -> list[list[int]]:
         ids, mask = left_padded(rows, model.device)
@@ -78,7 +78,7 @@ def hf_generate(model: Any, prompts: list[list[int]], batch: int, new_tokens: in
 
 def measure(options: GenerateOptions, model: str, quantised: bool, with_hf: bool) -> None:
     """Measure one model with an adapter attached."""
-    from trainable.backend_peft import PeftBackend
+    from trainable.backends.peft_backend import PeftBackend
     from trainable.config import TrialConfig
 
     backend = PeftBackend()
@@ -98,7 +98,7 @@ def measure_ours(
     options: GenerateOptions, backend: Any, prompts: list[list[int]], case: dict[str, Any]
 ) -> list[list[int]]:
     """Measure the fast decoder and return its answers."""
-    from trainable.fast_decode import FastDecoder
+    from trainable.decoding.cached import FastDecoder
 
     reset_peak()
     decoder = FastDecoder(backend.model.get_base_model(), backend.dtype, 2)

@@ -68,10 +68,10 @@ def data_dir(options: SearchBenchOptions) -> Path:
 
 def ours(options: SearchBenchOptions) -> None:
     """Run our search."""
-    from search.driver import run_search
     from search.options import SearchOptions
-    from search.plan import make_plan
-    from search.space import Choice
+    from search.planning.plan import make_plan
+    from search.planning.space import Choice
+    from search.running.driver import run_search
 
     os.environ["PII_TUNER_MODELS"] = str(options.work / "models")
     grace, horizon = options.rungs[0], options.rungs[-1]
@@ -103,12 +103,13 @@ def naive_trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     from data.corpus import SAMPLE_DIR
-    from data.jsonl import read_examples
+    from data.files.jsonl import read_examples
     from tests.bench.bench_gpu_generate import hf_generate
-    from trainable.backend_peft import PeftBackend
+    from trainable.backends.peft_backend import PeftBackend
     from trainable.config import TrialConfig
-    from trainable.tokens import answer_limit, prompt_ids, tokenized
-    from trainable.trl_engine import make_trainer
+    from trainable.tokens.chat import prompt_ids
+    from trainable.tokens.corpus import answer_limit, tokenized
+    from trainable.training.trl_engine import make_trainer
 
     work, rungs, documents = Path(config.pop("work")), config.pop("rungs"), config.pop("documents")
     trial = TrialConfig.from_dict({**config, "micro_batch": 8, "gradient_checkpointing": True, "seed": SEED})

@@ -62,7 +62,7 @@ def config_of(options: TrainOptions, model: str, quantised: bool, **changes: Any
 def corpus_of(options: TrainOptions, config: Any) -> Any:
     """Return the tokenised sample."""
     from data.corpus import SAMPLE_DIR
-    from trainable.tokens import tokenized
+    from trainable.tokens.corpus import tokenized
 
     return tokenized(
         Path(config.model), SAMPLE_DIR / "train.jsonl", 512, options.work / f"tokens-{options.side}"
@@ -72,7 +72,8 @@ def corpus_of(options: TrainOptions, config: Any) -> Any:
 def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bool, variant: str) -> None:
     """Measure one variant: eager (the backend's own forward) or captured."""
     import trainable.loop as loop
-    from trainable.qwen import base_layer, projection
+
+    from trainable.model.qwen import base_layer, projection
 
     config = config_of(options, model, quantised)
     backend = resident.acquire(options.backend, Path(config.model), quantised, 512)
@@ -131,8 +132,8 @@ def measure_hf(options: TrainOptions, model: str, quantised: bool, recipe: bool)
     """Measure SFTTrainer: the users' recipe, or micro-batch 32 without checkpointing and sorted by length."""
     from transformers import TrainerCallback
 
-    from trainable.backend_peft import PeftBackend
-    from trainable.trl_engine import make_trainer
+    from trainable.backends.peft_backend import PeftBackend
+    from trainable.training.trl_engine import make_trainer
 
     micro, checkpointing = (8, True) if recipe else (32, False)
     config = config_of(options, model, quantised, micro_batch=micro, gradient_checkpointing=checkpointing)
@@ -216,8 +217,8 @@ def main() -> None:
             for recipe in (True, False):
                 attempt(lambda m=model, q=quantised, r=recipe: measure_hf(options, m, q, r))
         return
-    from trainable.backend import create_backend
-    from trainable.resident import ResidentBase
+    from trainable.backends.create import create_backend
+    from trainable.backends.resident import ResidentBase
 
     create_backend(options.backend)
     wait_turn(options)

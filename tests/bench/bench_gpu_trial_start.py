@@ -49,7 +49,7 @@ def start(options: StartOptions, settings: Any, number: int, resident: Any) -> t
     import gc
 
     from trainable.config import TrialConfig
-    from trainable.trial import Trial
+    from trainable.trial.trial import Trial
 
     rank = (8, 12, 16, 32)[number % 4]
     config = TrialConfig(str(options.work / "models" / options.model), False, rank, seed=SEED + number)
@@ -74,7 +74,8 @@ def main() -> None:
     waited = time.perf_counter()  # the imports that a fresh worker pays for come after this
     import torch
 
-    from trainable.resident import ResidentBase, allocated_bytes
+    from trainable.backends.resident import ResidentBase
+    from trainable.model.gpu_memory import allocated_bytes
 
     settings, resident = settings_of(options), ResidentBase()
     first, whole = start(options, settings, 0, resident)

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from data.paths import ROOT
+
 SPACE = "[space]\nmodel = 'small-2m'\nload_in_4bit = false\n"
 SIZES = {"train": 64, "validation": 8, "test": 8}
 LIMIT_S = 600

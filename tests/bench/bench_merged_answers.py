@@ -42,8 +42,8 @@ def answered(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from trainable.decode import greedy_decode
-    from trainable.fast_decode import FastDecoder
+    from trainable.decoding.cached import FastDecoder
+    from trainable.decoding.plain import greedy_decode
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plain = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype)).to(device)
@@ -57,13 +57,13 @@ def answered(
 def main() -> None:
     """Answer four times and compare."""
     options = tyro.cli(MergedOptions)
-    from data.jsonl import read_examples
+    from data.files.jsonl import read_examples
     from data.prompt import parse
-    from trainable.adapters import read_adapter_config
-    from trainable.base_models import locate_base
-    from trainable.evaluation import entity_types
-    from trainable.metrics import Prediction, evaluate_predictions
-    from trainable.tokens import end_of_turn_id, load_tokenizer, prompt_ids
+    from trainable.model.adapters import read_adapter_config
+    from trainable.model.bases import locate_base
+    from trainable.predicting.evaluator import entity_types
+    from trainable.scoring.evaluation import Prediction, evaluate_predictions
+    from trainable.tokens.chat import end_of_turn_id, load_tokenizer, prompt_ids
 
     base = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
     tokenizer: Any = load_tokenizer(base)

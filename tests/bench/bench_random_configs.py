@@ -38,7 +38,7 @@ def draw(count: int, seed: int) -> list[dict[str, Any]]:
     """Draw configs of the default CPU space, each parameter independently."""
     import optuna
 
-    from search.space import SpaceSampler, default_space
+    from search.planning.space import SpaceSampler, default_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
@@ -54,7 +54,7 @@ def draw(count: int, seed: int) -> list[dict[str, Any]]:
 def train(config: dict[str, Any], settings_file: Path) -> dict[str, Any]:
     """Train one config to the horizon and return its row."""
     from trainable.config import TrialConfig, TrialSettings
-    from trainable.trial import Trial
+    from trainable.trial.trial import Trial
 
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(TrialConfig.from_dict(config), TrialSettings.load(settings_file), Path(folder))
@@ -68,7 +68,7 @@ def main() -> None:
     from dataclasses import replace
 
     from search.options import SearchOptions
-    from search.plan import make_plan
+    from search.planning.plan import make_plan
 
     with tempfile.TemporaryDirectory() as folder:
         plan = make_plan(SearchOptions(preset="cpu", results_dir=Path(folder)))

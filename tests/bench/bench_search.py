@@ -20,20 +20,21 @@ import tyro
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search.optuna import OptunaSearch
 
-from search.confirmation import CLOSE
-from search.curves import CurveTable
-from search.race import RacePolicy
-from search.replay import ReplayedResults
-from search.replay_loop import ReplayController
-from search.rungs import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
-from search.scheduler import PausingScheduler
-from search.searcher import TruthfulOptunaSearch
-from search.slots import Slots
-from search.space import SpaceSampler, default_space
+from data.paths import ROOT
+from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
+from search.planning.space import SpaceSampler, default_space
+from search.replaying.controller import ReplayController
+from search.replaying.curves import CurveTable
+from search.replaying.results import ReplayedResults
+from search.study.confirmation import CLOSE
+from search.tuning.promotion import RacePolicy
+from search.tuning.scheduler import PausingScheduler
+from search.tuning.searcher import TruthfulOptunaSearch
+from search.tuning.slots import Slots
 from trainable.config import METRIC, TIME_ATTR
 from trainable.requirements import Requirements
 
-TABLE = Path(__file__).resolve().parents[2] / "results/reference/curves/cpu_curves.npz"
+TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
 PLANS = 4
 """The first configs of a table are the users' plans; both halves have them."""
 

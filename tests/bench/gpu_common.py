@@ -16,7 +16,8 @@ from typing import Any
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[2]
+from data.paths import ROOT
+
 SHAPES = {"Qwen3-0.6B": (1024, 3072, 28, 16, 8), "Qwen3-1.7B": (2048, 6144, 28, 16, 8)}
 """hidden, feed-forward, layers, heads, key-value heads of the published configs; head size 128."""
 TINY = (64, 128, 2, 4, 2)

@@ -40,9 +40,9 @@ def cut_data(folder: Path, documents: int) -> None:
 
 def search(options: GpuSearchOptions) -> None:
     """Run four trials: both sizes, each in 16-bit and 4-bit."""
-    from search.driver import run_search
     from search.options import SearchOptions
-    from search.plan import make_plan
+    from search.planning.plan import make_plan
+    from search.running.driver import run_search
 
     plan = make_plan(
         SearchOptions(

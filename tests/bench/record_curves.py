@@ -51,7 +51,7 @@ def draw(count: int, seed: int) -> list[dict[str, Any]]:
     """Return the plans of the default CPU space, then random configs of it."""
     import optuna
 
-    from search.space import SpaceSampler, default_space
+    from search.planning.space import SpaceSampler, default_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
@@ -73,10 +73,10 @@ class Recorder:
         from stacked_scores import Scorer, read_documents
 
         from data.corpus import find_corpus
-        from data.jsonl import read_examples
-        from search.curves import CurveTable
-        from trainable.base_models import locate_base
-        from trainable.evaluation import entity_types
+        from data.files.jsonl import read_examples
+        from search.replaying.curves import CurveTable
+        from trainable.model.bases import locate_base
+        from trainable.predicting.evaluator import entity_types
 
         self.options, self.work, self.files = options, work, find_corpus(None)
         step = options.horizon_steps // options.rungs
@@ -127,12 +127,13 @@ class Recorder:
         ]
 
     def _train(self, model: str, members: list[tuple[int, int]]) -> None:
-        from trainable.base_models import locate_base
+        from tests.bench.stacked import StackedAdapters
+        from tests.bench.stacked_decode import stacked_answers
+        from tests.bench.stacked_training import StackedTraining, padded_samples
         from trainable.config import TrialConfig
-        from trainable.stacked import StackedAdapters
-        from trainable.stacked_decode import stacked_answers
-        from trainable.stacked_training import StackedTraining, padded_samples
-        from trainable.tokens import answer_limit, end_of_turn_id, prompt_ids, tokenized
+        from trainable.model.bases import locate_base
+        from trainable.tokens.chat import end_of_turn_id, prompt_ids
+        from trainable.tokens.corpus import answer_limit, tokenized
 
         base_dir = locate_base(model)
         corpus = tokenized(base_dir, self.files.train, 512, self.work)
@@ -160,7 +161,7 @@ class Recorder:
         """Return ids and labels of the validation documents in the table's order, (documents, tokens)."""
         import numpy as np
 
-        from trainable.evaluation import document_order
+        from trainable.predicting.evaluator import document_order
 
         ids, labels = padded(corpus)
         order = document_order(len(corpus.lengths()))[: len(self.validation)]
@@ -186,8 +187,8 @@ class Recorder:
         """Wait for the scores and return the table."""
         import numpy as np
 
-        from search.curves import CurveTable
-        from search.provenance import provenance
+        from search.replaying.curves import CurveTable
+        from search.study.provenance import provenance
 
         arrays: dict[str, Any] = {}
         for (index, place, rung), promise in self.promises:

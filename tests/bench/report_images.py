@@ -9,7 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
-IMAGES = Path(__file__).resolve().parent.parent.parent / "results" / "reference" / "images"
+from data.paths import ROOT
+
+IMAGES = ROOT / "results" / "reference" / "images"
 DRAWN = "[...document.querySelectorAll('.plot')].every(place => place.dataset.drawn === 'yes')"
 
 

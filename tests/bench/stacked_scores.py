@@ -38,22 +38,22 @@ _state: dict[str, Any] = {}
 
 def read_documents(file: Path, shuffled: bool) -> list[Any]:
     """Read documents in the file's or in the evaluation's order."""
-    from data.jsonl import read_examples
-    from trainable.evaluation import shuffled_documents
+    from data.files.jsonl import read_examples
+    from trainable.predicting.evaluator import shuffled_documents
 
     return shuffled_documents(file) if shuffled else list(read_examples(file))
 
 
 def _open(base_dir: Path, file: Path, shuffled: bool, types: tuple[str, ...]) -> None:
-    from trainable.tokens import load_tokenizer
+    from trainable.tokens.chat import load_tokenizer
 
     _state.update(tokenizer=load_tokenizer(base_dir), types=types, documents=read_documents(file, shuffled))
 
 
 def _score(answers: np.ndarray) -> dict[str, np.ndarray]:
     from data.prompt import parse
-    from trainable.counts import Prediction, document_counts
-    from trainable.tokens import end_of_turn_id
+    from trainable.scoring.counts import Prediction, document_counts
+    from trainable.tokens.chat import end_of_turn_id
 
     tokenizer, types, documents = _state["tokenizer"], _state["types"], _state["documents"][: len(answers)]
     ids = [[int(token) for token in row if token >= 0] for row in answers]

@@ -1,0 +1,1 @@
+"""What leaks between the parts of a corpus, and what its labels contradict."""

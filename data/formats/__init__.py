@@ -1,0 +1,1 @@
+"""Everything that labelling tools and public data sets export."""

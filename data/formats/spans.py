@@ -1,0 +1,208 @@
+"""Formats of records with a text and a list of spans in it: doccano, spaCy, Prodigy, and columns of any table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data.files.claims import Mark
+from data.files.keys import END_KEYS, START_KEYS, TEXT_KEYS, TYPE_KEYS, Row
+from data.formats.draft import (
+    NO_LABELS,
+    Draft,
+    Reader,
+    RowFormat,
+    Skip,
+    first_of,
+    has,
+    list_of,
+    mark_of,
+    name_of,
+    object_of,
+    simple,
+    text_of,
+)
+
+_TEXTS = (*TEXT_KEYS, "data", "full_text", "generated_text", "unmasked_text", "document")
+
+
+def span_objects(value: object, key: str) -> list[Mark]:
+    """Return the marks of a list of objects (or of [start, end, type]) with offsets, values or both.
+
+    Raises:
+        ValueError: If the list or an item has the wrong form; it says all that is wrong.
+    """
+    marks, problems = [], []
+    for index, item in enumerate(list_of(value, key), 1):
+        owner = f"entity {index}"
+        try:
+            if isinstance(item, list | tuple):
+                marks.append(_triple(item, owner))
+                continue
+            span = object_of(item, owner)
+            marks.append(
+                mark_of(
+                    first_of(span, TYPE_KEYS, owner)[1],
+                    next(
+                        (span[k] for k in ("value", "text", "entity_value", "span_text") if span.get(k)), None
+                    ),
+                    next((span[k] for k in START_KEYS if span.get(k) is not None), None),
+                    next((span[k] for k in END_KEYS if span.get(k) is not None), None),
+                    owner,
+                )
+            )
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return marks
+
+
+def _triple(item: Sequence[object], owner: str) -> Mark:
+    if len(item) != 3:
+        raise ValueError(f"{owner} has {len(item)} parts, but must be [start, end, type]; correct the record")
+    start, end, kind = item
+    if isinstance(start, str) and not isinstance(kind, str):
+        start, end, kind = end, kind, start
+    return mark_of(kind, None, start, end, owner)
+
+
+def spans_draft(row: Row, text: str, marks: list[Mark], used: str) -> Draft:
+    """Return a draft with what objects name alike in all formats: id, group and language."""
+    return Draft(
+        text,
+        marks,
+        used,
+        id=name_of(row, "id", "uid", "doc_id", "document_id"),
+        group=name_of(row, "group"),
+        language=name_of(row, "language", "lang"),
+    )
+
+
+# --- doccano ---
+
+_DOCCANO_KEYS = ("label", "labels", "entities")
+
+
+def _doccano_list(record: object) -> str:
+    if not isinstance(record, dict):
+        return ""
+    for key in _DOCCANO_KEYS:
+        items = record.get(key)
+        if not isinstance(items, list) or not items:
+            continue
+        first = items[0]
+        if (
+            isinstance(first, list)
+            and len(first) == 3
+            and isinstance(first[0], int)
+            and isinstance(first[2], str)
+        ):
+            return key
+        if (
+            isinstance(first, dict)
+            and "start_offset" in first
+            and "text" not in first
+            and "value" not in first
+        ):
+            return key
+    return ""
+
+
+def _read_doccano(record: object) -> Draft:
+    row = object_of(record, "the record")
+    text_key, text = first_of(row, ("text", "data"))
+    keys = [key for key in _DOCCANO_KEYS if isinstance(row.get(key), list)]
+    filled = [key for key in keys if row[key]]
+    if len(filled) > 1:
+        raise ValueError(f"has spans in {' and '.join(f'`{key}`' for key in filled)}; keep one of them")
+    key = (filled or keys or ["label"])[0]
+    text = text_of(text, text_key)
+    draft = spans_draft(row, text, span_objects(row.get(key), key), f"text in `{text_key}`, spans in `{key}`")
+    if not keys:
+        draft.dropped.append(NO_LABELS)
+    if row.get("relations"):
+        draft.dropped.append("relations between entities")
+    return draft
+
+
+# --- spaCy and Prodigy ---
+
+
+def _claims_spacy(record: object) -> bool:
+    if isinstance(record, list | tuple):
+        return len(record) == 2 and isinstance(record[0], str) and has(record[1], "entities")
+    if has(record, "text", "ents"):
+        return True
+    spans = record.get("spans") if isinstance(record, dict) else None
+    bare = isinstance(spans, list) and not any(isinstance(span, dict) and "text" in span for span in spans)
+    return (
+        bare and has(record, "text") and (has(record, "_task_hash") or has(record, "answer") or bool(spans))
+    )
+
+
+def _read_spacy(record: object) -> Draft:
+    if isinstance(record, list | tuple):
+        if len(record) != 2:
+            raise ValueError("the record must be [text, {entities}]; correct it")
+        text, notes = record
+        entities = object_of(notes, "the second part").get("entities")
+        return Draft(
+            text_of(text, "the first part"), span_objects(entities, "entities"), "[text, {`entities`}]"
+        )
+    row = object_of(record, "the record")
+    if row.get("answer", "accept") != "accept":
+        raise Skip("answer is not accept")
+    key = "ents" if "ents" in row else "spans"
+    text = text_of(row.get("text"), "text")
+    return spans_draft(row, text, span_objects(row.get(key), key), f"text in `text`, spans in `{key}`")
+
+
+# --- a text column and a spans column, as in CSV and Parquet ---
+
+
+def _prepare_table(records: Sequence[object]) -> Reader:
+    rows = [record for record in records if isinstance(record, dict)]
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    texts = [key for key in keys if key in _TEXTS]
+    spans = [key for key in keys if key not in texts and any(_looks_like_spans(row.get(key)) for row in rows)]
+    if len(texts) != 1 or len(spans) != 1:
+        raise ValueError(
+            f"the columns {', '.join(keys)} hold {len(texts)} texts and {len(spans)} lists of spans by their names "
+            "and content; rename the text column to `text` and keep one column of spans"
+        )
+
+    def read(record: object) -> Draft:
+        row = object_of(record, "the record")
+        text = text_of(row.get(texts[0]), texts[0])
+        marks = span_objects(row.get(spans[0]), spans[0])
+        return spans_draft(row, text, marks, f"text in `{texts[0]}`, spans in `{spans[0]}`")
+
+    return read
+
+
+def _looks_like_spans(value: object) -> bool:
+    try:
+        items = list_of(value, "") if isinstance(value, str | list) else []
+        return bool(items) and bool(span_objects(items[:1], ""))
+    except ValueError:
+        return False
+
+
+TABLE = RowFormat(
+    "table", "one column of texts, one of spans (a list, JSON or Python)", lambda _: False, _prepare_table
+)
+SPAN_FORMATS = (
+    RowFormat(
+        "doccano",
+        "doccano JSONL",
+        lambda record: bool(_doccano_list(record)),
+        simple(_read_doccano),
+        sure_units=False,
+    ),
+    RowFormat(
+        "spacy",
+        "spaCy's [text, {entities}], `ents`, and Prodigy's `spans`",
+        _claims_spacy,
+        simple(_read_spacy),
+    ),
+)

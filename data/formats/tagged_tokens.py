@@ -1,0 +1,225 @@
+"""Formats of tokens with one tag each: CoNLL columns, the Kaggle PIILO set and token data sets of the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from data.files.claims import Mark
+from data.files.jsonl import guess_language
+from data.files.keys import Row, kind_of
+from data.files.lines import Problem
+from data.formats.draft import Draft, Reader, RowFormat, Skip, has, list_of, name_of, object_of, simple
+
+TAG = re.compile(r"O|([BIMESLU])-(.+)")
+_COLUMNS = re.compile(r"[ \t]+")
+_CLOSED = {"E": "E", "L": "E", "S": "S", "U": "S", "M": "I", "I": "I", "B": "B"}
+_TAG_KEYS = ("ner_tags", "labels", "tags", "bio_labels")
+
+
+def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> Iterator[tuple[int, Row]]:
+    """Yield (first line, {tokens, tags, group}) of each sentence of a file of columns; blank lines part them.
+
+    The first column is the token, the last its tag. A line without columns that starts with # is a comment,
+    one of -DOCSTART- begins a document. Lines without a tag are added to `problems`.
+    """
+    tokens: list[str] = []
+    tags: list[str] = []
+    first, document, bad = 0, "", False
+    for number, line in lines:
+        columns = _COLUMNS.split(line.strip(" \t\r\n"))
+        if columns[0] == "-DOCSTART-" or not any(columns):
+            if tokens and not bad:
+                yield first, {"tokens": tokens, "tags": tags, "group": document}
+            tokens, tags, bad = [], [], False
+            document = f"document at line {number}" if columns[0] else document
+            continue
+        if len(columns) == 1 and line[0] in " \t":
+            columns = [" ", *columns]  # the token is a space
+        if len(columns) < 2 or not TAG.fullmatch(columns[-1]):
+            if not columns[0].startswith("#"):
+                what = "must be a token and its tag (O, or like B-TYPE), parted by spaces or tabs; correct the line"
+                problems.append(Problem(number, what))
+                bad = True
+            continue
+        first = first if tokens else number
+        tokens.append(columns[0])
+        tags.append(columns[-1])
+    if tokens and not bad:
+        yield first, {"tokens": tokens, "tags": tags, "group": document}
+
+
+def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
+    """Return BMES, BIOES, IOB1 or IOB2: what the tags of the sentences can only be, IOB2 if they do not tell."""
+    prefixes: set[str] = set()
+    starts: set[str] = set()
+    for tags in sentences:
+        previous = "O"
+        for tag in tags:
+            prefixes.add(tag[0])
+            if tag[0] in "BI" and tag[1:] != previous[1:]:
+                starts.add(tag[0])
+            previous = tag
+    if prefixes & set("MESLU"):
+        return "BMES" if "M" in prefixes else "BIOES"
+    return "IOB1" if starts == {"I"} else "IOB2"
+
+
+def tagged_spans(tags: Sequence[str], scheme: str) -> list[tuple[str, int, int]]:
+    """Return (type, first token, last token) of every entity.
+
+    Raises:
+        ValueError: With every tag that may not stand where it does, one a line.
+    """
+    spans: list[tuple[str, int, int]] = []
+    problems = []
+    closing = scheme in ("BMES", "BIOES")
+    open_type = ""
+    for index, tag in enumerate(tags):
+        match = TAG.fullmatch(tag)
+        if not match:
+            problems.append(f"token {index + 1}: its tag must be O or like B-TYPE; correct it")
+            open_type = ""
+            continue
+        part, kind = _CLOSED.get(match[1] or "", "O"), match[2] or ""
+        goes_on = part in ("I", "E") and kind == open_type
+        if closing and open_type and not goes_on:
+            problems.append(
+                f"token {index + 1}: the tag is {tag}, but {open_type} is still open; end it by E-"
+            )
+        elif part in ("I", "E") and not goes_on and scheme != "IOB1":
+            problems.append(f"token {index + 1}: the tag is {tag}, but no {kind} is open; begin it by B-")
+        if goes_on:
+            spans[-1] = (kind, spans[-1][1], index)
+        elif part != "O":
+            spans.append((kind, index, index))
+        open_type = "" if part in ("O", "E", "S") else kind
+    if closing and open_type:
+        problems.append(f"token {len(tags)}: {open_type} is still open at the end; end it by E-")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return spans
+
+
+def joined(tokens: Sequence[str], spaces: Sequence[bool]) -> tuple[str, list[tuple[int, int]]]:
+    """Return the text of tokens, each followed by a space or not, and where each token lies in it."""
+    text, places = "", []
+    parts = []
+    length = 0
+    for token, space in zip(tokens, spaces, strict=True):
+        places.append((length, length + len(token)))
+        parts.append(token + " " * space)
+        length += len(token) + space
+    text = "".join(parts)
+    return text, places
+
+
+def guessed_spaces(tokens: Sequence[str]) -> list[bool]:
+    """Say after which tokens a space stood: between two that are not Chinese, unless all tokens are characters."""
+    characters = len(tokens) > 1 and sum(map(len, tokens)) <= 1.2 * len(tokens)
+    chinese = guess_language("".join(tokens)) != "en"
+    if chinese and characters:
+        return [False] * len(tokens)
+    after = [_western(a) and _western(b) for a, b in zip(tokens, tokens[1:], strict=False)]
+    return [*after, False] if tokens else []
+
+
+def _western(token: str) -> bool:
+    return bool(token) and max(token) < "\u2e80"
+
+
+def token_draft(
+    tokens: Sequence[str], spaces: Sequence[bool], tags: Sequence[str], scheme: str, used: str
+) -> Draft:
+    """Return the draft of one tagged text.
+
+    Raises:
+        ValueError: If a tag may not stand where it does, or tokens and tags differ in number.
+        Skip: If there is no text.
+    """
+    if not len(tokens) == len(tags) == len(spaces):
+        raise ValueError(f"there are {len(tokens)} tokens, but {len(tags)} tags; correct the record")
+    text, places = joined(tokens, spaces)
+    if not text.strip():
+        raise Skip("empty text")
+    marks = []
+    for kind, first, last in tagged_spans(tags, scheme):
+        start, end = places[first][0], places[last][1]
+        marks.append(Mark(kind, text[start:end], (start, end)))
+    return Draft(text, marks, used)
+
+
+def strings_of(value: object, key: str) -> list[str]:
+    """Return a list of strings.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    items = list_of(value, key)
+    if not all(isinstance(item, str) for item in items):
+        wrong = next(item for item in items if not isinstance(item, str))
+        raise ValueError(f"`{key}` holds {kind_of(wrong)}, but must hold strings; correct the record")
+    return [str(item) for item in items]
+
+
+def _tag_key(row: Row) -> str:
+    return next((key for key in _TAG_KEYS if row.get(key) is not None), _TAG_KEYS[0])
+
+
+def _prepare_tokens(records: Sequence[object]) -> Reader:
+    rows = [record for record in records if isinstance(record, dict)]
+    scheme = scheme_of([str(tag) for tag in list_of(row.get(_tag_key(row)), "")] for row in rows)
+    words = [token for row in rows for token in strings_of(row.get("tokens"), "tokens")]
+    numbered = bool(words) and all(
+        len(word) > 1 and word[-1].isdigit() and not word[0].isascii() for word in words
+    )
+    used = f"tags in {scheme}, tokens joined by spaces except beside Chinese"
+    used += ", segmentation digit after each token removed" if numbered else ""
+
+    def read(record: object) -> Draft:
+        row = object_of(record, "the record")
+        tokens = strings_of(row.get("tokens"), "tokens")
+        tokens = [token[:-1] for token in tokens] if numbered else tokens
+        key = _tag_key(row)
+        draft = token_draft(tokens, guessed_spaces(tokens), strings_of(row.get(key), key), scheme, used)
+        draft.id, draft.group = name_of(row, "id"), name_of(row, "group", "document_id")
+        draft.language = name_of(row, "language", "lang")
+        return draft
+
+    return read
+
+
+def _read_piilo(record: object) -> Draft:
+    row = object_of(record, "the record")
+    tokens = strings_of(row.get("tokens"), "tokens")
+    spaces = [item is True for item in list_of(row.get("trailing_whitespace"), "trailing_whitespace")]
+    used = "text rebuilt from `tokens` and `trailing_whitespace`"
+    draft = token_draft(tokens, spaces, strings_of(row.get("labels"), "labels"), "IOB2", used)
+    full = row.get("full_text")
+    if isinstance(full, str) and full.rstrip() != draft.text.rstrip():
+        raise ValueError("`tokens` and `trailing_whitespace` do not give `full_text`; correct the record")
+    draft.id = name_of(row, "document")
+    return draft
+
+
+def _claims_tokens(record: object) -> bool:
+    return isinstance(record, dict) and has(record, "tokens") and any(key in record for key in _TAG_KEYS)
+
+
+CONLL = RowFormat(
+    "conll", "CoNLL columns: token first, tag last; BIO, IOB1, BIOES, BMES", lambda _: False, _prepare_tokens
+)
+TOKEN_FORMATS = (
+    RowFormat(
+        "piilo",
+        "Kaggle PIILO",
+        lambda record: has(record, "tokens", "trailing_whitespace", "labels"),
+        simple(_read_piilo),
+    ),
+    RowFormat(
+        "tokens",
+        "lists `tokens` and `ner_tags` (or labels, tags)",
+        lambda record: _claims_tokens(record) and not has(record, "trailing_whitespace"),
+        _prepare_tokens,
+    ),
+)

@@ -1,0 +1,1 @@
+"""What is done to one text: groups, windows, redaction, augmentation."""

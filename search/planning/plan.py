@@ -1,0 +1,249 @@
+"""Everything a search decides before it starts; all problems with it are found here, at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from data.corpus import CorpusFiles, find_corpus
+from data.files.jsonl import read_examples
+from search.options import SearchOptions
+from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
+from search.planning.ladder import (
+    default_grace,
+    default_horizon,
+    describe_rungs,
+    race_ladder,
+    rung_documents,
+    rung_judges,
+    rung_ladder,
+    rung_shares,
+)
+from search.planning.options_check import unknown_types, wrong_values
+from search.planning.preset import Preset, choose_preset
+from search.planning.resume import changed_inputs, choose_study, stored_options, stored_space
+from search.planning.space import SearchSpace, default_space, fix, read_space
+from search.study.files import StudyFiles
+from trainable.config import TrialSettings
+from trainable.model.adapters import read_adapter_config
+from trainable.model.bases import locate_base
+from trainable.requirements import parse_type_recall
+
+T = TypeVar("T")
+GPU_TRIAL_THREADS = 8
+MAX_CPU_TRIALS = 4
+"""Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
+trial loads while another trains. More of them would decide with too few finished peers."""
+_FIRST_FILES = {"study.lock", "trial_settings.json"}
+"""What a search that was killed before it had written config.json leaves behind."""
+MIN_FREE_GIB = 2.0
+"""Ray's session files, checkpoints of a search and the token cache together stay below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """A search that can start: checked options and what follows from them."""
+
+    options: SearchOptions
+    preset: Preset
+    corpus: CorpusFiles
+    space: SearchSpace
+    files: StudyFiles
+    settings: TrialSettings
+    n_train: int
+
+    @property
+    def concurrent_trials(self) -> int:
+        """Trials that run at a time."""
+        on_cpu = self.preset.name == "cpu"
+        automatic = min(os.cpu_count() or 1, MAX_CPU_TRIALS) if on_cpu else round(1 / self.settings.gpus)
+        return min(self.options.trials, self.options.concurrent_trials or automatic)
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Steps at which trials are compared."""
+        return self.settings.rungs
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of all trials that goes past each rung but the last."""
+        return rung_shares(self.rungs, self.options.reduction_factor)
+
+    def describe(self) -> str:
+        """Return what will be done, for people."""
+        searched = ", ".join(f"{name} {knob}" for name, knob in self.space.parameters.items())
+        share = expected_cost_share(self.rungs, self.shares)
+        passing = ", ".join(f"{part:.0%}" for part in self.shares) or "all"
+        data = "bundled sample" if self.corpus.bundled else str(self.corpus.train.parent)
+        lines = [
+            f"study      {self.files.root}",
+            f"preset     {self.preset.name} ({self.preset.why})",
+            f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
+            f"space      {searched}",
+            f"first      {', '.join(self.space.fitting_plans()) or 'no plan fits the space'}",
+            f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
+            f"budget     {self.options.trials} trials, about {share:.0%} of {self.options.trials * self.rungs[-1]} optimizer steps",
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(options: SearchOptions) -> SearchPlan:
+    """Check every option against the machine, the data and the results folder.
+
+    Raises:
+        ValueError: Lists all problems, one a line.
+        RuntimeError: If the preset cannot run here.
+    """
+    problems: list[str] = []
+    files = _gather(problems, lambda: _study_files(options))
+    goes_on = files is not None and files.config.is_file()
+    if files is not None and goes_on:
+        options = _gather(problems, partial(stored_options, options, files)) or options
+    preset = choose_preset("cpu" if options.simulate else options.preset, options.backend)
+    problems += wrong_values(options)
+    fallback = default_space(preset.name, options.seed)
+    space = fallback if goes_on else _gather(problems, lambda: _space(options, preset)) or fallback
+    corpus = _gather(problems, lambda: find_corpus(options.data_dir))
+    n_train = n_validation = 0
+    if corpus:
+        n_train = len(_gather(problems, lambda: read_examples(corpus.train)) or ())
+        validation = _gather(problems, lambda: read_examples(corpus.validation)) or []
+        n_validation = len(validation)
+        problems += unknown_types(options, validation)
+        if not problems and not (n_train and n_validation):
+            empty = corpus.validation if n_train else corpus.train
+            problems.append(f"{empty} of `--data-dir` is empty, but must hold at least one document")
+    if files is not None and goes_on and corpus and not problems:
+        problems += changed_inputs(options, files, corpus)
+        space = stored_space(files)
+    for model in space.models():
+        _gather(problems, partial(locate_base, model))
+    rungs: tuple[int, ...] = (1,)
+    if n_train and not problems:
+        rungs = (
+            _gather(
+                problems,
+                lambda: _rungs(options, preset, n_train, int(space.fixed.get("effective_batch", 32))),
+            )
+            or rungs
+        )
+    if problems or corpus is None or files is None:
+        raise ValueError("\n".join(problems))
+    settings = _settings(options, preset, corpus, space, files, rungs, n_validation)
+    if goes_on:  # what the finished trials ran with, whatever has changed since
+        settings = TrialSettings.load(files.trial_settings)
+    return SearchPlan(options, preset, corpus, space, files, settings, n_train)
+
+
+def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:
+    """Return the share of trials x horizon that is spent if exactly these shares go past each rung."""
+    stretches = zip((0, *rungs), rungs, strict=False)
+    steps = sum(
+        (step - before) * share for (before, step), share in zip(stretches, (1.0, *shares), strict=True)
+    )
+    return steps / rungs[-1]
+
+
+def _gather(problems: list[str], action: Callable[[], T]) -> T | None:
+    """Run a check; turn its error into one more line of `problems`."""
+    try:
+        return action()
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
+        return None
+
+
+def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
+    space = default_space(preset.name, options.seed)
+    if options.space is not None and not options.space.is_file():
+        raise FileNotFoundError(f"`--space` is {options.space}, but must be a TOML file; check the path")
+    if options.space is not None:
+        space = read_space(options.space.resolve(), space)
+    if options.init_adapter is None:
+        return space
+    directory = options.init_adapter.resolve()
+    adapter = read_adapter_config(directory)
+    own = {
+        "model": adapter["base_model_name_or_path"],
+        "lora_rank": adapter["r"],
+        "lora_alpha": adapter["lora_alpha"],
+    }
+    if isinstance(adapter.get("target_modules"), list):
+        own["target_modules"] = tuple(adapter["target_modules"])
+    own["lora_dropout"] = adapter.get("lora_dropout", 0.0)
+    return fix(space, {**own, "use_rslora": adapter.get("use_rslora", False), "init_adapter": str(directory)})
+
+
+def _study_files(options: SearchOptions) -> StudyFiles:
+    results_dir = options.results_dir.resolve()
+    try:
+        results_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"`--results-dir` is {results_dir}, but must be a folder: {error.strerror}") from error
+    if not os.access(results_dir, os.W_OK):
+        raise PermissionError(f"`--results-dir` {results_dir} must be writable")
+    free_gib = shutil.disk_usage(results_dir).free / 2**30
+    if free_gib < MIN_FREE_GIB:
+        raise OSError(f"{results_dir} has {free_gib:.1f} GiB free, but a search needs {MIN_FREE_GIB:g}")
+    files = choose_study(options)
+    strange = {path.name for path in files.root.glob("*")} - _FIRST_FILES
+    if strange and not files.config.is_file():
+        raise FileExistsError(f"{files.root} exists and is no study; choose another --study")
+    return files
+
+
+def _rungs(options: SearchOptions, preset: Preset, n_train: int, batch_size: int) -> tuple[int, ...]:
+    limit = preset.horizon_limit_steps
+    horizon = options.horizon_steps or default_horizon(
+        n_train, batch_size, options.reduction_factor or 3, limit
+    )
+    if options.grace_steps is not None and options.grace_steps > horizon:
+        raise ValueError(
+            f"`--grace-steps` is {options.grace_steps}, but must be at most the horizon ({horizon})"
+        )
+    if options.reduction_factor is None:
+        return race_ladder(horizon, options.grace_steps)
+    grace = options.grace_steps or default_grace(horizon, options.reduction_factor)
+    return rung_ladder(horizon, grace, options.reduction_factor)
+
+
+def _settings(
+    options: SearchOptions,
+    preset: Preset,
+    corpus: CorpusFiles,
+    space: SearchSpace,
+    files: StudyFiles,
+    rungs: tuple[int, ...],
+    n_validation: int,
+) -> TrialSettings:
+    # paths are absolute from here on: Ray may run a trial in any working directory
+    documents = min(n_validation, options.evaluation_documents or preset.evaluation_documents)
+    judges = rung_judges(rungs, options.reduction_factor)
+    share = share_gpu(
+        options.trials_per_gpu,
+        options.vram_gb,
+        card_memory_gib(),
+        partial(room_gib, space, corpus.train, options.window_tokens),
+    )
+    return TrialSettings(
+        backend=preset.backend,
+        train_file=str(corpus.train),
+        validation_file=str(corpus.validation),
+        token_cache=str(files.token_cache),
+        checkpoint_dir=str(files.checkpoints),
+        rungs=rungs,
+        evaluation_documents=rung_documents(documents, judges),
+        judges=judges,
+        min_precision=options.min_precision,
+        min_json_valid=options.min_json_valid,
+        min_type_recall=parse_type_recall(options.min_recall),
+        window_tokens=options.window_tokens,
+        overlap_tokens=options.overlap_tokens,
+        threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
+        gpus=share.gpus if preset.name == "gpu" else 0,
+        vram_gib=share.vram_gib,
+    )

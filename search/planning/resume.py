@@ -1,0 +1,168 @@
+"""Going on with a study: which one is meant, and whether what is asked for now agrees with how it was started."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from data.corpus import CorpusFiles
+from data.files.checksum import file_checksum
+from search.options import SearchOptions
+from search.planning.space import Choice, Range, SearchSpace, read_space
+from search.study.config_file import read_config
+from search.study.database import database_problems, ended_trials
+from search.study.files import StudyFiles, next_study_name
+from search.study.lock import is_held
+
+MAY_CHANGE = frozenset(
+    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
+)  # fmt: skip
+"""Options that a study may be continued with although it was started with others."""
+_WHERE_ONLY = MAY_CHANGE - {"trials"}
+
+
+def choose_study(options: SearchOptions) -> StudyFiles:
+    """Return the study that is meant: the named one, an interrupted one of the same command, or the next free name.
+
+    Raises:
+        ValueError: If `--resume` names no study.
+    """
+    results_dir = options.results_dir.resolve()
+    if options.study:
+        files = StudyFiles(results_dir / options.study)
+        if options.resume and not files.config.is_file():
+            raise ValueError(_unknown_study(results_dir))
+        return files
+    for files in _newest_first(results_dir):
+        if _is_interrupted(files) and (options.resume or _same_command(options, files)):
+            return files
+    if options.resume:
+        raise ValueError(_unknown_study(results_dir))
+    return StudyFiles(results_dir / next_study_name(results_dir))
+
+
+def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
+    """Return the options of a study that goes on: the stored ones, and of those given now what may change.
+
+    A flag that is left at its default counts as not given.
+
+    Raises:
+        ValueError: Lists everything that does not agree, one a line.
+    """
+    config = read_config(files)
+    problems = [
+        f"`{_flag(name)}` is {now}, but the study was started with {before}; leave the flag out, or choose another --study"
+        for name, now, before in _differences(options, config)
+    ]
+    problems += database_problems(files)
+    if problems:
+        raise ValueError("\n".join(problems))
+    given = {
+        name: getattr(options, name)
+        for name in MAY_CHANGE
+        if getattr(options, name) != getattr(SearchOptions(), name)
+    }
+    saved = {**config["options"], "concurrent_trials": config["concurrent_trials"]}
+    names = {field.name for field in fields(SearchOptions)}
+    values = {name: _typed(name, saved[name]) for name in names & set(saved)}
+    values["preset"] = config["preset"]["name"]  # whatever this machine would choose now
+    own = {"study": files.root.name, "results_dir": files.root.parent, "resume": True, "plan": options.plan}
+    return SearchOptions(**{**values, **given, **own})
+
+
+def stored_space(files: StudyFiles) -> SearchSpace:
+    """Return the search space that a study was started with."""
+    content = read_config(files)["space"]
+    parameters: dict[str, Choice | Range] = {
+        name: Choice(tuple(entry["values"])) if "values" in entry else Range(**entry)
+        for name, entry in content["parameters"].items()
+    }
+    return SearchSpace(parameters, content["fixed"], content["plans"])
+
+
+def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFiles) -> list[str]:
+    """Return one line for each file that is not what it was when the study was started."""
+    problems = []
+    known = read_config(files)["provenance"]["data"]
+    for split, path in corpus.by_name().items():
+        if split in known and known[split]["sha256"] != file_checksum(path):
+            problems.append(
+                f"{path} has changed since the study was started, so its trials would not compare; "
+                "put the old file back, or choose another --study"
+            )
+    if options.space is not None and options.space.is_file():
+        stored = stored_space(files)
+        now = read_space(options.space, stored)
+        for name in sorted({*stored.parameters, *now.parameters}):
+            if stored.parameters.get(name) != now.parameters.get(name):
+                problems.append(
+                    f"`--space`: `{name}` differs from what the study was started with; choose another --study"
+                )
+    return problems
+
+
+def _differences(options: SearchOptions, config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return name, value now and value then of each option that was given and does not agree."""
+    default = asdict(SearchOptions())
+    found = []
+    for name, value in asdict(options).items():
+        now, before = _plain(value), config["options"].get(name, _plain(default[name]))
+        if name == "preset" and now == config["preset"]["name"]:
+            continue
+        if name not in MAY_CHANGE and now not in (before, _plain(default[name])):
+            found.append((name, now, before))
+    return found
+
+
+def _same_command(options: SearchOptions, files: StudyFiles) -> bool:
+    """Return whether the study was started with exactly these options, and nobody runs it."""
+    stored = read_config(files)["options"]
+    now = {name: _plain(value) for name, value in asdict(options).items() if name not in _WHERE_ONLY}
+    return all(stored.get(name) == value for name, value in now.items()) and not is_held(files.lock)
+
+
+def _is_interrupted(files: StudyFiles) -> bool:
+    return _harmless(
+        lambda: ended_trials(files) < read_config(files)["options"]["trials"] or _confirms(files)
+    )
+
+
+def _confirms(files: StudyFiles) -> bool:
+    """Return whether a search whose trials have ended was interrupted while it confirmed the best."""
+    best = json.loads(files.best.read_text(encoding="utf-8")) if files.best.is_file() else {}
+    return bool((best.get("confirmation") or {}).get("pending"))
+
+
+def _harmless(question: Callable[[], bool]) -> bool:
+    """Answer no for a study that cannot be read: it is not the one that was meant."""
+    try:
+        return question()
+    except (OSError, ValueError, KeyError, sqlite3.Error):
+        return False
+
+
+def _newest_first(results_dir: Path) -> list[StudyFiles]:
+    configs = sorted(results_dir.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [StudyFiles(path.parent) for path in configs]
+
+
+def _unknown_study(results_dir: Path) -> str:
+    known = sorted(path.parent.name for path in results_dir.glob("*/config.json"))
+    return f"`--resume` needs `--study` to name one of: {', '.join(known) or 'none in ' + str(results_dir)}"
+
+
+def _plain(value: Any) -> Any:
+    return str(value.resolve()) if isinstance(value, Path) else value
+
+
+def _typed(name: str, value: Any) -> Any:
+    kinds = {field.name: str(field.type) for field in fields(SearchOptions)}
+    return Path(value) if value is not None and "Path" in kinds[name] else value
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,54 @@
+"""config.json and trial_settings.json: what a study was started with, and when it went on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from data.auditing.summary import short_audit
+from search.planning.plan import SearchPlan
+from search.study.files import STUDY_FORMAT, write_json
+from search.study.provenance import commit, provenance
+
+
+def write_settings(plan: SearchPlan) -> None:
+    """Write trial_settings.json and config.json of a new study; config.json comes last and makes it a study.
+
+    Raises:
+        FileExistsError: If another process made the same study meanwhile.
+    """
+    if plan.files.config.exists():
+        raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
+    plan.settings.save(plan.files.trial_settings)
+    audit = short_audit(plan.corpus)
+    print(f"audit      {audit.verdict}", flush=True)
+    values = asdict(plan.options).items()
+    options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
+    write_json(
+        plan.files.config,
+        {
+            "format": STUDY_FORMAT,
+            "options": options,
+            "preset": asdict(plan.preset),
+            "concurrent_trials": plan.concurrent_trials,
+            "space": asdict(plan.space),
+            "trial_settings": asdict(plan.settings),
+            "provenance": provenance(plan.corpus, plan.options.seed),
+            "audit": audit.as_json(),
+        },
+    )
+
+
+def note_session(plan: SearchPlan) -> None:
+    """Note in config.json that the study goes on, its new total of trials and which of them are confirmed."""
+    config = json.loads(plan.files.config.read_text(encoding="utf-8"))
+    config["options"] |= {"trials": plan.options.trials, "confirm": plan.options.confirm}
+    session = {
+        "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
+        "commit": commit(),
+        "trials": plan.options.trials,
+    }
+    config.setdefault("continued", []).append(session)
+    write_json(plan.files.config, config)

@@ -1,0 +1,87 @@
+"""What a recorded config would have reported at a rung: the results of a trial, read from a learning-curve table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from search.replaying.curves import CurveTable
+from search.tuning.noise import score_interval
+from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS, VALIDATION_LOSS
+from trainable.requirements import TYPE_RECALL, Requirements
+from trainable.scoring.packed import DOCUMENT_COUNTS, pack_counts, ratio, score_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayedResults:
+    """The results of every recorded config at every rung, for one seed of the recording."""
+
+    table: CurveTable
+    rungs: tuple[int, ...]
+    """Recorded steps, rising."""
+    documents: tuple[int, ...]
+    """Documents that each rung scores: a prefix of the table's."""
+    requirements: Requirements
+    """Floors that cost score when they are missed."""
+    seed_place: int = 0
+    """Which of the recorded seeds."""
+    intervals: bool = False
+    """Add the 95 % interval of micro recall, as real trials do."""
+
+    @cached_property
+    def _places(self) -> list[int]:
+        steps = self.table.steps.tolist()
+        return [steps.index(rung) for rung in self.rungs]
+
+    def counts(self, config: int, rung: int) -> np.ndarray:
+        """Return TP, FP and FN of each document, (documents, 3)."""
+        totals: np.ndarray = self.table.totals[
+            config, self.seed_place, self._places[rung], : self.documents[rung]
+        ]
+        return totals
+
+    def result(self, config: int, rung: int) -> dict[str, Any]:
+        """Return what a trial would report: flat numbers under the names that real trials use."""
+        place = self._places[rung]
+        loss = float(self.table.train_loss[config, self.seed_place, place])
+        report: dict[str, Any] = {
+            TIME_ATTR: self.rungs[rung],
+            "training_iteration": rung + 1,
+            TRAIN_LOSS: loss,
+        }
+        if not math.isfinite(loss):
+            return {**report, "outcome": "diverged", METRIC: math.nan}
+        here = config, self.seed_place, place, slice(self.documents[rung])
+        losses = self.table.answer_loss[here].sum(dtype=float)
+        report[VALIDATION_LOSS] = float(losses / self.table.answer_tokens[: self.documents[rung]].sum())
+        counts = self.counts(config, rung)
+        tp, fp, fn = counts.sum(axis=0, dtype=int).tolist()
+        found = self.table.tp_by_type[here].sum(axis=0, dtype=int).tolist()
+        gold = self.table.gold_by_type[: self.documents[rung]].sum(axis=0, dtype=int).tolist()
+        kinds = zip(self.table.types.tolist(), found, gold, strict=True)
+        report |= {
+            "outcome": "ok",
+            METRIC: score_of(tp, fp, fn, self.requirements.micro_precision),
+            "micro_recall": ratio(tp, tp + fn),
+            "micro_precision": ratio(tp, tp + fp),
+            "micro_f1": ratio(2 * tp, 2 * tp + fp + fn),
+            "micro_f2": ratio(5 * tp, 5 * tp + fp + 4 * fn),
+            "json_valid_rate": float(self.table.valid[here].mean()),
+            "truncated_rate": float(self.table.truncated[here].mean()),
+            "n_documents": len(counts),
+            "n_gold": tp + fn,
+            **{TYPE_RECALL + kind: ratio(found, gold) for kind, found, gold in kinds if gold},
+            **(self._interval(counts) if self.intervals else {}),
+            DOCUMENT_COUNTS: pack_counts(counts),
+        }
+        report[METRIC] -= self.requirements.penalty(report)
+        return report
+
+    def _interval(self, counts: np.ndarray) -> dict[str, float]:
+        low, high = score_interval(counts, min_precision=0.0)
+        return {"micro_recall_low": low, "micro_recall_high": high}

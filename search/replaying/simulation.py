@@ -1,0 +1,106 @@
+"""`search/run.py --simulate TABLE`: a whole search on recorded learning curves, without training and without Ray's processes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from search.planning.ladder import rung_documents, rung_judges
+from search.planning.plan import SearchPlan
+from search.planning.settings_files import write_settings
+from search.replaying.controller import ReplayController, ReplayedTrial
+from search.replaying.curves import CurveTable, snapped_rungs
+from search.replaying.results import ReplayedResults
+from search.running.confirming import Rerun
+from search.running.driver import finish_and_confirm
+from search.study.confirmation import ConfirmingRun
+from search.study.journal import RungsJournal
+from search.study.lock import StudyLock
+from search.tuning.assembly import make_scheduler, make_searcher, make_slots
+from trainable.config import TIME_ATTR, TrialConfig
+
+
+def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
+    """Return the plan with the table's horizon, documents and nearest recorded rungs, and the table.
+
+    Raises:
+        ValueError: If `--simulate` names no such table, or asks for more than it holds.
+    """
+    options = plan.options
+    if options.simulate is None:
+        raise ValueError("`--simulate` must name a learning-curve table (.npz)")
+    table = CurveTable.load(options.simulate)
+    problems = []
+    if options.horizon_steps not in (None, int(table.steps[-1])):
+        problems.append(
+            f"`--horizon-steps` is {options.horizon_steps}, but the table ends at {table.steps[-1]}"
+        )
+    if options.trials > len(table.configs):
+        problems.append(f"`--trials` is {options.trials}, but the table holds {len(table.configs)} configs")
+    if problems:
+        raise ValueError("\n".join(problems))
+    rungs = snapped_rungs(
+        tuple(round(step * int(table.steps[-1]) / plan.rungs[-1]) for step in plan.rungs), table
+    )
+    judges = rung_judges(rungs, options.reduction_factor)
+    documents = min(len(table.document_length), options.evaluation_documents or len(table.document_length))
+    settings = replace(
+        plan.settings,
+        rungs=rungs,
+        evaluation_documents=rung_documents(documents, judges),
+        judges=judges,
+    )
+    return replace(plan, settings=settings), table
+
+
+def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
+    """Replay a search through the searcher, the scheduler and the study files of a real one.
+
+    Returns:
+        The summary that `search/run.py` prints as its last line.
+    """
+    started = time.monotonic()
+    plan.files.root.mkdir(parents=True, exist_ok=True)
+    with StudyLock(plan.files.lock):
+        write_settings(plan)
+        seeds = table.seeds.tolist()
+        place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0
+        controller = _replay(plan, _results(plan, table, place))
+        return finish_and_confirm(plan, _rerun(plan, table, place, controller), started)
+
+
+def _results(plan: SearchPlan, table: CurveTable, place: int) -> ReplayedResults:
+    settings = plan.settings
+    return ReplayedResults(
+        table, plan.rungs, settings.evaluation_documents, settings.requirements, place, True
+    )
+
+
+def _rerun(plan: SearchPlan, table: CurveTable, place: int, controller: ReplayController) -> Rerun:
+    """Return how a trial is confirmed: by what was recorded of its config with the next seed."""
+    place = (place + 1) % len(table.seeds)
+    results = _results(plan, table, place)
+    recorded = {trial.trial_id: trial.recorded for trial in controller.trials}
+
+    def rerun(trial: str, config: TrialConfig) -> ConfirmingRun:
+        result = results.result(recorded[trial], len(plan.rungs) - 1)
+        return ConfirmingRun.from_result(trial, int(table.seeds[place]), result)
+
+    return rerun
+
+
+def _replay(plan: SearchPlan, results: ReplayedResults) -> ReplayController:
+    journal = RungsJournal(plan.files.rungs)
+
+    def show(trial: ReplayedTrial) -> None:
+        decision = journal.latest().get(trial.trial_id)
+        reason = decision.reason if decision else trial.last_result.get("outcome", "")
+        print(f"{trial.trial_id} step {trial.last_result[TIME_ATTR]}: {reason}", flush=True)
+
+    controller = ReplayController(
+        make_searcher(plan), make_scheduler(plan, make_slots(plan)), results, plan.options.trials,
+        plan.concurrent_trials, show,
+    )  # fmt: skip
+    controller.run()
+    return controller

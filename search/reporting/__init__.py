@@ -1,0 +1,1 @@
+"""The report: its model, its words and its renderers."""

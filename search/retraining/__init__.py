@@ -1,0 +1,1 @@
+"""The winner at full length."""

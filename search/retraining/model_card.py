@@ -1,0 +1,83 @@
+"""The model card of a retrained adapter: what it is, how good, from which data and code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trainable.config import TrialConfig
+from trainable.scoring.evaluation import HEADLINE
+
+_TEMPLATE = """# PII extraction adapter
+
+LoRA adapter for `{model}`, trained to turn a text into `{{"entities": [{{"type", "text"}}]}}`.
+
+| setting | value |
+|---|---|
+{settings}
+
+## Quality
+
+Entity-level, on generated answers; a document whose answer is not valid JSON counts as all missed.
+
+| | recall | precision | F1 | leak rate | false alarms on PII-free texts |
+|---|---|---|---|---|---|
+| validation (best of {n_epochs} epochs: {best_epoch}) | {validation} |
+| test | {test} |
+
+{interval}
+
+## Provenance
+
+Study `{study}`, engine {engine}, seed {seed}, commit {commit}, data {data}.
+
+## Limits
+
+Measured on one data set only. Text from another source can score far lower: evaluate on your own
+documents before relying on it, and read the per-type table in metrics.json.
+"""
+
+
+def model_card(metrics: dict[str, Any]) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        metrics: Content of metrics.json.
+    """
+    config, test = {**metrics["config"]}, metrics["test"]
+    config["lora_alpha"] = TrialConfig.from_dict(metrics["config"]).alpha
+    config["learning_rate"] = f"{config['learning_rate']:.3g}"
+    config["augmented texts"] = "yes" if metrics.get("augmented") else "no"
+    shown = (
+        "load_in_4bit",
+        "lora_rank",
+        "lora_alpha",
+        "lora_dropout",
+        "learning_rate",
+        "oversampling",
+        "effective_batch",
+        "augmented texts",
+    )
+    source = metrics["provenance"]
+    interval = ""
+    if test:
+        low, high = test["micro_recall_ci"]
+        interval = f"Test recall: 95 % interval {low:.3f} to {high:.3f} (bootstrap over documents)."
+    return _TEMPLATE.format(
+        model=Path(config["model"]).name,
+        settings="\n".join(f"| {name} | {config[name]} |" for name in shown),
+        n_epochs=len(metrics["epochs"]),
+        best_epoch=metrics["best_epoch"],
+        validation=_cells(metrics["epochs"][metrics["best_epoch"] - 1]["validation"]),
+        test=_cells(test) if test else "no test file | | | |",
+        interval=interval,
+        study=metrics["study"],
+        engine=metrics["engine"],
+        seed=source["seed"],
+        commit=source["commit"],
+        data=", ".join(f"{split} {entry['sha256'][:12]}" for split, entry in source["data"].items()),
+    )
+
+
+def _cells(values: dict[str, Any]) -> str:
+    return " | ".join("-" if values[name] is None else f"{values[name]:.3f}" for name in HEADLINE)

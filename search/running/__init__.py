@@ -1,0 +1,1 @@
+"""Ray, the driver of a search, and confirming runs."""

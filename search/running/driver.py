@@ -1,0 +1,204 @@
+"""Run a planned search on Ray Tune, from the first trial to best.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from search.planning.plan import SearchPlan
+from search.planning.settings_files import note_session, write_settings
+from search.running.confirming import Rerun, confirm_best, rerun_in_process
+from search.running.ray_start import set_environment, start_ray
+from search.study.confirmation import confirmation_of
+from search.study.files import StudyFiles, write_trials_table
+from search.study.lock import StudyLock
+from search.study.result import load_study
+from search.study.winner import keep_best_adapters, write_best
+from search.tuning.assembly import make_scheduler, make_searcher, make_slots
+from trainable.config import METRIC, MODE
+from trainable.trial.faults import is_full_disk, write_traceback
+from trainable.trial.ray_trainable import TunerTrial
+
+if TYPE_CHECKING:
+    from search.tuning.searcher import TruthfulOptunaSearch
+    from search.tuning.slots import Slots
+
+EXPERIMENT = "tune"
+WORKER_RETRIES = 1
+"""How often a trial goes on from its last rung after its process died; what the config breaks is never retried."""
+
+
+def run_search(plan: SearchPlan) -> dict[str, Any]:
+    """Run the search, or what is left of it, and write the study's files.
+
+    Returns:
+        The summary that `search/run.py` prints as its last line.
+
+    Raises:
+        StudyInUse: If another process runs the study.
+        SearchBroke: If the search itself (not a trial) broke.
+        OSError: If the disk is too small.
+        RuntimeError: If no trial got a score.
+    """
+    from search.watching.forecast import check_disk
+
+    started = time.monotonic()
+    check_disk(plan)
+    os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
+    plan.files.root.mkdir(parents=True, exist_ok=True)
+    with StudyLock(plan.files.lock):
+        if plan.options.resume:
+            note_session(plan)
+        else:
+            write_settings(plan)
+        _run_trials(plan)
+        try:
+            with rerun_in_process(plan) as rerun:
+                return finish_and_confirm(plan, rerun, started)
+        except Exception as error:
+            if is_full_disk(error):  # nothing is wrong with the trials
+                raise SearchBroke(what_broke(error, plan.files)) from error
+            raise
+
+
+class SearchBroke(RuntimeError):
+    """The process that leads the search could not go on; the message says what to do."""
+
+
+def _run_trials(plan: SearchPlan) -> None:
+    set_environment(plan)
+    import ray
+
+    searcher = make_searcher(plan)
+    left = plan.options.trials - searcher.ended()
+    if left < 1:
+        return
+    display = None
+    try:
+        start_ray(plan)
+        slots = make_slots(plan)
+        tuner, display = _make_tuner(plan, searcher, left, slots)
+        # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        with _workers_side_by_side(slots.most):
+            tuner.fit()
+    except Exception as error:
+        raise SearchBroke(what_broke(error, plan.files)) from error
+    finally:
+        if display is not None:
+            display.close()
+        ray.shutdown()
+
+
+def what_broke(error: Exception, files: StudyFiles) -> str:
+    """Return in words what stopped the search and what to do; the traceback goes to errors/search.txt."""
+    goes_on = "repeat the command; trials that have ended stay, running ones go on from their last rung"
+    if is_full_disk(error):
+        return f"no space left for {files.root}: make room, then {goes_on}"
+    write_traceback(error, files.errors / "search.txt")
+    first = (str(error).strip().splitlines() or [""])[-1]
+    return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
+
+
+@contextmanager
+def _workers_side_by_side(most: int) -> Iterator[None]:
+    """Inside, Tune starts so many workers at a time; left to itself it waits for one before it starts the next."""
+    name = "TUNE_MAX_PENDING_TRIALS_PG"
+    before = os.environ.get(name)
+    os.environ[name] = str(most)
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slots: Slots) -> tuple[Any, Any]:
+    """Return Ray's Tuner for the trials that are left, and the display it feeds."""
+    from ray import tune
+
+    from search.tuning.ray_patches import replace_spent_actors
+    from search.tuning.trial_queue import TrialQueue
+    from search.watching.callbacks import GuardedCallbacks, extra_callbacks
+    from search.watching.fault_watch import FaultWatch
+    from search.watching.live import SearchDisplay
+    from search.watching.time_left import SearchShape
+
+    replace_spent_actors()
+    files, options = plan.files, plan.options
+    shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
+    shape = SearchShape(
+        plan.rungs,
+        plan.settings.evaluation_documents,
+        left,
+        plan.shares,
+        plan.concurrent_trials,
+    )
+    display = SearchDisplay(files.rungs, shape, options.trials, slots=slots)
+    tune_config = tune.TuneConfig(
+        metric=METRIC,
+        mode=MODE,
+        search_alg=TrialQueue(searcher, slots),
+        scheduler=make_scheduler(plan, slots),
+        num_samples=left,
+        reuse_actors=True,  # the base model stays loaded from trial to trial
+        trial_name_creator=_trial_name,
+        trial_dirname_creator=_trial_name,
+    )
+    run_config = tune.RunConfig(
+        name=EXPERIMENT,
+        storage_path=str(files.ray),
+        verbose=0,
+        callbacks=[GuardedCallbacks([display, *extra_callbacks(plan)]), FaultWatch()],
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
+    )
+    return tune.Tuner(TunerTrial, tune_config=tune_config, run_config=run_config), display
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+def finish_and_confirm(plan: SearchPlan, rerun: Rerun, started: float) -> dict[str, Any]:
+    """Write what the trials came to; if all have ended, confirm the best and write it again; return the summary.
+
+    Args:
+        plan: The search.
+        rerun: How a confirming run is done.
+        started: When the command began, of `time.monotonic`.
+    """
+    summary = finish_search(plan, plan.files, time.monotonic() - started)
+    if summary["trials"] >= plan.options.trials and confirm_best(plan, rerun):
+        from search.watching.callbacks import guarded
+        from search.watching.study_page import update_study_note
+
+        guarded(update_study_note)(plan)
+        summary = finish_search(plan, plan.files, time.monotonic() - started)
+    return summary
+
+
+def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
+    """Write the study's tables and its winner; return the summary of the command."""
+    from search.reporting.sections.write import try_report
+    from search.study.journal import read_decisions
+    from search.study.storage import open_study
+
+    study = open_study(files.root)
+    reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
+    write_trials_table(study, files, plan.space.fixed, reasons)
+    provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]
+    confirmation = confirmation_of(study, files, plan.options.confirm)
+    write_best(study, files, plan.space.fixed, provenance_of_study, confirmation)
+    result = load_study(files.root)
+    if not result.interrupted:
+        keep_best_adapters(study, files, confirmation)
+    try_report(files.root)
+    return {**result.summary(), "seconds": round(seconds, 1)}

@@ -1,0 +1,81 @@
+"""Starting Ray on this machine, or joining a cluster: environment, resources, dashboard."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from search.planning.plan import SearchPlan
+from search.watching.addresses import hide_token, job_metadata, pages
+
+RAY_STARTS = 5
+"""How often Ray is started before a search is given up."""
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # Ray's own tables; ours replaces them
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nothing is restored from Tune's snapshots
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "60",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",  # weights were found before the start
+    "UNSLOTH_DISABLE_STATISTICS": "1",
+}
+
+
+def set_environment(plan: SearchPlan) -> None:
+    """Set what Ray and the libraries of trials read; must come before Ray is imported."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if plan.preset.name == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
+
+
+def start_ray(plan: SearchPlan) -> None:
+    """Start Ray, or join the cluster of `--address`, and tell where its pages are."""
+    import ray
+
+    local = plan.options.address == "local"
+    settings = plan.settings
+    own = {
+        "object_store_memory": 256 << 20,
+        "num_cpus": settings.threads * plan.concurrent_trials,
+        "num_gpus": math.ceil(settings.gpus),
+    }
+    resources: dict[str, Any] = own if local else {}
+    job = ray.job_config.JobConfig(metadata=job_metadata(plan.files))
+    if not local:  # workers of a cluster that runs already do not inherit this process's environment
+        job.set_runtime_env({"env_vars": {name: os.environ[name] for name in _ENVIRONMENT}})
+    context = _init_ray(
+        address=plan.options.address,
+        include_dashboard=plan.options.dashboard if local else None,
+        dashboard_host="127.0.0.1",
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        job_config=job,
+        **resources,
+    )
+    hide_token()
+    if local and context.dashboard_url and plan.options.dashboard:
+        node: Any = ray._private.worker._global_node
+        session = Path(node.get_session_dir_path())
+        print(pages(plan.files, context.dashboard_url, session), flush=True)
+
+
+def _init_ray(**arguments: Any) -> Any:
+    """Start or join Ray; again if a busy machine was too slow for Ray's own limit of 30 seconds."""
+    import ray
+
+    for attempt in range(RAY_STARTS):
+        try:
+            return ray.init(**arguments)
+        except Exception as error:
+            if attempt == RAY_STARTS - 1 or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            print("Ray was too slow to start on this busy machine; trying again", flush=True)
+    return None

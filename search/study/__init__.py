@@ -1,0 +1,1 @@
+"""A study on disk: files, database, lock, rung journal, winner, results."""

@@ -1,0 +1,28 @@
+"""config.json of a study, read back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from search.study.files import STUDY_FORMAT, StudyFiles
+
+
+def read_config(files: StudyFiles) -> dict[str, Any]:
+    """Return config.json of a study.
+
+    Raises:
+        ValueError: If it cannot be read or another version wrote it.
+    """
+    try:
+        content: dict[str, Any] = json.loads(files.config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{files.config} cannot be read ({error}); choose another --study") from error
+    found = content.get("format", 0)
+    if found != STUDY_FORMAT:
+        commit = content.get("provenance", {}).get("commit", "unknown")
+        raise ValueError(
+            f"study {files.root.name!r} was made by another version (commit {commit}, format {found}; this version "
+            f"writes format {STUDY_FORMAT}); go on with that version, or choose another --study"
+        )
+    return content

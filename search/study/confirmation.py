@@ -1,0 +1,241 @@
+"""Confirming the winner: which trials are trained again with a fresh seed, and which is best by the mean of its scores."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from search.study.files import StudyFiles, last_step, outcome_of, ranked, violated
+from trainable.config import METRIC, TIME_ATTR
+
+if TYPE_CHECKING:
+    import optuna
+
+AUTOMATIC = "auto"
+CLOSE = 0.03
+"""The two best are confirmed by `auto` when their scores differ by no more than this."""
+FRESH_SEED = 1000
+"""Added to a trial's seed for its confirming run."""
+PHASES_S = ("load_s", "train_s", "generate_s")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmingRun:
+    """One line of confirmations.jsonl: a trial's config trained to the horizon with another seed."""
+
+    trial: str
+    seed: int
+    outcome: str
+    """ok; or infeasible, diverged, error or worker died, and then there is no score."""
+    reason: str = ""
+    step: int = 0
+    score: float | None = None
+    micro_recall: float | None = None
+    micro_recall_low: float | None = None
+    micro_recall_high: float | None = None
+    micro_precision: float | None = None
+    micro_f1: float | None = None
+    train_loss: float | None = None
+    """Mean over the steps since the last rung."""
+    peak_gib: float | None = None
+    seconds: float | None = None
+    """Loading, training and generating."""
+
+    @classmethod
+    def from_result(cls, trial: str, seed: int, result: Mapping[str, Any]) -> ConfirmingRun:
+        """Return what is kept of the last result of a run; a score that is not finite is none."""
+        names = ("micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1")
+        phases = [result[name] for name in PHASES_S if name in result]
+        numbers = {name: _finite(result.get(name)) for name in (METRIC, *names, "train_loss", "peak_gib")}
+        return cls(
+            trial=trial, seed=seed, outcome=str(result["outcome"]), reason=str(result.get("reason", "")),
+            step=int(result[TIME_ATTR]), seconds=round(sum(phases), 1) if phases else None, **numbers,
+        )  # fmt: skip
+
+
+def read_runs(path: Path) -> list[ConfirmingRun]:
+    """Return the runs of confirmations.jsonl; a last line torn by a crash is left out."""
+    text = path.read_bytes() if path.is_file() else b""
+    whole = text[: text.rfind(b"\n") + 1].decode("utf-8")
+    known = {field.name for field in fields(ConfirmingRun)}
+    lines = map(json.loads, whole.splitlines())
+    return [ConfirmingRun(**{name: line[name] for name in known & set(line)}) for line in lines]
+
+
+def append_run(path: Path, run: ConfirmingRun) -> None:
+    """Add one line, on disk before this returns; the file is replaced as a whole, a torn line goes with it."""
+    scratch = path.with_suffix(".tmp")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(each)) + "\n" for each in (*read_runs(path), run))
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A trial among those of which the best is chosen."""
+
+    trial: str
+    score: float
+    """With its own seed."""
+    fresh_scores: tuple[float, ...] = ()
+    """With other seeds."""
+    problem: str = ""
+    """Why a confirming run has no score; empty if all have."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over its own and its confirming runs."""
+        return fmean((self.score, *self.fresh_scores))
+
+    def words(self) -> str:
+        """Return its scores in words."""
+        own = f"{self.trial}: score {self.score:.3f} with its own seed"
+        if self.fresh_scores:
+            fresh = ", ".join(f"{score:.3f}" for score in self.fresh_scores)
+            return f"{own}, {fresh} with a fresh one, mean {self.mean:.3f}"
+        return f"{own} only ({self.problem or 'not confirmed yet'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What confirming the best trials showed, or has shown so far."""
+
+    contenders: tuple[Contender, ...]
+    """By their own score, best first; never empty."""
+    pending: tuple[str, ...] = ()
+    """Trials that are still to be confirmed."""
+
+    @property
+    def best_trial(self) -> str:
+        """The confirmed trial with the highest mean; the one with the highest own score until all are confirmed."""
+        if self.pending:
+            return self.contenders[0].trial
+        return max(
+            self.contenders, key=lambda contender: (bool(contender.fresh_scores), contender.mean)
+        ).trial
+
+    @property
+    def confirmed(self) -> tuple[str, ...]:
+        """Trials with a score of a confirming run."""
+        return tuple(contender.trial for contender in self.contenders if contender.fresh_scores)
+
+    @property
+    def selection_bias(self) -> float | None:
+        """Own score less mean of the trial with the highest own score; None if it was not confirmed."""
+        first = self.contenders[0]
+        return first.score - first.mean if first.fresh_scores else None
+
+    def words(self) -> str:
+        """Return the outcome in one line."""
+        told = "; ".join(contender.words() for contender in self.contenders)
+        return f"confirmed {told}; best is {self.best_trial}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for best.json."""
+        return {
+            "trials": [
+                {**asdict(contender), "fresh_scores": list(contender.fresh_scores), "mean": contender.mean}
+                for contender in self.contenders
+            ],
+            "pending": list(self.pending),
+            "selection_bias": self.selection_bias,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Confirmation:
+        """Read what `as_json` returned."""
+        contenders = [
+            Contender(row["trial"], row["score"], tuple(row["fresh_scores"]), row["problem"])
+            for row in content["trials"]
+        ]
+        return cls(tuple(contenders), tuple(content["pending"]))
+
+
+def runs_at_most(confirm: str, trials: int) -> int:
+    """Return how many confirming runs `--confirm` may lead to."""
+    return min(trials, 2 if confirm == AUTOMATIC else int(confirm))
+
+
+def to_confirm(scores: Mapping[str, float], confirm: str) -> list[str]:
+    """Return the trials that are to be confirmed.
+
+    Args:
+        scores: Own score of each completed trial, best first.
+        confirm: The option: a number, or auto for the two best if they are close.
+
+    Example:
+        >>> to_confirm({"t005": 0.48, "t003": 0.47, "t001": 0.2}, "auto")
+        ['t005', 't003']
+        >>> to_confirm({"t005": 0.48, "t003": 0.45}, "auto")
+        []
+    """
+    names = list(scores)
+    if confirm != AUTOMATIC:
+        return names[: int(confirm)]
+    close = len(names) > 1 and round(scores[names[0]] - scores[names[1]], 9) <= CLOSE
+    return names[:2] if close else []
+
+
+def weigh(scores: Mapping[str, float], runs: Iterable[ConfirmingRun], confirm: str) -> Confirmation | None:
+    """Return the trials that compete for being the best, with all their scores; None if nothing is to be confirmed.
+
+    Trials confirmed earlier, when they were among the best, compete too.
+
+    Args:
+        scores: Own score of each completed trial, best first.
+        runs: The confirming runs so far.
+        confirm: The option.
+    """
+    wanted = to_confirm(scores, confirm)
+    if not wanted:
+        return None
+    by_trial: dict[str, list[ConfirmingRun]] = {}
+    for run in runs:
+        by_trial.setdefault(run.trial, []).append(run)
+    contenders = [
+        _contender(trial, score, by_trial.get(trial, ()))
+        for trial, score in scores.items()
+        if trial in wanted or trial in by_trial
+    ]
+    return Confirmation(tuple(contenders), tuple(trial for trial in wanted if trial not in by_trial))
+
+
+def confirmation_of(study: optuna.Study, files: StudyFiles, confirm: str) -> Confirmation | None:
+    """Return where confirming the best trials of a study stands; None if nothing is to be confirmed."""
+    return weigh(completed_scores(study), read_runs(files.confirmations), confirm)
+
+
+def completed_scores(study: optuna.Study) -> dict[str, float]:
+    """Return the score at the horizon of the trials that may win, best first.
+
+    Those that miss a requirement are among them only if all do.
+    """
+    completed = [trial for trial in ranked(study) if outcome_of(trial) == "completed"]
+    usable = [trial for trial in completed if not violated(trial)] or completed
+    return {trial.user_attrs["ray_trial_id"]: trial.intermediate_values[last_step(trial)] for trial in usable}
+
+
+def ranked_by_mean(study: optuna.Study, confirmation: Confirmation | None) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials with a score, the best by the mean of its scores first, the others by their own."""
+    trials = ranked(study)
+    if confirmation is None:
+        return trials
+    return sorted(trials, key=lambda trial: trial.user_attrs["ray_trial_id"] != confirmation.best_trial)
+
+
+def _contender(trial: str, score: float, runs: Sequence[ConfirmingRun]) -> Contender:
+    fresh = tuple(run.score for run in runs if run.score is not None)
+    broken = [f"its confirming run: {run.reason or run.outcome}" for run in runs if run.score is None]
+    return Contender(trial, score, fresh, "; ".join(broken))
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,0 +1,78 @@
+"""The winner of a study: best.json, and the adapters that are kept."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from search.study.confirmation import Confirmation, ranked_by_mean
+from search.study.files import StudyFiles, last_step, trial_config, violated, write_json
+
+if TYPE_CHECKING:
+    import optuna
+
+BEST_ADAPTERS = 3
+"""Adapters that are kept when a search ends."""
+
+
+def write_best(
+    study: optuna.Study,
+    files: StudyFiles,
+    fixed: dict[str, Any],
+    provenance: dict[str, Any],
+    confirmation: Confirmation | None = None,
+) -> dict[str, Any]:
+    """Write best.json and return its content.
+
+    Args:
+        study: The Optuna study.
+        files: Where to write.
+        fixed: Hyperparameters that were not searched.
+        provenance: Data, commit and machine of the study.
+        confirmation: What confirming runs showed; None if there are none to be.
+
+    Raises:
+        RuntimeError: If no trial has a score.
+    """
+    trials = ranked_by_mean(study, confirmation)
+    if not trials:
+        raise RuntimeError(
+            f"no trial of this study has a score yet; see {files.trials} for the reasons, or go on with --resume"
+        )
+    winner = trials[0]
+    metrics = {
+        key: value
+        for key, value in winner.user_attrs.items()
+        if key not in ("ray_trial_id", "outcome", "plan", "reason")
+    }
+    content = {
+        "study": files.root.name,
+        "trial": winner.user_attrs["ray_trial_id"],
+        "number": winner.number,
+        "steps": last_step(winner),
+        "config": trial_config(winner, fixed).to_dict(),
+        "violated": violated(winner),
+        "validation": metrics,
+        "confirmation": confirmation and confirmation.as_json(),
+        "provenance": provenance,
+    }
+    write_json(files.best, content)
+    return content
+
+
+def keep_best_adapters(
+    study: optuna.Study, files: StudyFiles, confirmation: Confirmation | None = None
+) -> None:
+    """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids."""
+    trials = ranked_by_mean(study, confirmation)[:BEST_ADAPTERS]
+    best = [trial.user_attrs["ray_trial_id"] for trial in trials]
+    for folder in files.adapters.glob("*"):
+        if folder.name not in best:  # was among the best before the study was extended
+            shutil.rmtree(folder)
+    for name in best:
+        source = files.checkpoints / name / "adapter"
+        if source.is_dir():
+            shutil.rmtree(files.adapters / name, ignore_errors=True)
+            shutil.copytree(source, files.adapters / name)
+    for private in (files.checkpoints, files.token_cache):
+        shutil.rmtree(private, ignore_errors=True)

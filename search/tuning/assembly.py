@@ -1,0 +1,57 @@
+"""The searcher, the scheduler and the slots that a plan asks for, the same for training and for replaying."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search.planning.plan import SearchPlan
+from trainable.config import SETTINGS_KEY
+
+if TYPE_CHECKING:
+    from search.tuning.scheduler import PausingScheduler
+    from search.tuning.searcher import TruthfulOptunaSearch
+    from search.tuning.slots import Slots
+
+
+def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
+    """Return a searcher on the study's database, new or as far as it is."""
+    import optuna
+
+    from search.planning.memory import MemoryModel
+    from search.planning.space import SpaceSampler
+    from search.study.storage import open_storage
+    from search.tuning.searcher import TruthfulOptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return TruthfulOptunaSearch(
+        SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),
+        horizon_steps=plan.rungs[-1],
+        storage=open_storage(str(plan.files.database), durable=plan.options.simulate is None),
+        study_name=plan.files.root.name,
+        plans=plan.space.fitting_plans(),
+        seed=plan.options.seed,
+        requirements=plan.settings.requirements,
+        memory=MemoryModel(plan.options.vram_gb, plan.settings.window_tokens),
+        judges=dict(zip(plan.rungs, plan.settings.judges, strict=False)),
+    )
+
+
+def make_slots(plan: SearchPlan) -> Slots:
+    """Return how many trials run at a time."""
+    from search.tuning.slots import MeasuredSlots, Slots, gpu_busy
+
+    options = plan.options
+    automatic = options.trials_per_gpu == "auto" and options.concurrent_trials is None
+    if automatic and plan.preset.name == "gpu":
+        return MeasuredSlots(plan.concurrent_trials, gpu_busy)
+    return Slots(plan.concurrent_trials)
+
+
+def make_scheduler(plan: SearchPlan, slots: Slots) -> PausingScheduler:
+    """Return a scheduler that goes on where the rung journal is."""
+    from search.tuning.promotion import RacePolicy
+    from search.tuning.scheduler import PausingScheduler
+
+    settings = plan.settings
+    policy = RacePolicy(plan.rungs, plan.shares, min_precision=settings.min_precision, judges=settings.judges)
+    return PausingScheduler(plan.files.rungs, policy, slots)

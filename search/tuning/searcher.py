@@ -1,0 +1,217 @@
+"""Ray's OptunaSearch, made to tell Optuna the truth about stopped, broken and lost trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from ray.tune.search.optuna import OptunaSearch
+
+from search.planning.memory import MemoryModel
+from search.planning.space import SpaceSampler
+from search.tuning.sampler import make_sampler
+from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
+from trainable.requirements import Requirements
+from trainable.scoring.packed import DOCUMENT_COUNTS
+from trainable.trial.faults import DISK_FULL
+
+RAY_TRIAL_ID = "ray_trial_id"
+OUTCOME, REFUSED = "outcome", "refused"
+MAX_REFUSALS = 50
+"""Configs refused in a row before the search gives up: nothing of the space fits."""
+_NOT_STORED = {"trial_id", "config", "pid", "hostname", "node_ip", "timestamp", "date", "done", "time_since_restore",
+               "iterations_since_restore", "time_total_s", "time_this_iter_s", "training_iteration",
+               "experiment_tag", "should_checkpoint", "warmup_time", DOCUMENT_COUNTS}  # fmt: skip
+
+
+class TruthfulOptunaSearch(OptunaSearch):
+    """Reports values at their step; stopped -> PRUNED, non-finite or broken -> FAIL; survives resumes.
+
+    Stock OptunaSearch calls a stopped trial COMPLETE with its value at a tenth of the budget, leaves
+    a NaN trial RUNNING for ever, and cannot be resumed when a crash fell between tell and snapshot.
+
+    Args:
+        space: Suggests the parameters of a trial.
+        horizon_steps: A trial that got this far is COMPLETE.
+        storage: Where the study lives.
+        study_name: Its name there.
+        plans: Configs to try first.
+        seed: Seed of the sampler.
+        requirements: Become constraints of trials that reach the horizon.
+        memory: Refuses configs that cannot fit, and learns from measured peaks.
+        judges: What each rung's step compares trials by; a step that is missing compares scores.
+    """
+
+    def __init__(
+        self,
+        space: SpaceSampler,
+        horizon_steps: int,
+        storage: optuna.storages.BaseStorage,
+        study_name: str,
+        plans: Mapping[str, dict[str, Any]],
+        seed: int,
+        requirements: Requirements | None = None,
+        memory: MemoryModel | None = None,
+        judges: Mapping[int, str] | None = None,
+    ) -> None:
+        super().__init__(
+            space=space,
+            metric=METRIC,
+            mode=MODE,
+            storage=storage,
+            study_name=study_name,
+            sampler=make_sampler(seed, judges=judges),
+        )
+        self._ot_study: Any
+        self._horizon_steps = horizon_steps
+        self._sampler_seed, self._judges = seed, judges
+        self._requirements = requirements or Requirements()
+        self._memory = memory or MemoryModel(None)
+        self._configs: dict[str, TrialConfig] = {}
+        for name, plan in plans.items():
+            self._ot_study.enqueue_trial(plan, user_attrs={"plan": name}, skip_if_exists=True)
+        running = self._ot_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._interrupted = [trial.number for trial in running]
+
+    def ended(self) -> int:
+        """Return how many trials of the study have ended, whatever their outcome; refused ones never began."""
+        trials = self._ot_study.get_trials(deepcopy=False)
+        return sum(trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != REFUSED for trial in trials)
+
+    def next_trial(self) -> tuple[str, dict[str, Any]]:
+        """Return id and config of a trial that an interruption cut short or, when there is none, of a new one.
+
+        Raises:
+            RuntimeError: If no suggested config fits into memory.
+        """
+        reason = ""
+        for _ in range(MAX_REFUSALS):
+            trial_id, config = self._next_config()
+            try:
+                self._configs[trial_id] = _trial_config(config)
+                reason = self._memory.refusal(self._configs[trial_id])
+            except ValueError as error:  # each value is allowed, but not together
+                reason = f"refused before launch: {error}"
+            if not reason:
+                return trial_id, config
+            self._refuse(trial_id, reason)
+        raise RuntimeError(f"no config of the space can run; the last was {reason}")
+
+    def _refuse(self, trial_id: str, reason: str) -> None:
+        """Tell Optuna of a config that is never started, so that its like does not come back."""
+        trial = self._ot_trials.pop(trial_id)
+        trial.set_user_attr(OUTCOME, REFUSED)
+        trial.set_user_attr("reason", reason)
+        trial.set_constraint("memory", 1.0)
+        self._ot_study.tell(trial, None, state=TrialState.PRUNED)
+
+    def _next_config(self) -> tuple[str, dict[str, Any]]:
+        if self._interrupted:
+            number = self._interrupted.pop(0)
+            known = self._ot_study.get_trials(deepcopy=False)[number]
+            self._ot_study.sampler = make_sampler(self._sampler_seed, number, self._judges)
+            # a crash may have fallen between two suggestions: those made are read back, the rest is drawn
+            trial = optuna.trial.Trial(self._ot_study, known._trial_id)
+        else:
+            trials = self._ot_study.get_trials(deepcopy=False)
+            waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+            self._ot_study.sampler = make_sampler(
+                self._sampler_seed, min(waiting, default=len(trials)), self._judges
+            )
+            trial = self._ot_study.ask()
+        trial_id = f"t{trial.number:03d}"
+        self._ot_trials[trial_id] = trial
+        config = self.suggest(trial_id)
+        assert config is not None  # only Ray's own wrappers return none
+        return trial_id, config
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Ask Optuna for a config and note which Ray trial runs it."""
+        config = super().suggest(trial_id)
+        self._ot_trials[trial_id].set_user_attr(RAY_TRIAL_ID, trial_id)
+        return config
+
+    def knows(self, trial_id: str, step: int) -> bool:
+        """Return whether the study has a trial's score at a step."""
+        return step in self._frozen(self._ot_trials[trial_id]).intermediate_values
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report a finite score at its optimizer step, once."""
+        trial = self._ot_trials.get(trial_id)
+        if trial is not None and not self._frozen(trial).state.is_finished():
+            self._report(trial, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell Optuna how a trial ended, once."""
+        trial = self._ot_trials.get(trial_id)
+        result = result or {}
+        if trial is None or self._frozen(trial).state.is_finished() or result.get(OUTCOME) == DISK_FULL:
+            return  # a trial that met a full disk stays RUNNING and goes on when there is room again
+        self._completed_trials.add(trial_id)
+        self._report(trial, result)
+        paused = not result and not error and bool(self._frozen(trial).intermediate_values)
+        outcome, state = ("stopped", TrialState.PRUNED) if paused else self._ending(result, error)
+        trial.set_user_attr(OUTCOME, outcome)
+        for name, missed in self._constraints(outcome, result).items():
+            trial.set_constraint(name, missed)
+        self._learn_memory(trial_id, result)
+        self._ot_study.tell(trial, result[METRIC] if state == TrialState.COMPLETE else None, state=state)
+
+    def _constraints(self, outcome: str, result: dict[str, Any]) -> dict[str, float]:
+        if outcome == "infeasible":
+            return {"memory": 1.0}
+        return self._requirements.constraints(result) if outcome == "completed" else {}
+
+    def _learn_memory(self, trial_id: str, result: dict[str, Any]) -> None:
+        measured, micro_batch = result.get("train_peak_gib"), result.get("micro_batch")
+        if measured and micro_batch:  # of a GPU; the resident memory of a process is another matter
+            config = self._configs[trial_id]
+            predicted, _ = self._memory.predict(config, int(micro_batch))
+            self._ot_trials[trial_id].set_user_attr("predicted_gib", predicted)
+            self._memory.observe(config, int(micro_batch), float(measured))
+
+    def _ending(self, result: dict[str, Any], error: bool) -> tuple[str, TrialState]:
+        if error:
+            # what the config itself causes is a result with an outcome (trainable/trial/faults.py), never an error
+            return "worker died", TrialState.FAIL
+        if result.get(OUTCOME) == "infeasible":
+            # TPE learns from the constraint of a pruned trial, not of a failed one
+            return "infeasible", TrialState.PRUNED
+        if result.get(OUTCOME, "ok") != "ok":
+            return str(result[OUTCOME]), TrialState.FAIL
+        if not math.isfinite(result.get(METRIC, math.nan)):
+            return "no result", TrialState.FAIL
+        if result[TIME_ATTR] < self._horizon_steps:
+            return "stopped", TrialState.PRUNED
+        return "completed", TrialState.COMPLETE
+
+    def _report(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
+        for name, value in result.items():
+            if _is_stored(name) and isinstance(value, bool | int | float | str):
+                trial.set_user_attr(
+                    name, value if not isinstance(value, float) or math.isfinite(value) else None
+                )
+        score = result.get(METRIC)
+        if score is None or not math.isfinite(score):
+            return
+        step = int(result[TIME_ATTR])
+        if step not in self._frozen(trial).intermediate_values:
+            trial.report(float(score), step)
+
+    def _frozen(self, trial: optuna.Trial) -> optuna.trial.FrozenTrial:
+        return self._ot_study._storage.get_trial(trial._trial_id)
+
+
+def _trial_config(config: dict[str, Any]) -> TrialConfig:
+    names = TrialConfig.__dataclass_fields__
+    return TrialConfig.from_dict({name: value for name, value in config.items() if name in names})
+
+
+def _is_stored(name: str) -> bool:
+    """Leave out Tune's bookkeeping and its flattened copy of the config (`config/...`)."""
+    return name not in _NOT_STORED and name != OUTCOME and "/" not in name

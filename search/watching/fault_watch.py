@@ -1,0 +1,51 @@
+"""Says in one line what broke while a search runs, and stops the search when the disk is full."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune import Callback
+
+from trainable.trial.faults import DISK_FULL, ERROR
+
+HOPELESS_ERRORS = 3
+"""When this many trials broke before any got a score, the machine or the data is at fault, not the configs."""
+
+
+class FaultWatch(Callback):
+    """Follows workers that died, checkpoints that could not be read and disks that are full."""
+
+    def __init__(self) -> None:
+        self._stopping = False
+        self._errors = 0
+
+    def on_trial_recover(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        """Tell of a worker that died and is replaced."""
+        print(f"{trial.trial_id}: its worker process died; it goes on from its last rung", flush=True)
+
+    def on_trial_result(
+        self, iteration: int, trials: Sequence[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Tell of a trial that had to start anew; end the search in good order when nothing can be saved."""
+        if result.get("restarted") and "restarted" not in (trial.last_result or {}):
+            print(f"{trial.trial_id}: started anew: {result['restarted']}", flush=True)
+        if result.get("outcome") == DISK_FULL:
+            self._stop(f"{trial.trial_id}: {result['reason']}; make room, then repeat the command")
+        if result.get("outcome") == "ok":
+            self._errors = -(2**31)  # from now on configs are at fault
+        self._errors += result.get("outcome") == ERROR
+        if self._errors == HOPELESS_ERRORS:
+            self._stop(
+                f"the first {HOPELESS_ERRORS} trials all broke, the last with {result['reason']}; see errors/ in the "
+                "study's folder, fix it, and start a new study"
+            )
+
+    def _stop(self, why: str) -> None:
+        """End the search as Ctrl-C does."""
+        if not self._stopping:
+            self._stopping = True
+            print(why, flush=True)
+            os.kill(os.getpid(), signal.SIGINT)

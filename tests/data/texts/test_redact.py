@@ -1,0 +1,51 @@
+"""Redaction: nothing found stays readable, nothing else is touched."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.entities import Entity
+from data.texts.redact import redacted
+
+
+def entity(kind: str, text: str, start: int, end: int) -> Entity:
+    return Entity(kind, text[start:end], start, end)
+
+
+def test_overlapping_entities_are_replaced_once_by_the_longest_type() -> None:
+    text = "住在北京大学东门，李四。"
+    found = [
+        entity("ORG", text, 2, 6),
+        entity("CITY", text, 2, 4),
+        entity("PLACE", text, 4, 8),
+        entity("P", text, 9, 11),
+    ]
+    assert redacted(text, found) == "住在[ORG]，[P]。"
+
+
+def test_neighbours_are_replaced_one_by_one() -> None:
+    text = "张三13800138000"
+    assert redacted(text, [entity("PERSON", text, 0, 2), entity("PHONE", text, 2, 13)]) == "[PERSON][PHONE]"
+
+
+def test_one_character_is_replaced_at_its_place_only() -> None:
+    assert redacted("李说李", [Entity("PERSON", "李", 0, 1)]) == "[PERSON]说李"
+
+
+@given(st.text("甲乙丙", max_size=30), st.lists(st.tuples(st.integers(0, 29), st.integers(1, 5)), max_size=6))
+def test_no_found_text_of_two_characters_stays(text: str, spans: list[tuple[int, int]]) -> None:
+    found = [
+        entity("X", text, start, min(len(text), start + size)) for start, size in spans if start < len(text)
+    ]
+    result = redacted(text, found)
+    for item in found:
+        assert len(item.text) < 2 or item.text not in result
+    covered = set()
+    for item in found:
+        places = [item.start]
+        if len(item.text) > 1:
+            places = [at for at in range(len(text)) if text.startswith(item.text, at)]
+        covered |= {at + offset for at in places for offset in range(len(item.text))}
+    kept = "".join(char for at, char in enumerate(text) if at not in covered)
+    assert result.replace("[X]", "") == kept

@@ -1,0 +1,251 @@
+"""Going on: the same command continues a study, a different one is refused, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.options import SearchOptions
+from search.planning.plan import SearchPlan, make_plan
+from search.planning.resume import stored_options
+from search.planning.settings_files import note_session, write_settings
+from search.planning.space import SpaceSampler
+from search.study.database import ended_trials
+from search.study.files import StudyFiles
+from search.study.lock import StudyInUse, StudyLock
+from search.study.storage import open_storage
+from search.tuning.searcher import TruthfulOptunaSearch
+
+
+def options(folder: Path, **changes: Any) -> SearchOptions:
+    return replace(
+        SearchOptions(results_dir=folder / "results", preset="cpu", data_dir=folder / "d"), **changes
+    )
+
+
+def problems_of(wanted: SearchOptions) -> list[str]:
+    with pytest.raises(ValueError) as error:
+        make_plan(wanted)
+    return str(error.value).splitlines()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for split, count in (("train", 40), ("validation", 9)):
+        rows = [json.dumps({"input": f"text {number}"}) + "\n" for number in range(count)]
+        (folder / f"merged_pii_dataset_{split}.jsonl").write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+def start(plan: SearchPlan, ended: int) -> StudyFiles:
+    """Make the study on disk with its first trials ended and one running."""
+    plan.files.root.mkdir(parents=True)
+    write_settings(plan)
+    search = TruthfulOptunaSearch(
+        SpaceSampler(plan.space, {}), plan.rungs[-1], open_storage(str(plan.files.database)),
+        plan.files.root.name, plan.space.fitting_plans(), plan.options.seed,
+    )  # fmt: skip
+    for number in range(ended):
+        trial_id, _ = search.next_trial()
+        search.on_trial_complete(trial_id, {"step": plan.rungs[-1], "score": number / 10, "outcome": "ok"})
+    search.next_trial()
+    return plan.files
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --- which study is meant ---
+
+
+def test_the_same_command_goes_on_with_its_interrupted_study(tmp_path: Path, data: Path) -> None:
+    command = options(tmp_path, trials=3, seed=7)
+    files = start(make_plan(command), ended=1)
+    again = make_plan(command)
+    assert (again.files, again.options.resume, again.options.trials) == (files, True, 3)
+    other = make_plan(replace(command, seed=8))
+    assert (other.files.root.name, other.options.resume) == ("study-002", False)
+
+
+def test_the_same_command_starts_anew_when_its_study_is_finished_or_being_run(
+    tmp_path: Path, data: Path
+) -> None:
+    command = options(tmp_path, trials=1)
+    files = start(make_plan(command), ended=1)
+    assert make_plan(command).files.root.name == "study-002"
+    assert make_plan(replace(command, study=files.root.name)).options.resume
+    running = start(make_plan(options(tmp_path, trials=2)), ended=0)
+    with StudyLock(running.lock):
+        assert make_plan(options(tmp_path, trials=2)).files.root.name == "study-003"
+    assert make_plan(options(tmp_path, trials=2)).files == running
+
+
+def test_resume_without_a_name_takes_the_newest_interrupted_study(tmp_path: Path, data: Path) -> None:
+    start(make_plan(options(tmp_path, study="first", trials=2)), ended=0)
+    second = start(make_plan(options(tmp_path, study="second", trials=2, seed=9)), ended=1)
+    plan = make_plan(options(tmp_path, resume=True))
+    assert (plan.files, plan.options.seed) == (second, 9)
+
+
+def test_resuming_an_unknown_study_lists_the_known_ones(tmp_path: Path) -> None:
+    known = tmp_path / "results" / "known"
+    known.mkdir(parents=True)
+    (known / "config.json").write_text("{}", encoding="utf-8")
+    for study in ("", "unknown"):
+        problems = "\n".join(problems_of(options(tmp_path, study=study, resume=True)))
+        assert "`--resume` needs `--study` to name one of: known" in problems
+
+
+def test_a_start_that_was_killed_before_it_was_a_study_is_repeated(tmp_path: Path, data: Path) -> None:
+    root = tmp_path / "results" / "s"
+    root.mkdir(parents=True)
+    (root / "study.lock").touch()
+    (root / "trial_settings.json").write_text("{", encoding="utf-8")
+    assert not make_plan(options(tmp_path, study="s")).options.resume
+
+
+# --- what it goes on with ---
+
+
+def test_a_study_goes_on_with_the_options_space_and_settings_that_it_was_started_with(
+    tmp_path: Path, data: Path
+) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text("[space]\nlora_rank = [8, 16]\neffective_batch = 8\n", encoding="utf-8")
+    first = options(tmp_path, study="s", seed=7, horizon_steps=18, space=space)
+    plan = make_plan(first)
+    files = start(plan, ended=0)
+    space.unlink()
+    again = stored_options(options(tmp_path, study="s", resume=True), files)
+    assert again == replace(first, resume=True, concurrent_trials=plan.concurrent_trials)
+    resumed = make_plan(options(tmp_path, study="s", resume=True))
+    assert resumed.rungs == plan.rungs == (2, 4, 16, 18)
+    assert resumed.settings == plan.settings
+    assert resumed.space == plan.space
+
+
+def test_a_higher_total_extends_a_finished_study(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s", trials=2)), ended=2)
+    plan = make_plan(options(tmp_path, study="s", trials=4))
+    note_session(plan)
+    assert (plan.options.trials, ended_trials(files)) == (4, 2)
+    assert make_plan(options(tmp_path, study="s", resume=True)).options.trials == 4
+    assert json.loads(files.config.read_text(encoding="utf-8"))["continued"][0]["trials"] == 4
+
+
+def test_every_setting_that_differs_is_listed_and_nothing_changes(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s", trials=3)), ended=1)
+    before = contents(files.root)
+    problems = problems_of(
+        options(tmp_path, study="s", seed=1, min_precision=0.5, horizon_steps=9, data_dir=None, vram_gb=3.0)
+    )
+    for flag in ("--seed` is 1, but the study was started with 42", "--min-precision` is 0.5", "--horizon-steps` is 9",
+                 "--vram-gb` is 3.0"):  # fmt: skip
+        assert any(flag in problem for problem in problems)
+    assert len(problems) == 4
+    assert contents(files.root) == before
+
+
+def test_changed_data_and_a_changed_space_are_refused(tmp_path: Path, data: Path) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text("[space]\nlora_rank = [8, 16]\n", encoding="utf-8")
+    start(make_plan(options(tmp_path, study="s", space=space)), ended=1)
+    space.write_text("[space]\nlora_rank = [8, 32]\n", encoding="utf-8")
+    with (data / "merged_pii_dataset_train.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"input": "one more"}\n')
+    problems = problems_of(options(tmp_path, study="s", space=space))
+    assert len(problems) == 2
+    assert "merged_pii_dataset_train.jsonl has changed since the study was started" in problems[0]
+    assert "`--space`: `lora_rank` differs" in problems[1]
+
+
+# --- what cannot go on ---
+
+
+def test_a_study_of_another_version_is_refused(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s")), ended=1)
+    config = json.loads(files.config.read_text(encoding="utf-8"))
+    for value in (None, 1, 99):
+        config["format"] = value
+        files.config.write_text(json.dumps(config), encoding="utf-8")
+        before = contents(files.root)
+        (problem,) = problems_of(options(tmp_path, study="s"))
+        assert "was made by another version" in problem
+        assert contents(files.root) == before
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "config"])
+def test_damaged_files_are_named_and_left_alone(tmp_path: Path, data: Path, damage: str) -> None:
+    files = start(make_plan(options(tmp_path, study="s")), ended=3)
+    path = files.config if damage == "config" else files.database
+    content = bytearray(path.read_bytes())
+    where = {"header": 0, "middle": 4096, "config": 30}[damage]
+    content[where : where + 3000] = b"\x13" * 3000
+    path.write_bytes(content)
+    (problem,) = problems_of(options(tmp_path, study="s"))
+    assert str(path) in problem
+    assert "choose another --study" in problem
+    assert path.read_bytes() == content
+
+
+def test_a_database_without_its_tables_counts_as_empty(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path)
+    assert ended_trials(files) == 0
+    sqlite3.connect(files.database).close()
+    assert ended_trials(files) == 0
+
+
+def test_a_transaction_cut_short_by_a_kill_is_rolled_back(tmp_path: Path, data: Path) -> None:
+    import subprocess
+    import sys
+
+    files = start(make_plan(options(tmp_path, study="s", trials=5)), ended=2)
+    write = (
+        "import sqlite3, time\n"
+        f"base = sqlite3.connect({str(files.database)!r}, isolation_level=None)\n"
+        "base.execute('PRAGMA cache_size = 1')\n"
+        "base.execute('BEGIN')\n"
+        "base.execute(\"UPDATE trials SET state = 'FAIL'\")\n"
+        "base.execute('CREATE TABLE filler (x BLOB)')\n"
+        "for _ in range(2000): base.execute('INSERT INTO filler VALUES (?)', (b'x' * 2000,))\n"
+        "print('in the middle', flush=True); time.sleep(60)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout
+    assert writer.stdout.readline() == "in the middle\n"
+    writer.kill()
+    writer.wait()
+    assert files.database.with_name("study.db-journal").is_file()
+    assert make_plan(options(tmp_path, study="s", trials=5)).options.resume
+    assert ended_trials(files) == 2
+
+
+# --- the lock ---
+
+
+def test_a_second_process_is_told_who_runs_the_study(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    hold = f"import time; from pathlib import Path; from search.study.lock import StudyLock\nwith StudyLock(Path({str(tmp_path / 'study.lock')!r})): print('held', flush=True); time.sleep(60)"
+    first = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    assert first.stdout
+    assert first.stdout.readline() == "held\n"
+    with (
+        pytest.raises(StudyInUse, match=f"is being run by process {first.pid} on .* since 20") as error,
+        StudyLock(tmp_path / "study.lock"),
+    ):
+        pass
+    assert "\n" not in str(error.value)
+    first.kill()
+    first.wait()
+    with StudyLock(tmp_path / "study.lock"):
+        assert json.loads((tmp_path / "study.lock").read_text(encoding="utf-8"))["pid"] != first.pid

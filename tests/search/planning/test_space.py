@@ -1,0 +1,165 @@
+"""The search space: the users' four plans, narrowing by TOML, and errors that name their line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search.planning.space import SEARCHABLE, Choice, Range, SpaceSampler, default_space, fix, read_space
+from trainable.config import TrialConfig
+
+PLANS = {
+    "conservative": ("Qwen3-0.6B", False, 12, 1),
+    "oversampling": ("Qwen3-0.6B", False, 12, 3),
+    "bigger model": ("Qwen3-1.7B", True, 12, 1),
+    "all of it": ("Qwen3-1.7B", True, 16, 3),
+}
+
+
+def toml(folder: Path, text: str) -> Path:
+    file = folder / "space.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problems_of(folder: Path, text: str) -> str:
+    with pytest.raises(ValueError) as error:
+        read_space(toml(folder, text), default_space("gpu", 42))
+    return str(error.value)
+
+
+# --- the default ---
+
+
+def test_the_gpu_space_contains_the_four_plans_of_the_users() -> None:
+    space = default_space("gpu", 42)
+    fitting = space.fitting_plans()
+    assert list(fitting) == list(PLANS)
+    for name, (model, load_in_4bit, rank, oversampling) in PLANS.items():
+        config = TrialConfig.from_dict({**space.fixed, **fitting[name]})
+        expected = (model, load_in_4bit, rank, 2 * rank, oversampling)
+        found = (config.model, config.load_in_4bit, config.lora_rank, config.alpha, config.oversampling)
+        assert found == expected
+        assert (config.learning_rate, config.lora_dropout, config.effective_batch) == (1.5e-4, 0.1, 32)
+
+
+def test_the_cpu_space_has_the_same_plans_on_the_bundled_models() -> None:
+    space = default_space("cpu", 42)
+    assert list(space.fitting_plans()) == list(PLANS)
+    assert space.models() == ("small-2m", "small-4m")
+
+
+@pytest.mark.parametrize("preset", ["cpu", "gpu"])
+def test_whatever_the_sampler_suggests_is_a_valid_config(preset: str) -> None:
+    space = default_space(preset, 42)
+    sampler = SpaceSampler(space, {})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(30):
+        trial = study.ask()
+        constants = sampler(trial)
+        config = TrialConfig.from_dict({**constants, **trial.params})
+        assert set(trial.params) == set(space.parameters)
+        assert all(value in space.parameters[name] for name, value in trial.params.items())
+        assert config.seed == 42
+
+
+def test_the_sampler_survives_pickling() -> None:
+    sampler = SpaceSampler(default_space("cpu", 1), {"settings_file": "x"})
+    assert pickle.loads(pickle.dumps(sampler)) == sampler
+
+
+# --- narrowing ---
+
+
+def test_a_list_is_a_choice_a_table_a_range_and_a_value_is_fixed(tmp_path: Path) -> None:
+    text = (
+        "[space]\nlora_rank = [8, 16]\nlearning_rate = { low = 1e-5, high = 1e-4, log = true }\nmodel = 'm'\n"
+    )
+    space = read_space(toml(tmp_path, text), default_space("gpu", 42))
+    assert space.parameters["lora_rank"] == Choice((8, 16))
+    assert space.parameters["learning_rate"] == Range(1e-5, 1e-4, log=True)
+    assert space.fixed["model"] == "m"
+    assert "model" not in space.parameters
+    assert space.models() == ("m",)
+    assert space.parameters["oversampling"] == default_space("gpu", 42).parameters["oversampling"]
+
+
+def test_a_list_of_one_value_is_fixed(tmp_path: Path) -> None:
+    space = read_space(toml(tmp_path, "[space]\nlora_rank = [16]\n"), default_space("gpu", 42))
+    assert space.fixed["lora_rank"] == 16
+    assert "lora_rank" not in space.parameters
+
+
+def test_a_parameter_outside_the_default_space_can_be_searched(tmp_path: Path) -> None:
+    space = read_space(toml(tmp_path, "[space]\nlora_dropout = [0.0, 0.1]\n"), default_space("gpu", 42))
+    assert space.parameters["lora_dropout"] == Choice((0.0, 0.1))
+    assert "lora_dropout" not in space.fixed
+
+
+def test_plans_are_cut_to_what_is_searched_and_listed_once() -> None:
+    space = fix(default_space("gpu", 42), {"model": "Qwen3-0.6B", "load_in_4bit": False, "lora_rank": 12})
+    fitting = space.fitting_plans()
+    assert fitting == {
+        "conservative": {"learning_rate": 1.5e-4, "oversampling": 1},
+        "oversampling": {"learning_rate": 1.5e-4, "oversampling": 3},
+    }
+
+
+def test_plans_outside_a_narrowed_space_are_left_out(tmp_path: Path) -> None:
+    space = read_space(toml(tmp_path, "[space]\nlora_rank = [16, 32]\n"), default_space("gpu", 42))
+    assert list(space.fitting_plans()) == ["all of it"]
+
+
+def test_a_range_of_whole_numbers_gives_whole_numbers() -> None:
+    trial = optuna.create_study().ask()
+    assert isinstance(Range(1, 4).suggest(trial, "oversampling"), int)
+    assert isinstance(Range(1.0, 4.0).suggest(trial, "other"), float)
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("rank = 8", "`rank` is no hyperparameter"),
+        ("lora_rank = []", "`lora_rank` is an empty list"),
+        ("lora_rank = [8, 0]", "`lora_rank` is 0, but must be above 0"),
+        ("lora_rank = 'eight'", "`lora_rank` has the value 'eight' of the wrong kind"),
+        ("load_in_4bit = 1", "`load_in_4bit` has the value 1 of the wrong kind"),
+        ("lora_rank = true", "`lora_rank` has the value True of the wrong kind"),
+        ("oversampling = { low = 3 }", "must have low and high"),
+        ("oversampling = { low = 3, high = 1 }", "low must be below high"),
+        ("learning_rate = { low = 0, high = 1, log = true }", "above 0 if log"),
+        ("lora_dropout = { low = 0.0, high = 1.5 }", "`lora_dropout` is 1.5, but must be in [0, 1)"),
+        ("optimizer = 'sgd'", "`optimizer` is 'sgd', but must be adamw or adamw_8bit"),
+    ],
+)
+def test_every_error_names_its_line(tmp_path: Path, entry: str, complaint: str) -> None:
+    message = problems_of(tmp_path, f"# a comment\n\n[space]\n{entry}\n")
+    assert str(tmp_path / "space.toml") in message
+    assert "  line 4: " in message
+    assert complaint in message
+
+
+def test_all_problems_come_in_one_error(tmp_path: Path) -> None:
+    message = problems_of(tmp_path, "[space]\nrank = 8\nlora_rank = 0\n\noversampling = []\n[other]\nx = 1\n")
+    assert [line.split(":")[0].strip() for line in message.splitlines()[1:]] == [
+        "`other` is unknown; the file has one table, [space]", "line 2", "line 3", "line 5",
+    ]  # fmt: skip
+
+
+def test_text_that_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    assert "line 2" in problems_of(tmp_path, "[space]\nlora_rank = = 8\n")
+
+
+def test_a_space_with_nothing_to_search_is_refused(tmp_path: Path) -> None:
+    text = "[space]\nmodel='m'\nload_in_4bit=false\nlora_rank=8\nlearning_rate=1e-4\noversampling=1\n"
+    assert "leave at least one to search" in problems_of(tmp_path, text)
+
+
+def test_every_searchable_name_is_a_field_of_the_config() -> None:
+    assert set(SEARCHABLE) <= set(TrialConfig.__dataclass_fields__)

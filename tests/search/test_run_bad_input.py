@@ -1,0 +1,129 @@
+"""Bad input: each mistake gets one line with its flag or file and a way out, and nothing on disk changes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.paths import ROOT
+from search.options import SearchOptions
+from search.planning.plan import make_plan
+from search.planning.settings_files import write_settings
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What a user does wrong, and what the message must name."""
+
+    name: str
+    says: tuple[str, ...]
+    flags: dict[str, Any] = field(default_factory=dict)
+    space: str = ""
+    damage: Callable[[Path], None] = lambda study: None
+
+
+def write(name: str, text: str) -> Callable[[Path], None]:
+    return lambda study: (study / name).write_text(text, encoding="utf-8") and None
+
+
+def another_format(study: Path) -> None:
+    config = json.loads((study / "config.json").read_text(encoding="utf-8"))
+    (study / "config.json").write_text(json.dumps({**config, "format": 1}), encoding="utf-8")
+
+
+MISTAKES = (
+    Mistake("no trials", ("`--trials` is 0, but must be at least 1",), {"trials": 0}),
+    Mistake("grace beyond the horizon", ("`--grace-steps` is 30, but must be at most the horizon (9)",), {"grace_steps": 30}),
+    Mistake("nothing to search", ("space.toml", "every parameter is fixed; leave at least one"),
+            space="model='small-2m'\nload_in_4bit=false\nlora_rank=8\nlearning_rate=1e-3\noversampling=1\n"),
+    Mistake("an unknown knob", ("line 2", "`rank` is no hyperparameter; known are model, load_in_4bit, lora_rank"), space="rank = [8]\n"),
+    Mistake("an empty choice", ("line 2", "`lora_rank` is an empty list"), space="lora_rank = []\n"),
+    Mistake("a range upside down", ("`learning_rate` has low 0.1 and high 0.01; low must be below high",),
+            space="learning_rate = {low = 0.1, high = 0.01}\n"),
+    Mistake("no TOML at all", ("space.toml", "not valid TOML"), space="lora_rank = [8\n"),
+    Mistake("a model that is nowhere", ("`model` is 'small-9m'",), space="model = 'small-9m'\n"),
+    Mistake("a results folder inside a file", ("`--results-dir`", "must be a folder"), {"results_dir": Path("FILE/results")}),
+    Mistake("a folder that is no study", ("exists and is no study; choose another --study",), {"study": "strange"}),
+    Mistake("a study of another version", ("was made by another version", "format 1", "choose another --study"),
+            {"study": "old"}, damage=another_format),
+    Mistake("a study with another seed", ("`--seed` is 7, but the study was started with 42",), {"study": "old", "seed": 7}),
+    Mistake("a database that is text", ("study.db is damaged", "put a copy back"), {"study": "old"}, damage=write("study.db", "no database " * 99)),
+    Mistake("a torn config", ("config.json cannot be read", "choose another --study"), {"study": "old"}, damage=write("config.json", '{"form')),
+)  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Data, a file, a folder that is no study, and a study that has begun."""
+    (tmp_path / "d").mkdir()
+    for split in ("train", "validation"):
+        rows = [json.dumps({"input": f"text {number}"}) + "\n" for number in range(9)]
+        (tmp_path / "d" / f"merged_pii_dataset_{split}.jsonl").write_text("".join(rows), encoding="utf-8")
+    (tmp_path / "FILE").touch()
+    (tmp_path / "results" / "strange").mkdir(parents=True)
+    (tmp_path / "results" / "strange" / "thesis.txt").touch()
+    plan = make_plan(base_options(tmp_path, study="old"))
+    plan.files.root.mkdir()
+    write_settings(plan)
+    return tmp_path
+
+
+def base_options(home: Path, **flags: Any) -> SearchOptions:
+    options = SearchOptions(
+        results_dir=home / "results",
+        data_dir=home / "d",
+        preset="cpu",
+        horizon_steps=9,
+        evaluation_documents=8,
+    )
+    paths = {name: home / value for name, value in flags.items() if isinstance(value, Path)}
+    return replace(options, **{**flags, **paths})
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_named_with_a_way_out_and_changes_nothing(home: Path, mistake: Mistake) -> None:
+    mistake.damage(home / "results" / "old")
+    flags = dict(mistake.flags)
+    if mistake.space:
+        (home / "space.toml").write_text("[space]\n" + mistake.space, encoding="utf-8")
+        flags["space"] = Path("space.toml")
+    before = contents(home)
+    with pytest.raises(ValueError) as error:
+        make_plan(base_options(home, **flags))
+    for part in mistake.says:
+        assert part in str(error.value)
+    assert contents(home) == before
+
+
+def test_all_mistakes_are_found_at_once_by_the_command(home: Path) -> None:
+    (home / "space.toml").write_text("[space]\nrank = [8]\nlora_rank = []\n", encoding="utf-8")
+    flags = [
+        "--trials", "0", "--reduction-factor", "1", "--min-precision", "2", "--space", str(home / "space.toml"),
+        "--data-dir", str(home / "nowhere"), "--preset", "cpu", "--results-dir", str(home / "FILE" / "results"),
+    ]  # fmt: skip
+    command = [sys.executable, str(ROOT / "search" / "run.py"), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    named = (
+        "--trials",
+        "--reduction-factor",
+        "--min-precision",
+        "--data-dir",
+        "--results-dir",
+        "`rank`",
+        "`lora_rank`",
+    )
+    assert [name for name in named if name not in done.stderr] == []
+    assert "Traceback" not in done.stderr

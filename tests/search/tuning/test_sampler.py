@@ -1,0 +1,52 @@
+"""The sampler learns from trials that are paused, not only from those that have ended."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.tuning.sampler import STARTUP_TRIALS, PausingTPESampler
+
+
+def suggestion(sampler: optuna.samplers.BaseSampler, paused: bool) -> dict[str, float]:
+    """What is suggested after a dozen trials with a score at step 17, left running or told as pruned."""
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(12):
+        trial = study.ask()
+        score = -abs(trial.suggest_float("x", 0, 1) - 0.8) - trial.suggest_float("y", 0, 1)
+        trial.report(score, 17)
+        if not paused:
+            study.tell(trial, state=TrialState.PRUNED)
+    study.sampler = sampler
+    trial = study.ask()
+    return {name: trial.suggest_float(name, 0, 1) for name in ("x", "y")}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_paused_trials_teach_what_pruned_ones_teach(seed: int) -> None:
+    ours = PausingTPESampler({}, seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    stock = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    deaf = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    learned = suggestion(ours, paused=True)
+    assert learned == suggestion(stock, paused=False)
+    assert learned != suggestion(deaf, paused=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_a_rung_compares_losses_the_sampler_does_too(seed: int) -> None:
+    def suggestion_with(judges: dict[int, str], value: str) -> float:
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+        for _ in range(12):
+            trial = study.ask()
+            distance = abs(trial.suggest_float("x", 0, 1) - 0.8)
+            trial.report(-distance if value == "score" else 0.0, 17)
+            trial.set_user_attr("validation_loss", distance)
+        study.sampler = PausingTPESampler(
+            judges, seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True
+        )
+        return float(study.ask().suggest_float("x", 0, 1))
+
+    by_loss = suggestion_with({17: "validation_loss"}, "nothing")
+    assert by_loss == suggestion_with({}, "score")
+    assert by_loss != suggestion_with({}, "nothing")

@@ -1,0 +1,266 @@
+"""Pausing and promoting: who goes on, what survives a crash, and what Tune is told."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
+from search.tuning.noise import resampled_scores, score_interval
+from search.tuning.promotion import RacePolicy, chance_to_beat, peers_of
+from search.tuning.scheduler import PausingScheduler
+from search.tuning.slots import Slots
+from trainable.scoring.packed import pack_counts, unpack_counts
+
+RUNGS = (1, 3, 9)
+POLICY = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)
+
+
+class Controller:
+    """The trials of a search, and whether more will come; changes statuses as Tune does."""
+
+    def __init__(self, *names: str, more: bool = False) -> None:
+        self.trials = [SimpleNamespace(trial_id=name, status=Trial.PENDING, config={}) for name in names]
+        for trial in self.trials:
+            trial.set_status = lambda status, trial=trial: setattr(trial, "status", status)
+            trial.init_local_path = lambda trial=trial: setattr(trial, "path", trial.trial_id)
+        self.lost: list[str] = []  # trials whose last result the study does not have
+        self.search_alg = SimpleNamespace(
+            is_finished=lambda: not more, knows=lambda trial, step: trial not in self.lost
+        )
+        self.stopped: list[str] = []
+
+    def get_trials(self) -> list[Any]:
+        return self.trials
+
+    def pause_trial(self, trial: Any, should_checkpoint: bool) -> None:
+        assert not should_checkpoint  # the trial has saved itself
+        trial.status = Trial.PAUSED
+
+    def _set_trial_status(self, trial: Any, status: str) -> None:
+        trial.status = status
+
+    def stop_trial(self, trial: Any) -> None:
+        trial.status = Trial.TERMINATED
+        self.stopped.append(trial.trial_id)
+
+
+def report(
+    scheduler: PausingScheduler, controller: Controller, name: str, step: int, score: float, counts: str = ""
+) -> str:
+    trial = next(trial for trial in controller.trials if trial.trial_id == name)
+    trial.status = Trial.RUNNING
+    result = {"step": step, "score": score, "document_counts": counts}
+    return scheduler.on_trial_result(controller, trial, result)
+
+
+def status_of(controller: Controller) -> dict[str, str]:
+    return {trial.trial_id: trial.status for trial in controller.trials}
+
+
+def last(journal: Path) -> dict[str, str]:
+    return {name: line.decision for name, line in RungsJournal(journal).latest().items()}
+
+
+# --- who goes on ---
+
+
+def test_every_trial_pauses_until_all_are_there_and_then_the_best_half_goes_on(tmp_path: Path) -> None:
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, Slots(1))
+    early = Controller("a", "b", "c", "d", more=True)
+    for name, score in {"a": 0.1, "b": 0.4, "c": 0.3}.items():
+        assert report(scheduler, early, name, 1, score) == TrialScheduler.NOOP
+    assert set(last(tmp_path / "rungs.jsonl").values()) == {PAUSED}
+    early.search_alg.is_finished = lambda: True
+    assert report(scheduler, early, "d", 1, 0.2) == TrialScheduler.NOOP
+    assert last(tmp_path / "rungs.jsonl") == {"a": PAUSED, "b": CONTINUED, "c": PAUSED, "d": PAUSED}
+    assert status_of(early)["b"] == Trial.PENDING  # counts as active at once
+    assert report(scheduler, early, "b", 3, 0.5) == TrialScheduler.NOOP
+    assert status_of(early)["c"] == Trial.PENDING
+
+
+def test_a_trial_that_is_best_itself_goes_on_without_a_pause(tmp_path: Path) -> None:
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, Slots(1))
+    assert report(scheduler, Controller("a"), "a", 1, 0.5) == TrialScheduler.CONTINUE
+    assert last(tmp_path / "rungs.jsonl") == {"a": CONTINUED}
+
+
+def test_leftovers_are_stopped_with_the_score_they_needed(tmp_path: Path) -> None:
+    journal = tmp_path / "rungs.jsonl"
+    scheduler, controller = PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b")
+    controller.search_alg.is_finished = lambda: False
+    report(scheduler, controller, "a", 1, 0.6)
+    controller.search_alg.is_finished = lambda: True
+    report(scheduler, controller, "b", 1, 0.5)
+    report(scheduler, controller, "a", 3, 0.7)
+    assert report(scheduler, controller, "a", 9, 0.8) == TrialScheduler.STOP
+    controller.trials[0].status = Trial.TERMINATED
+    assert scheduler.choose_trial_to_run(controller) is None
+    assert controller.stopped == ["b"]
+    reason = RungsJournal(journal).latest()["b"].reason
+    assert reason == "stopped at rung 1 (step 1): score 0.500, needed 0.600 among 2"
+    assert last(journal) == {"a": FINISHED, "b": STOPPED}
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_stops_and_leaves_no_mark(tmp_path: Path, score: float) -> None:
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", POLICY, Slots(1))
+    assert report(scheduler, Controller("a"), "a", 1, score) == TrialScheduler.STOP
+    assert not (tmp_path / "rungs.jsonl").exists()
+
+
+# --- chance ---
+
+
+def counts_of(found: list[int], gold: int = 4) -> str:
+    return pack_counts(np.array([(tp, 0, gold - tp) for tp in found]))
+
+
+def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() -> None:
+    rng = np.random.default_rng(0)
+    leader = rng.binomial(4, 0.6, 40).tolist()
+    close = [leader[0] - 1 if leader[0] else 1, *leader[1:]]
+    far = [0] * 40
+    lines = [
+        RungDecision(name, 0, 1, sum(found) / 160, None, 0, PAUSED, "", counts=counts_of(found))
+        for name, found in {"leader": leader, "close": close, "far": far}.items()
+    ]
+    policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
+    first = policy.choose(peers_of(lines))
+    assert first is not None
+    score = next(line.score for line in lines if line.trial == first.trial)
+    lines.append(RungDecision(first.trial, 0, 1, score, None, 0, CONTINUED, ""))
+    second = policy.choose(peers_of(lines))
+    assert second is not None
+    assert {first.trial, second.trial} == {"leader", "close"}
+    assert "chance" in second.reason
+
+
+def test_a_rung_that_compares_losses_lets_the_lowest_go_on_and_says_so(tmp_path: Path) -> None:
+    judges = ("validation_loss", "train_loss", "score")
+    policy = RacePolicy(RUNGS, (0.34, 0.34), judges=judges)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, slots=Slots(1))
+    controller = Controller("a", "b", "c")
+    losses = {"a": 0.9, "b": 0.3, "c": 0.6}  # the score says the opposite
+    for name, loss in losses.items():
+        trial = next(trial for trial in controller.trials if trial.trial_id == name)
+        trial.status = Trial.RUNNING
+        result = {"step": 1, "score": loss - 1, "validation_loss": loss, "train_loss": 5.0}
+        scheduler.on_trial_result(controller, trial, result)
+    chosen = scheduler.choose_trial_to_run(controller)
+    assert chosen.trial_id == "b"
+    reasons = [line.reason for line in scheduler.decisions()]
+    assert reasons[0] == "paused at rung 1 (step 1): validation loss 0.900, trial 1 here"
+    assert reasons[-1] == "continued past rung 1 (step 1): validation loss 0.300, needed 0.300 among 3"
+
+
+def test_the_bootstrap_is_that_of_drawing_documents_one_by_one() -> None:
+    rng = np.random.default_rng(1)
+    counts = np.stack([rng.binomial(3, 0.5, 60), rng.binomial(2, 0.3, 60), rng.binomial(2, 0.4, 60)], axis=1)
+    slow = []
+    for _ in range(3000):
+        tp, fp, fn = counts[rng.integers(60, size=60)].sum(axis=0)
+        slow.append(tp / (tp + fn) - max(0.0, 0.85 - tp / (tp + fp)))
+    fast = resampled_scores(counts, 0.85, 3000)
+    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.01)
+    assert fast.std() == pytest.approx(np.std(slow), rel=0.1)
+    low, high = score_interval(counts, 0.85)
+    assert low < fast.mean() < high
+
+
+def test_of_two_equal_trials_neither_is_surely_better_and_a_better_one_wins() -> None:
+    weak, strong = counts_of([1] * 30), counts_of([3] * 30)
+    assert chance_to_beat(strong, weak, 0.0) == 1.0
+    assert chance_to_beat(weak, strong, 0.0) == 0.0
+
+
+def test_packed_counts_come_back_and_are_short() -> None:
+    counts = np.random.default_rng(2).integers(0, 5, (300, 3))
+    packed = pack_counts(counts)
+    assert (unpack_counts(packed) == counts).all()
+    assert len(packed) < 600
+    assert unpack_counts(pack_counts(np.array([[999, 0, 1]])))[0].tolist() == [255, 0, 1]
+
+
+# --- crashes ---
+
+
+def test_paused_trials_are_paused_again_when_the_search_goes_on(tmp_path: Path) -> None:
+    journal = tmp_path / "rungs.jsonl"
+    scheduler, before = PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b", "c", more=True)
+    stale = pickle.dumps(scheduler)
+    report(scheduler, before, "a", 1, 0.5)
+    report(scheduler, before, "b", 1, 0.9)
+    restored, after = pickle.loads(stale), Controller("a", "b", "c")
+    for trial in after.trials:
+        restored.on_trial_add(after, trial)
+    assert status_of(after) == {"a": Trial.PAUSED, "b": Trial.PAUSED, "c": Trial.PENDING}
+    assert after.trials[0].path == "a"
+    assert report(restored, after, "c", 1, 0.1) == TrialScheduler.NOOP
+    assert last(journal)["b"] == CONTINUED
+
+
+def test_a_paused_trial_whose_result_was_lost_reports_it_again_before_it_waits(tmp_path: Path) -> None:
+    journal = tmp_path / "rungs.jsonl"
+    report(PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b", more=True), "a", 1, 0.5)
+    restored, after = PausingScheduler(journal, POLICY, Slots(1)), Controller("a", "b", more=True)
+    after.lost = ["a"]
+    restored.on_trial_add(after, after.trials[0])
+    assert status_of(after)["a"] == Trial.PENDING
+    assert report(restored, after, "a", 1, 0.5) == TrialScheduler.NOOP
+    assert status_of(after)["a"] == Trial.PAUSED
+    assert len(RungsJournal(journal).lines()) == 1
+
+
+def test_a_promotion_decided_before_a_crash_is_carried_out_after_it(tmp_path: Path) -> None:
+    journal = tmp_path / "rungs.jsonl"
+    scheduler = PausingScheduler(journal, POLICY, Slots(1))
+    report(scheduler, Controller("a"), "a", 1, 0.5)
+    lines = len(RungsJournal(journal).lines())
+    again = Controller("a")
+    restored = PausingScheduler(journal, POLICY, Slots(1))
+    restored.on_trial_add(again, again.trials[0])
+    assert again.trials[0].status == Trial.PENDING
+    assert report(restored, again, "a", 1, 0.5) == TrialScheduler.CONTINUE  # the rung is reported once more
+    assert len(RungsJournal(journal).lines()) == lines
+
+
+def test_a_journal_is_read_on_from_where_it_was_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
+    journal = RungsJournal(tmp_path / "rungs.jsonl")
+    line = RungDecision("a", 0, 1, 0.5, None, 0, PAUSED, "paused")
+    journal.append(line)
+    assert journal.lines() == [line]
+    with journal.path.open("a", encoding="utf-8") as file:
+        file.write('{"trial": "b", "ru')
+    assert journal.lines() == [line]
+    journal.append(RungDecision("c", 0, 1, 0.6, None, 0, PAUSED, "paused"))
+    assert [known.trial for known in journal.lines()] == ["a", "c"]
+    assert journal.paused() == {"a", "c"}
+
+
+def test_of_trials_that_go_on_anyway_one_on_the_loaded_base_comes_first(tmp_path: Path) -> None:
+    def order(bases: str) -> list[str]:
+        journal = tmp_path / f"{bases}.jsonl"
+        scheduler, controller = PausingScheduler(journal, POLICY, Slots(1)), Controller(*"abcdef", more=True)
+        for trial, base in zip(controller.trials, bases, strict=True):
+            trial.config = {"model": base, "load_in_4bit": False}
+        for name, score in zip("abcdef", (0.9, 0.1, 0.8, 0.2, 0.7, 0.3), strict=True):
+            if name == "f":
+                controller.search_alg = SimpleNamespace(is_finished=lambda: True, knows=lambda *_: True)
+            report(scheduler, controller, name, 1, score)
+        while promoted := [trial.trial_id for trial in controller.trials if trial.status == Trial.PENDING]:
+            report(scheduler, controller, promoted[0], 3, 0.5)
+        return [
+            line.trial for line in scheduler.decisions() if line.decision == "continued" and line.rung == 0
+        ]
+
+    assert order("xxxxxx") == ["a", "c", "e"]
+    assert order("xxyxyy") == ["c", "e", "a"]
+    assert order("yxxxyx") == ["c", "a", "e"]

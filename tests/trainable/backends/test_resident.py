@@ -1,0 +1,161 @@
+"""One base for many trials of a process: what a reused base gives must be what a fresh one gives."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainable.backends.create import create_backend
+from trainable.backends.resident import BaseDrift, ResidentBase, weights_checksum
+from trainable.config import TrialConfig, TrialSettings
+from trainable.model.adapters import load_weights
+from trainable.model.backend import Backend
+from trainable.model.bases import locate_base
+
+pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
+_CONFIG = TrialConfig(
+    "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
+)
+_OTHERS = [
+    _CONFIG.with_changes(lora_rank=32, learning_rate=1e-2, lora_dropout=0.0),
+    _CONFIG.with_changes(lora_rank=8, use_rslora=True, gradient_checkpointing=True),
+    _CONFIG.with_changes(load_in_4bit=True),
+]
+_TIMES = {"load_s", "train_s", "generate_s", "tokens_per_s", "peak_gib"}
+Head = Callable[[str, int], Path]
+
+
+@pytest.fixture(scope="module")
+def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
+    study = tmp_path_factory.mktemp("study")
+    return TrialSettings(
+        backend="peft",
+        train_file=str(sample_head("train", 32)),
+        validation_file=str(sample_head("validation", 8)),
+        token_cache=str(study / "tokens"),
+        checkpoint_dir=str(study / "checkpoints"),
+        rungs=(2, 5),
+        evaluation_documents=(4, 8),
+    )
+
+
+def finish(
+    config: TrialConfig, settings: TrialSettings, directory: Path, resident: ResidentBase
+) -> dict[str, Any]:
+    from trainable.trial.trial import Trial
+
+    trial = Trial(config, settings, directory, resident)
+    results = [trial.next_rung() for _ in settings.rungs]
+    return {name: value for name, value in results[-1].items() if name not in _TIMES}
+
+
+@pytest.mark.slow
+def test_a_trial_after_three_others_equals_a_fresh_one(settings: TrialSettings, tmp_path: Path) -> None:
+    fresh = finish(_CONFIG, settings, tmp_path / "fresh", ResidentBase())
+    resident = ResidentBase()
+    for number, other in enumerate(_OTHERS):
+        finish(other, settings, tmp_path / str(number), resident)
+    reused = finish(_CONFIG, settings, tmp_path / "reused", resident)
+    assert reused == fresh
+    expected, weights = (load_weights(tmp_path / name / "adapter") for name in ("fresh", "reused"))
+    assert expected.keys() == weights.keys()
+    assert all(expected[name].equal(weights[name]) for name in weights)
+    assert resident.loads == 3  # 16-bit for two, 4-bit, 16-bit again
+
+
+@pytest.mark.slow
+def test_a_paused_trial_goes_on_in_a_process_that_ran_another_one(
+    settings: TrialSettings, tmp_path: Path
+) -> None:
+    from trainable.trial.trial import Trial
+
+    whole = finish(_CONFIG, settings, tmp_path / "whole", ResidentBase())
+    resident = ResidentBase()
+    Trial(_CONFIG, settings, tmp_path / "paused", resident).next_rung()
+    finish(_OTHERS[0], settings, tmp_path / "other", resident)
+    result = Trial(_CONFIG, settings, tmp_path / "paused", resident).next_rung()
+    assert {name: value for name, value in result.items() if name not in _TIMES} == whole
+
+
+def acquire(resident: ResidentBase) -> Any:
+    return resident.acquire("peft", locate_base("small-2m"), False, 512)
+
+
+def test_the_same_base_is_loaded_once_and_comes_without_an_adapter() -> None:
+    resident = ResidentBase()
+    first = acquire(resident)
+    before = weights_checksum(first.model)
+    first.attach_adapter(_CONFIG)
+    assert acquire(resident) is first
+    assert resident.loads == 1
+    assert not hasattr(first.model, "peft_config")
+    assert weights_checksum(first.model) == before
+
+
+def test_a_base_whose_weights_changed_is_not_reused() -> None:
+    import torch
+
+    resident = ResidentBase()
+    backend = acquire(resident)
+    with torch.no_grad():
+        backend.model.model.norm.weight += 0.5
+    with pytest.raises(BaseDrift, match="changed the base model's weights"):
+        acquire(resident)
+
+
+def test_what_is_kept_is_built_once() -> None:
+    resident = ResidentBase()
+    assert [resident.keep("key", lambda: object()) for _ in range(2)].count(resident.keep("key", list)) == 2
+
+
+def test_a_process_whose_base_leaves_memory_behind_is_given_up_before_the_next_base(
+    settings: TrialSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from trainable.trial.ray_trainable import SETTINGS_KEY, TunerTrial
+
+    file = tmp_path / "trial_settings.json"
+    settings.save(file)
+    trial = TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
+    config = {SETTINGS_KEY: str(file), **_CONFIG.to_dict()}
+    trial.setup(config)
+    acquire(trial._resident)
+    assert trial.reset_config({**config, "lora_rank": 64})
+    monkeypatch.setattr("trainable.backends.resident.allocated_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(trial._resident, "settle", lambda: None)  # only the base is looked at
+    assert not trial.reset_config({**config, "load_in_4bit": True})
+    assert "this worker process is given up: 1024 MiB" in capsys.readouterr().out
+
+
+def test_a_library_that_keeps_the_frames_of_its_import_keeps_no_trial(
+    settings: TrialSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainable.trial.ray_trainable import SETTINGS_KEY, TunerTrial
+
+    errors = []
+
+    def created(name: str) -> Backend:
+        try:
+            raise ImportError("no such kernel")
+        except ImportError as error:
+            errors.append(error)
+        return create_backend(name)
+
+    monkeypatch.setattr("trainable.backends.resident.create_backend", created)
+    monkeypatch.setattr(TunerTrial, "trial_id", "t000")
+    file = tmp_path / "trial_settings.json"
+    settings.save(file)
+    worker = TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
+    config = {SETTINGS_KEY: str(file), **_CONFIG.to_dict()}
+    worker.setup(config)
+    assert worker.step()["outcome"] == "ok"
+    first = weakref.ref(worker._trial)
+    assert worker.reset_config({**config, "lora_rank": 64})
+    assert errors
+    assert first() is None

@@ -1,0 +1,112 @@
+"""Captured passes and the graph decoder on a real GPU: python -m pytest -m gpu tests/trainable/passes/test_captured_gpu.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainable.config import TrialConfig
+from trainable.model.bases import locate_base
+from trainable.tokens.chat import prompt_ids
+from trainable.tokens.corpus import tokenized
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
+
+_CONFIG = TrialConfig("small-2m", lora_rank=16, learning_rate=3e-3, lora_dropout=0.0)
+
+
+def backend_in(dtype: str, config: TrialConfig = _CONFIG) -> Any:
+    """A plain backend on the GPU; unsloth would have to be alone in the process."""
+    import torch
+
+    from trainable.backends.peft_backend import PeftBackend
+
+    backend = PeftBackend()
+    assert backend.device.type == "cuda"
+    backend.dtype = getattr(torch, dtype)
+    backend.load_base(locate_base(config.model), config.load_in_4bit, 512)
+    backend.attach_adapter(config)
+    return backend
+
+
+def train(backend: Any, config: TrialConfig, folder: Path, steps: int, slow: bool) -> tuple[Any, list[float]]:
+    from data.corpus import SAMPLE_DIR
+    from trainable.training.loop import TrainingRun, plan_batches
+
+    corpus = tokenized(locate_base(config.model), SAMPLE_DIR / "train.jsonl", 512, folder / "tokens")
+    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=max(steps, 40))
+    if slow:
+        run.slow_reason = "asked for"
+    losses: list[float] = []
+    run.train_to(steps, lambda _, loss: losses.append(loss))
+    return run, losses
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 2e-2)])
+@pytest.mark.parametrize("quantised", [False, True], ids=["16-bit", "4-bit"])
+def test_captured_passes_learn_as_the_library_does(
+    dtype: str, tolerance: float, quantised: bool, tmp_path: Path
+) -> None:
+    config = _CONFIG.with_changes(load_in_4bit=quantised)
+    _, expected = train(backend_in(dtype, config), config, tmp_path, 20, slow=True)
+    run, losses = train(backend_in(dtype, config), config, tmp_path, 20, slow=False)
+    assert run.slow_reason == ""
+    assert len(run._fast._graphs) > 1
+    assert losses == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize(("heads", "kv_heads", "width"), [(8, 4, 32), (8, 2, 64), (16, 8, 128)])
+def test_attention_that_shares_keys_reads_what_it_should(heads: int, kv_heads: int, width: int) -> None:
+    import torch
+
+    from trainable.passes.attention import causal
+
+    torch.manual_seed(0)
+    q, k, v = (
+        torch.randn(4, 128, n, width, device="cuda", dtype=torch.bfloat16).transpose(1, 2)
+        for n in (heads, kv_heads, kv_heads)
+    )
+    read = causal(q, k, v, heads // kv_heads)
+    exact = causal(q.float(), k.float(), v.float(), heads // kv_heads)
+    assert (read.float() - exact).abs().max() < 0.02
+
+
+def test_the_graph_decoder_answers_as_the_unmerged_model(tmp_path: Path) -> None:
+    from data.corpus import SAMPLE_DIR
+    from data.files.jsonl import read_examples
+
+    backend = backend_in("float32")
+    train(backend, _CONFIG, tmp_path, 40, slow=False)
+    texts = [example.text for example in read_examples(SAMPLE_DIR / "validation.jsonl")]
+    prompts = prompt_ids(backend.tokenizer, texts)
+    answers, plain = backend.generate(prompts, 96), backend.generate_plain(prompts, 96)
+    assert backend.generator.path == "fast"
+    assert sum(a == b for a, b in zip(answers, plain, strict=True)) >= 0.995 * len(prompts)
+
+
+def test_dropout_masks_follow_the_seed_in_captured_passes(tmp_path: Path) -> None:
+    config = _CONFIG.with_changes(lora_dropout=0.3)
+    losses = [train(backend_in("bfloat16", config), config, tmp_path, 6, slow=False)[1] for _ in range(2)]
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)  # the flash kernel may sum in any order
+    other = config.with_changes(seed=config.seed + 1)
+    assert train(backend_in("bfloat16", other), other, tmp_path, 6, slow=False)[1] != pytest.approx(
+        losses[0], rel=2e-3
+    )
+
+
+def test_a_capped_process_halves_its_micro_batch_and_stays_below_the_cap(tmp_path: Path) -> None:
+    import torch
+
+    from trainable.model.gpu_memory import CONTEXT_GIB, cap_memory
+
+    cap_memory(CONTEXT_GIB + 0.4)
+    try:
+        torch.cuda.reset_peak_memory_stats()
+        run, losses = train(backend_in("float32"), _CONFIG, tmp_path, 3, slow=False)
+        assert run.micro_batch < _CONFIG.effective_batch
+        assert torch.cuda.max_memory_allocated() <= 0.4 * 2**30
+        assert len(losses) == 3
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

@@ -1,0 +1,68 @@
+"""The rules of a trial's config: what is refused, what is derived, what survives a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainable.config import TrialConfig, TrialSettings, knobs, split_ray_config, warmup_steps
+from trainable.trial.ray_trainable import SETTINGS_KEY
+
+
+def test_all_problems_of_a_config_are_named_at_once() -> None:
+    with pytest.raises(ValueError) as caught:
+        TrialConfig(
+            "small-2m", lora_rank=0, oversampling=0.5, lora_dropout=1.0, optimizer="sgd", micro_batch=5
+        )
+    for name in ("lora_rank", "oversampling", "lora_dropout", "optimizer", "micro_batch"):
+        assert f"`{name}` is " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["lora_rank", "effective_batch", "learning_rate", "max_grad_norm"])
+def test_a_size_of_zero_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` is 0, but must be above 0"):
+        TrialConfig("small-2m", **{name: 0})
+
+
+def test_alpha_is_twice_the_rank_unless_given() -> None:
+    assert TrialConfig("small-2m", lora_rank=12).alpha == 24
+    assert TrialConfig("small-2m", lora_rank=12, lora_alpha=7).alpha == 7
+
+
+def test_a_config_survives_plain_values_and_unknown_names_are_refused() -> None:
+    config = TrialConfig("small-2m", True, 16, 2e-3, 2.5, target_modules=("q_proj", "v_proj"))
+    values = config.to_dict()
+    values["target_modules"] = list(values["target_modules"])  # as JSON has it
+    assert TrialConfig.from_dict(values) == config
+    with pytest.raises(ValueError, match="unknown hyperparameters: alpha, rank"):
+        TrialConfig.from_dict({"model": "small-2m", "rank": 4, "alpha": 8})
+
+
+def test_settings_survive_their_file(tmp_path: Path) -> None:
+    settings = TrialSettings(
+        backend="peft",
+        train_file="训练.jsonl",
+        validation_file="v.jsonl",
+        token_cache="c",
+        checkpoint_dir="d",
+        rungs=(10, 30, 90),
+        evaluation_documents=(20, 40, 80),
+    )
+    settings.save(tmp_path / "settings.json")
+    assert TrialSettings.load(tmp_path / "settings.json") == settings
+    assert settings.horizon_steps == 90
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 1), (9, 1), (100, 10), (999, 99), (5000, 100)])
+def test_warm_up_is_a_tenth_of_the_run_and_at_most_100_steps(total: int, warmup: int) -> None:
+    assert warmup_steps(total) == warmup
+
+
+def test_a_ray_config_is_the_hyperparameters_and_the_settings_file() -> None:
+    config = TrialConfig("small-2m", True, 16, 2e-3, 3)
+    assert split_ray_config({**config.to_dict(), SETTINGS_KEY: "/study/settings.json"}) == (
+        config,
+        Path("/study/settings.json"),
+    )
+    assert knobs(config) == "small-2m 4-bit r=16 lr=2.0e-03 x3"

@@ -1,0 +1,75 @@
+"""A merged model answers like the adapter on its base, 16-bit or 4-bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.files.jsonl import read_examples
+from trainable.config import TrialConfig
+from trainable.merge import MergeOptions, merge_adapter
+from trainable.model.adapters import save_adapter
+from trainable.model.bases import locate_base
+from trainable.tokens.chat import end_of_turn_id, load_tokenizer, prompt_ids
+from trainable.tokens.corpus import tokenized
+
+_LIMIT = 96
+Head = Callable[[str, int], Path]
+
+
+def trained(config: TrialConfig, train_file: Path, steps: int) -> Any:
+    from trainable.backends.peft_backend import PeftBackend
+    from trainable.training.loop import TrainingRun, plan_batches
+
+    base_dir = locate_base(config.model)
+    backend = PeftBackend()
+    backend.load_base(base_dir, config.load_in_4bit, window_tokens=512)
+    backend.attach_adapter(config)
+    corpus = tokenized(base_dir, train_file, 512, train_file.parent / "tokens")
+    TrainingRun(config, backend, corpus, plan_batches(config, corpus), steps).train_to(steps)
+    return backend
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("load_in_4bit", [False, True], ids=["16-bit", "4-bit"])
+def test_the_merged_model_answers_like_the_adapter_on_its_base(
+    load_in_4bit: bool, sample_head: Head, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from trainable.decoding.plain import greedy_decode
+
+    config = TrialConfig(
+        "small-2m",
+        load_in_4bit=load_in_4bit,
+        learning_rate=5e-3,
+        oversampling=3.0,
+        lora_dropout=0.0,
+        effective_batch=8,
+        micro_batch=8,
+    )
+    backend = trained(config, sample_head("train", 48), steps=20)
+    prompts = prompt_ids(
+        backend.tokenizer, [example.text for example in read_examples(sample_head("validation", 32))]
+    )
+    expected = backend.generate(prompts, _LIMIT)
+    save_adapter(backend.model, tmp_path / "adapter", config.model)
+    merge_adapter(MergeOptions(tmp_path / "adapter", to=tmp_path / "merged", load_in_4bit=load_in_4bit))
+
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32).eval()
+    assert getattr(merged.config, "quantization_config", None) is None
+    tokenizer = load_tokenizer(tmp_path / "merged")
+    with torch.inference_mode():
+        answers = greedy_decode(merged, prompts, _LIMIT, end_of_turn_id(tokenizer), batch_size=32)
+    assert answers == expected
+    # The comparison means something: the fine-tune has changed what the base answers.
+    base = AutoModelForCausalLM.from_pretrained(locate_base("small-2m"), dtype=torch.float32).eval()
+    with torch.inference_mode():
+        before = greedy_decode(base, prompts[:8], _LIMIT, end_of_turn_id(tokenizer), batch_size=8)
+    assert before != expected[:8]
+    assert len({tuple(answer) for answer in expected}) > 16

@@ -1,0 +1,102 @@
+"""A trial that is paused and made anew gives what an uninterrupted one gives, to the last bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.model.adapters import load_weights
+from trainable.scoring.record import RECORD_FILE, load_record
+
+_CONFIG = TrialConfig(
+    "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
+)
+_TIMES = {"load_s", "train_s", "generate_s", "tokens_per_s", "peak_gib"}
+Head = Callable[[str, int], Path]
+
+
+@pytest.fixture(scope="module")
+def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
+    study = tmp_path_factory.mktemp("study")
+    return TrialSettings(
+        backend="peft",
+        train_file=str(sample_head("train", 24)),
+        validation_file=str(sample_head("validation", 8)),
+        token_cache=str(study / "tokens"),
+        checkpoint_dir=str(study / "checkpoints"),
+        rungs=(2, 4, 7),
+        evaluation_documents=(4, 4, 8),
+        judges=("validation_loss", "train_loss", "score"),
+        threads=1,
+    )
+
+
+def numbers(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name not in _TIMES}
+
+
+@pytest.mark.slow
+def test_a_trial_paused_at_each_rung_equals_an_uninterrupted_one(
+    settings: TrialSettings, tmp_path: Path
+) -> None:
+    from trainable.trial.trial import Trial
+
+    trial = Trial(_CONFIG, settings, tmp_path / "whole")
+    expected = [trial.next_rung() for _ in settings.rungs]
+    paused = [Trial(_CONFIG, settings, tmp_path / "paused").next_rung() for _ in settings.rungs]
+
+    assert [numbers(result) for result in paused] == [numbers(result) for result in expected]
+    weights, resumed = (load_weights(tmp_path / name / "adapter") for name in ("whole", "paused"))
+    assert weights.keys() == resumed.keys()
+    assert all(weights[name].equal(resumed[name]) for name in weights)
+
+
+@pytest.mark.slow
+def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
+    settings: TrialSettings, tmp_path: Path
+) -> None:
+    from trainable.trial.trial import Trial
+
+    trial = Trial(_CONFIG, settings, tmp_path)
+    results = [trial.next_rung() for _ in range(4)]
+    assert [result[TIME_ATTR] for result in results] == [2, 4, 7, 7]
+    assert results[3] == results[2]
+    assert all(result["outcome"] == "ok" and math.isfinite(result[METRIC]) for result in results)
+    assert results[2]["train_loss"] < results[0]["train_loss"]
+    assert [math.isfinite(result.get("validation_loss", math.inf)) for result in results] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert results[0]["lora_rank"] == 12
+    assert results[0]["samples_per_epoch"] > 24
+    assert {path.name for path in tmp_path.iterdir()} == {"state.pt", "adapter"}
+    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "prediction.json",
+        "evaluation.json",
+    }
+    record = load_record(tmp_path / "adapter" / RECORD_FILE)
+    assert (record.step, len(record.documents)) == (7, 8)
+    assert record.evaluation().headline().items() <= results[2].items()
+    assert Trial(_CONFIG, settings, tmp_path).next_rung() == results[2]
+
+
+@pytest.mark.slow
+def test_a_rate_that_diverges_is_reported_and_not_raised(settings: TrialSettings, tmp_path: Path) -> None:
+    from trainable.trial.trial import Trial
+
+    # the first step of the schedule has rate 0, the second breaks the weights, the third shows it
+    longer = replace(settings, rungs=(3, 6), evaluation_documents=(2, 2), judges=())
+    trial = Trial(_CONFIG.with_changes(learning_rate=1e30, max_grad_norm=1e30), longer, tmp_path)
+    result = trial.next_rung()
+    assert result["outcome"] == "diverged"
+    assert math.isnan(result[METRIC])

@@ -1,0 +1,53 @@
+"""The README: its commands exist with their flags, and its tree is the one on disk."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from fnmatch import fnmatch
+
+from data.paths import ROOT
+
+HelpOf = Callable[[str], subprocess.CompletedProcess[str]]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = re.compile(r"\bpython (?P<script>[\w/]+\.py)(?P<rest>[^`\n&]*)")
+
+
+def blocks_of(text: str) -> list[str]:
+    return re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+
+
+def flags_of(page: str) -> set[str]:
+    return set(re.findall(r"--[a-z][a-z0-9-]*", page))
+
+
+def test_every_command_names_an_existing_script_and_existing_flags(help_of: HelpOf) -> None:
+    wanted: dict[str, set[str]] = {}
+    for match in COMMAND.finditer(README):
+        wanted.setdefault(match["script"], set()).update(flags_of(match["rest"]))
+    assert {"search/run.py", "search/retrain.py"} <= set(wanted)
+    for script, flags in wanted.items():
+        assert flags - flags_of(help_of(script).stdout) == set(), script
+
+
+def test_flags_in_the_prose_belong_to_a_command_of_the_readme(help_of: HelpOf) -> None:
+    known = set()
+    for script in {match["script"] for match in COMMAND.finditer(README)}:
+        known |= flags_of(help_of(script).stdout)
+    assert set(re.findall(r"`(--[a-z][a-z0-9-]*)", README)) <= known
+
+
+def test_the_tree_lists_the_folders_on_disk() -> None:
+    tree = next(block for block in blocks_of(README) if block.startswith("data/"))
+    listed = set(re.findall(r"^([a-z]+)/", tree, re.MULTILINE))
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()]
+    folders = [path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    kept = {name for name in folders if not any(fnmatch(name, pattern) for pattern in ignored)}
+    assert listed == kept
+
+
+def test_links_point_to_files_of_the_repository() -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,0 +1,1 @@
+"""PEFT and Unsloth behind one protocol, and the base that stays loaded."""

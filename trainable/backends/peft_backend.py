@@ -1,0 +1,154 @@
+"""The plain backend: transformers, PEFT and bitsandbytes on any device; also the honest baseline.
+
+It must never share a process with backend_unsloth.py, which patches transformers for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainable.config import TrialConfig
+from trainable.decoding.generator import Generator
+from trainable.decoding.plain import greedy_decode
+from trainable.model import merged_layers
+from trainable.model.adapters import check_init_adapter, read_facts, without_adapter
+from trainable.model.backend import Batch, LiveFacts, compute_dtype
+from trainable.model.qwen import keep_unpacked
+from trainable.tokens.chat import end_of_turn_id, load_tokenizer
+
+DECODE_ROWS = {"cuda": 256, "cpu": 64}
+"""Documents decoded together: a GPU wants many, a CPU wants the cache to stay in its own caches."""
+
+
+def lora_config(config: TrialConfig) -> Any:
+    """Return PEFT's LoraConfig with every value given."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=list(config.target_modules),
+        use_rslora=config.use_rslora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+class PeftBackend:
+    """See `trainable.model.backend.Backend`."""
+
+    name = "peft"
+
+    def __init__(self) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = compute_dtype(self.device)
+        self.model: Any = None
+        self.tokenizer: Any = None
+        self.generator = Generator()
+
+    def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
+        """Load the base in `self.dtype`, or NF4 with double quantisation."""
+        from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+        quantisation = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=self.dtype,
+        )
+        self.model = AutoModelForCausalLM.from_pretrained(
+            base_dir,
+            dtype=self.dtype,
+            device_map={"": self.device},
+            quantization_config=quantisation if load_in_4bit else None,
+            local_files_only=True,
+            attn_implementation="sdpa",
+        )
+        keep_unpacked(self.model)
+        self.model.requires_grad_(False)
+        self.tokenizer = load_tokenizer(base_dir)
+
+    def attach_adapter(self, config: TrialConfig) -> None:
+        """Put a fresh adapter (seeded by the config), or `config.init_adapter`, on the base."""
+        from peft import PeftModel, get_peft_model
+
+        torch.manual_seed(config.seed)
+        if config.init_adapter is None:
+            self.model = get_peft_model(self.model, lora_config(config))
+        else:
+            self.model = PeftModel.from_pretrained(self.model, check_init_adapter(config), is_trainable=True)
+        if self.device.type == "cpu":
+            merged_layers.install(self.model)
+        if config.gradient_checkpointing:
+            self.checkpoint_gradients()
+
+    def checkpoint_gradients(self) -> None:
+        """Recompute activations in the backward pass from now on, until the adapter is detached."""
+        self.model.enable_input_require_grads()
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def load_adapter(self, directory: Path) -> None:
+        """Put a trained adapter on the base, for generation only."""
+        from peft import PeftConfig, PeftModel
+
+        config: Any = PeftConfig.from_pretrained(str(directory))
+        config.lora_dropout = 0.0  # it never acts here, and a layer without it can be merged for speed
+        self.model = PeftModel.from_pretrained(self.model, directory, config=config)
+        if self.device.type == "cpu":
+            merged_layers.install(self.model)
+
+    def detach_adapter(self) -> None:
+        """Take the adapter off, if there is one; the base stays."""
+        if not hasattr(self.model, "peft_config"):
+            return
+        base = self.model.unload()
+        if base.is_gradient_checkpointing:
+            base.gradient_checkpointing_disable()
+            base.disable_input_require_grads()
+        self.model = base
+
+    def unload_base(self) -> None:
+        """Let go of the base model."""
+        self.model = None
+        self.generator.forget()
+
+    def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
+        """Return the batch's share of the mean cross-entropy; logits are made only where labels are.
+
+        Right padding needs no attention mask: no real token looks at a later one.
+        """
+        base = self.model.get_base_model()
+        targets = batch.labels[:, 1:]
+        where = targets != -100
+        with self._autocast():
+            hidden = base.model(input_ids=batch.input_ids, use_cache=False).last_hidden_state[:, :-1][where]
+            logits = base.lm_head(hidden)  # (label tokens, vocabulary)
+        total = torch.nn.functional.cross_entropy(logits.float(), targets[where], reduction="sum")
+        return total / n_label_tokens
+
+    def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode greedily with dropout off."""
+        return self.generator.answers(self, prompts, max_new_tokens)
+
+    def generate_plain(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode with the library's forward pass; training mode is restored."""
+        self.model.eval()
+        with torch.inference_mode(), self._autocast(), merged_layers.frozen(self.model):
+            rows = DECODE_ROWS[self.device.type]
+            base = without_adapter(self.model)
+            outputs = greedy_decode(base, prompts, max_new_tokens, end_of_turn_id(self.tokenizer), rows)
+        self.model.train()
+        return outputs
+
+    def facts(self) -> LiveFacts:
+        """Read the loaded model's properties."""
+        return read_facts(self.model, self.name, self.dtype)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.device.type == "cuda")

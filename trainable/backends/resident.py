@@ -1,0 +1,146 @@
+"""The base model that stays loaded between the trials of one process, and the proof that it stayed the same."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trainable.backends.create import create_backend
+from trainable.model.backend import Backend
+from trainable.model.gpu_memory import allocated_bytes, collect_garbage
+
+T = TypeVar("T")
+SAMPLED_TENSORS = 24
+SAMPLED_VALUES = 2048
+MAX_LEFTOVER_BYTES = 64 << 20
+"""GPU memory that trials may leave behind, all together, before the process is given up."""
+
+
+class BaseDrift(RuntimeError):
+    """The process can no longer be trusted: trials left memory behind, or base weights changed."""
+
+
+class ResidentBase:
+    """Hands out a backend with the wanted base and no adapter; loads only when the base is another one.
+
+    A base of another size or quantisation replaces the loaded one in the same process, which takes seconds,
+    where a fresh process imports its libraries first.
+
+    Attributes:
+        loads: Times that a base was read from disk.
+    """
+
+    def __init__(self) -> None:
+        self._backend: Backend | None = None
+        self._key: Hashable = None
+        self._checksum, self._bytes, self._trials = "", 0, 0
+        self._kept: dict[Hashable, Any] = {}
+        self.loads = 0
+
+    def acquire(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> Backend:
+        """Return the backend with that base and no adapter.
+
+        Args:
+            backend: Name of the backend; one process only ever has one.
+            base_dir: Directory of the weights.
+            load_in_4bit: Quantise the base to NF4.
+            window_tokens: Longest training sample.
+
+        Raises:
+            BaseDrift: If what is loaded cannot be taken back to its first state.
+            torch.OutOfMemoryError: If the base does not fit.
+        """
+        key = (backend, base_dir, load_in_4bit, window_tokens)
+        loaded = self.start(backend)
+        self.make_way(*key)
+        if key != self._key:
+            loaded.load_base(base_dir, load_in_4bit, window_tokens)
+            self.loads += 1
+            self._key = key
+            gc.collect()
+            gc.freeze()  # libraries and base: no later collection looks through a million objects again
+            self._checksum, self._bytes = weights_checksum(loaded.model), allocated_bytes()
+        return loaded
+
+    def start(self, backend: str) -> Backend:
+        """Import a backend's libraries, if they are not yet, and return it without a base.
+
+        Unsloth keeps errors that it met on import, and these the frames of whoever asked for it: a trial that did
+        would stay in memory for good. So a worker calls this before it makes its first trial.
+
+        Args:
+            backend: Name of the backend; one process only ever has one.
+        """
+        if self._backend is None:
+            self._backend = create_backend(backend)
+        return self._backend
+
+    def make_way(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
+        """Take the last trial's adapter off, and the base too if the next trial needs another; see `acquire`.
+
+        Raises:
+            BaseDrift: If that does not give back the memory.
+        """
+        self.settle()
+        if (backend, base_dir, load_in_4bit, window_tokens) != self._key:
+            self.drop()
+
+    def settle(self) -> None:
+        """Take the last trial's adapter off the base, if there is one.
+
+        Raises:
+            BaseDrift: If that does not lead back to the base's first state.
+        """
+        if self._backend is not None and self._key is not None:
+            self._detach(self._backend)
+
+    def drop(self) -> None:
+        """Unload the base, if there is one; needed after an out-of-memory error.
+
+        Raises:
+            BaseDrift: If its memory does not come back.
+        """
+        self._key = None
+        gc.unfreeze()
+        if self._backend is None or self._backend.model is None:
+            return
+        self._backend.unload_base()
+        collect_garbage()
+        if allocated_bytes() > MAX_LEFTOVER_BYTES:
+            raise BaseDrift(f"{allocated_bytes() >> 20} MiB of GPU memory stay in use without a base model")
+
+    def keep(self, key: Hashable, build: Callable[[], T]) -> T:
+        """Return what `build` made for this key, now or for an earlier trial."""
+        if key not in self._kept:
+            self._kept[key] = build()
+        value: T = self._kept[key]
+        return value
+
+    def _detach(self, backend: Backend) -> None:
+        backend.detach_adapter()
+        collect_garbage()
+        if self._trials == 0:  # libraries make buffers at their first use and keep them
+            self._bytes = max(self._bytes, allocated_bytes() - backend.generator.kept_bytes())
+        self._trials += 1
+        grown = allocated_bytes() - self._bytes - backend.generator.kept_bytes()
+        if grown > MAX_LEFTOVER_BYTES:
+            raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
+        if weights_checksum(backend.model) != self._checksum:
+            raise BaseDrift("an earlier trial changed the base model's weights")
+
+
+def weights_checksum(model: Any) -> str:
+    """Return a SHA-256 over a fixed sample of a model's parameters, as hex."""
+    import torch
+
+    parameters = [parameter for _, parameter in sorted(model.named_parameters(), key=lambda pair: pair[0])]
+    stride = max(1, len(parameters) // SAMPLED_TENSORS)
+    digest = hashlib.sha256()
+    for parameter in parameters[::stride]:
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // SAMPLED_VALUES)].contiguous()
+        digest.update(sample.view(torch.uint8).cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Answers from weights: greedy decoding, plain and with a KV cache of our own."""

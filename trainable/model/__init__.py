@@ -1,0 +1,1 @@
+"""Weights: base models, adapters, memory, and the Backend protocol."""

@@ -1,0 +1,126 @@
+"""Adapter weights of a PEFT model: read, write, describe. Both backends hold such a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainable.config import TrialConfig
+from trainable.model.backend import LiveFacts
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+def save_adapter(model: Any, directory: Path, base_model: str) -> None:
+    """Write the adapter as PEFT does: adapter_config.json and adapter_model.safetensors.
+
+    Args:
+        model: PEFT model.
+        directory: Made if missing.
+        base_model: What `base_model_name_or_path` shall say.
+    """
+    model.peft_config["default"].base_model_name_or_path = base_model
+    model.save_pretrained(directory, safe_serialization=True, save_embedding_layers=False)
+    (directory / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
+
+
+def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
+    """Return the adapter's tensors by name, on the CPU."""
+    from peft import get_peft_model_state_dict
+
+    # Without the flag PEFT asks the hub whether the vocabulary has grown.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def set_adapter_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
+    """Copy tensors into the attached adapter.
+
+    Raises:
+        ValueError: If the tensors do not cover the adapter exactly.
+    """
+    from peft import set_peft_model_state_dict
+
+    if set(weights) != set(adapter_weights(model)):
+        raise ValueError(
+            "the saved adapter has other layers than the one attached; target modules or base differ"
+        )
+    set_peft_model_state_dict(model, weights)
+
+
+def load_weights(directory: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of an adapter directory."""
+    from safetensors.torch import load_file
+
+    return load_file(directory / WEIGHTS_FILE)
+
+
+def read_adapter_config(directory: Path) -> dict[str, Any]:
+    """Return what an adapter directory says about itself (PEFT's adapter_config.json).
+
+    Raises:
+        FileNotFoundError: If it is no adapter directory.
+    """
+    file = directory / "adapter_config.json"
+    if not file.is_file() or not (directory / WEIGHTS_FILE).is_file():
+        raise FileNotFoundError(
+            f"the adapter directory {directory} must hold adapter_config.json and {WEIGHTS_FILE}"
+        )
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def check_init_adapter(config: TrialConfig) -> Path:
+    """Return the directory of `config.init_adapter` after checking that it fits the config.
+
+    Raises:
+        FileNotFoundError: If it is no adapter directory.
+        ValueError: If its rank or scale differ from the config's.
+    """
+    directory = Path(config.init_adapter or "")
+    saved = read_adapter_config(directory)
+    expected = {"r": config.lora_rank, "lora_alpha": config.alpha, "use_rslora": config.use_rslora}
+    wrong = {name: saved.get(name) for name, value in expected.items() if saved.get(name, value) != value}
+    if wrong:
+        raise ValueError(f"the adapter in {directory} has {wrong}, but the config asks for {expected}")
+    return directory
+
+
+def read_facts(model: Any, backend: str, compute_dtype: torch.dtype) -> LiveFacts:
+    """Read rank, sizes and quantisation from the modules of a PEFT model."""
+    from peft.tuners.lora import LoraLayer
+
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    ranks = {module.lora_A["default"].weight.shape[0] for module in layers}
+    if len(ranks) != 1:
+        raise RuntimeError(f"the LoRA layers have ranks {sorted(ranks)}, but must all have one")
+    return LiveFacts(
+        backend=backend,
+        device=str(next(model.parameters()).device),
+        compute_dtype=str(compute_dtype).removeprefix("torch."),
+        lora_rank=ranks.pop(),
+        lora_scaling=float(layers[0].scaling["default"]),
+        lora_modules=len(layers),
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        total_parameters=sum(_size(p) for p in model.parameters()),
+        # Not by module: PEFT's wrapper of a quantised layer has the same class name as the layer.
+        quantised_layers=sum(_is_4bit(p) for p in model.parameters()),
+    )
+
+
+def _size(parameter: Any) -> int:
+    """Count weights; a packed 4-bit tensor holds two in a byte."""
+    return parameter.numel() * (2 if _is_4bit(parameter) else 1)
+
+
+def _is_4bit(parameter: Any) -> bool:
+    return type(parameter).__name__ == "Params4bit"
+
+
+def without_adapter(model: Any) -> Any:
+    """Return the transformers model inside a PEFT wrapper, or the model itself where there is none."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model

@@ -1,0 +1,100 @@
+"""What a training backend must do; the two that exist are backend_unsloth.py and backend_peft.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trainable.config import TrialConfig
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFacts:
+    """What the loaded model really is, read from its modules and not from the config."""
+
+    backend: str
+    device: str
+    compute_dtype: str
+    lora_rank: int
+    lora_scaling: float
+    lora_modules: int
+    trainable_parameters: int
+    total_parameters: int
+    quantised_layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded training sequences, shape (sequences, tokens); labels are -100 outside the answer."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+
+
+class AnswerGenerator(Protocol):
+    """How a backend answers documents; `trainable.decoding.generator` is the one that exists."""
+
+    path: str
+    """How the last documents were answered: fast, or slow and why."""
+
+    def lent(self, give_back: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Inside, `give_back` may be asked to free memory before answers are made the slow way."""
+
+    def forget(self) -> None:
+        """Drop everything that was derived from the base."""
+
+    def kept_bytes(self) -> int:
+        """Return the memory that is kept for the next documents."""
+
+
+class Backend(Protocol):
+    """One resident base model that carries one LoRA adapter at a time."""
+
+    name: str
+    device: torch.device
+    model: Any
+    tokenizer: Any
+
+    @property
+    def generator(self) -> AnswerGenerator:
+        """Keeps what answering needs from one validation to the next."""
+        ...
+
+    def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
+        """Load base weights and tokenizer onto the device."""
+
+    def attach_adapter(self, config: TrialConfig) -> None:
+        """Put a fresh adapter, or `config.init_adapter`, on the base."""
+
+    def detach_adapter(self) -> None:
+        """Take the adapter off again, if there is one; the base stays loaded and unchanged."""
+
+    def checkpoint_gradients(self) -> None:
+        """Recompute activations in the backward pass from now on, until the adapter is detached."""
+
+    def unload_base(self) -> None:
+        """Let go of the base model and everything derived from it."""
+
+    def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
+        """Return summed cross-entropy over the labels of `batch`, divided by `n_label_tokens`."""
+
+    def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode greedily; each row ends with the end-of-turn token unless it hit the limit."""
+
+    def facts(self) -> LiveFacts:
+        """Read the loaded model's properties."""
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """Return float32 on a CPU, bfloat16 on a GPU that has it natively, else float16."""
+    import torch
+
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -1,0 +1,69 @@
+"""What a process may still take of the GPU's memory, its own cap included; captures that leave none behind."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+GIB = 2**30
+CONTEXT_GIB = 0.6
+"""What CUDA itself takes of a card for a process, beside what the process allocates."""
+
+
+def cap_memory(gib: float | None) -> None:
+    """Limit this process to so much GPU memory, CUDA's own part included; None leaves all of it."""
+    if gib is not None and torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory / GIB
+        torch.cuda.set_per_process_memory_fraction(min(1.0, max(0.0, gib - CONTEXT_GIB) / total))
+
+
+def allowed_bytes() -> int:
+    """Return the GPU memory that this process may use in all."""
+    total: int = torch.cuda.get_device_properties(0).total_memory
+    fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)()
+    return int(total * fraction)
+
+
+def available_bytes() -> int:
+    """Return the GPU memory that this process can still take.
+
+    What a CUDA graph's pool keeps for its replays counts as taken, though no tensor lives in it.
+    """
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    return max(0, min(allowed_bytes() - torch.cuda.memory_reserved(), free))
+
+
+def release_workspaces() -> None:
+    """Give back cuBLAS' workspaces, 32 MiB for each stream that multiplied; the next product makes its own anew."""
+    torch._C._cuda_clearCublasWorkspaces()
+
+
+@contextmanager
+def captured(graph: Any, pool: Any) -> Iterator[None]:
+    """Capture what runs inside into a CUDA graph, with a workspace of its own that goes with the graph's pool."""
+    release_workspaces()
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        yield
+    release_workspaces()
+
+
+def allocated_bytes() -> int:
+    """Return the GPU memory that live tensors of this process take; 0 without a GPU."""
+    import torch
+
+    return torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+
+
+def collect_garbage() -> None:
+    """Free what nothing refers to, and give cached GPU memory back."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        release_workspaces()
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""Forward and backward passes of LoRA training: layouts, kernels, CUDA graphs."""

@@ -1,0 +1,158 @@
+"""Gradient passes at a few fixed shapes, on a GPU each one CUDA graph: a step costs the host a handful of calls.
+
+All shapes of a run are tried once, largest first, so that a lack of memory shows at the start. The largest is
+captured at once, the others when a batch needs them, all into one memory pool: memory is that of the largest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from trainable.model.gpu_memory import captured
+from trainable.model.qwen import why_unsupported
+from trainable.passes.forward import LoraForward
+from trainable.passes.layout import Layout, Sample
+from trainable.passes.packed import PackedLayout
+from trainable.passes.padded import PaddedLayout
+from trainable.passes.shared_prefix import shared_prefix
+
+FLASH_CAPABILITY = (8, 0)
+"""CUDA compute capability from which the flash kernel runs (Ampere)."""
+_tried: set[tuple[Any, ...]] = set()
+"""Shapes that ran in this process, so that their kernels are loaded; a capture must not load any."""
+
+
+def why_not(backend: Any, checkpointing: bool) -> str:
+    """Return why a backend's adapter cannot be trained with these passes; empty if it can."""
+    if checkpointing:
+        return "gradient checkpointing is on"
+    if backend.dtype == torch.float16:
+        return "float16 needs a loss scale"
+    return why_unsupported(backend.model.get_base_model())
+
+
+def layout_of(
+    backend: Any, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
+) -> Layout:
+    """Return how the passes of a run are laid out: without padding where the flash kernel runs.
+
+    Args:
+        backend: Has device and compute dtype.
+        samples: Every sample of the run, each once.
+        passes: Every pass of the run.
+        rows: Most samples of one.
+    """
+    flash = (
+        backend.device.type == "cuda"
+        and backend.dtype in (torch.bfloat16, torch.float16)
+        and torch.cuda.get_device_capability() >= FLASH_CAPABILITY
+    )
+    if not flash:
+        return PaddedLayout(passes, rows)
+    return PackedLayout(passes, rows, shared_prefix(samples))
+
+
+class CaptureFailed(RuntimeError):
+    """A pass cannot become a CUDA graph here."""
+
+
+class FastPasses:
+    """Passes of one adapter; gradients go into the parameters' own `.grad`.
+
+    Args:
+        backend: Carries base and adapter.
+        layout: See `layout_of`.
+
+    Raises:
+        ValueError: See `LoraForward`.
+        CaptureFailed: If the largest shape cannot be captured; `run` raises it for the others.
+        torch.OutOfMemoryError: If the largest shape does not fit.
+    """
+
+    def __init__(self, backend: Any, layout: Layout) -> None:
+        self.device, self.layout = backend.device, layout
+        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, layout.longest)
+        self._grads = [torch.zeros_like(p) for p in self.forward.parameters]
+        self._wide = [torch.zeros_like(p) for p in self.forward.parameters]
+        self._share = torch.zeros((), device=self.device)
+        self._inputs: dict[Any, Any] = {}
+        self._graphs: dict[Any, tuple[Any, torch.Tensor]] = {}
+        config = backend.model.get_base_model().config
+        rank = max(min(p.shape) for p in self.forward.parameters)
+        self._key = (
+            self.forward.shape, config.hidden_size, config.intermediate_size, config.vocab_size, rank,
+            self.forward.dropout > 0, backend.dtype, backend.facts().quantised_layers > 0,
+        )  # fmt: skip
+        self._pool: Any = None
+        if self.device.type == "cuda":
+            self._try_all()
+            self._pool = torch.cuda.graph_pool_handle()
+            self._capture(layout.shapes[0])
+
+    def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
+        """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
+
+        Args:
+            passes: Samples of each, at most as many as a shape has rows.
+            n_label_tokens: Of all together.
+        """
+        torch._foreach_zero_(self._grads)
+        for parameter, grad in zip(self.forward.parameters, self._grads, strict=True):
+            parameter.grad = grad
+        self._share.fill_(1 / n_label_tokens)
+        total = torch.zeros((), device=self.device)
+        for samples in passes:
+            total += self._run(samples)
+        return total
+
+    def _run(self, samples: Sequence[Sample]) -> torch.Tensor:
+        shape = self.layout.shape_of(samples)
+        inputs, packed = self._input(shape), self.layout.pack(samples, shape)
+        (packed.pinned() if self.device.type == "cuda" else packed).copy_to(inputs)
+        if self._pool is None:
+            return self._pass(inputs)
+        if shape not in self._graphs:
+            self._capture(shape)
+        graph, loss = self._graphs[shape]
+        graph.replay()
+        return loss
+
+    def _pass(self, inputs: Any) -> torch.Tensor:
+        self.forward.refresh()
+        loss = self.layout.loss(self.forward, inputs, self._share)
+        grads = torch.autograd.grad(loss, self.forward.working)
+        torch._foreach_copy_(self._wide, grads)
+        torch._foreach_add_(self._grads, self._wide)
+        return loss.detach()
+
+    def _input(self, shape: Any) -> Any:
+        if shape not in self._inputs:
+            self._inputs[shape] = self.layout.pack([], shape).on(self.device)
+        return self._inputs[shape]
+
+    def _try_all(self) -> None:
+        """Run every shape that is new to this process."""
+        side = torch.cuda.Stream()
+        for shape in self.layout.shapes:
+            if (shape, self._key) not in _tried:
+                side.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(side):
+                    self._pass(self._input(shape))
+                torch.cuda.current_stream().wait_stream(side)
+                _tried.add((shape, self._key))
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+
+    def _capture(self, shape: Any) -> None:
+        graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)
+        try:
+            with captured(graph, self._pool):
+                loss = self._pass(inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise CaptureFailed(f"{shape}: {error}") from error
+        self._graphs[shape] = (graph, loss)

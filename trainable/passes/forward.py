@@ -1,0 +1,198 @@
+"""The training pass of a LoRA fine-tune as one function of fixed shape: no host reads, so it can be captured.
+
+Logits exist only where labels are, a few hundred rows at a time. One dropout mask serves the projections that
+share an input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch.nn.functional import embedding, linear, rms_norm
+
+from trainable.model.qwen import (
+    ATTENTION,
+    MLP,
+    base_layer,
+    plain_weight,
+    projection,
+    read_shape,
+    rotation_table,
+)
+from trainable.passes.autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
+from trainable.passes.kernel_choice import kernels_for
+from trainable.passes.projections import Projection, Projections
+
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Takes queries, keys and values, each (tokens..., heads, head_dim); returns what was read, like the queries."""
+THIN_RANK = 16
+"""Highest rank at which the thin products of a small layer are cheaper than the gradient of its whole weight."""
+
+
+class LoraForward:
+    """Loss of a batch as a function of copies of the adapter's matrices in the compute dtype.
+
+    Args:
+        model: Causal language model without PEFT's wrapper whose layers carry one adapter.
+        dtype: To compute in.
+        longest: Positions of the longest row; the table of rotations must not be made inside of a capture.
+        small: The layers are so small that a full-precision copy of a 4-bit base costs nothing, and that above
+            `THIN_RANK` one product with W + s·B·A is faster than three.
+
+    Attributes:
+        parameters: The adapter's matrices, in the order of `working`.
+        dropout: Probability.
+        working: Their copies in the compute dtype, the leaves of the backward pass.
+
+    Raises:
+        ValueError: If something else is trained too.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype, longest: int, small: bool = False) -> None:
+        self.shape, self.dtype, self._model, self._small = read_shape(model.config), dtype, model, small
+        self.parameters: list[torch.Tensor] = []
+        self._layers: list[dict[str, Projection]] = [
+            {name: self._read(projection(layer, name)) for name in (*ATTENTION, *MLP)}
+            for layer in model.model.layers
+        ]
+        trained = {id(p) for p in model.parameters() if p.requires_grad}
+        if trained != {id(p) for p in self.parameters}:
+            raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
+        self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
+        self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
+        self.dropout = _dropout_of(model.model.layers[0])
+        self._norms = [
+            [getattr(layer, name).weight.detach().to(dtype) for name in ("input_layernorm", "post_attention_layernorm")]
+            for layer in model.model.layers
+        ]  # fmt: skip
+        self._head_norms = [
+            [norm.weight.detach().to(dtype) for norm in (layer.self_attn.q_norm, layer.self_attn.k_norm)]
+            if hasattr(layer.self_attn, "q_norm")
+            else [None, None]
+            for layer in model.model.layers
+        ]
+        self._final_norm = model.model.norm.weight.detach().to(dtype)
+        self._head = model.lm_head.weight.detach().to(dtype)
+        self._embedding = model.model.embed_tokens.weight.detach()
+        self._table = rotation_table(self.shape, longest, self._embedding.device, dtype)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Copy the adapter as it is now into `working`."""
+        torch._foreach_copy_(self.working, self.parameters)
+
+    def loss(
+        self,
+        ids: torch.Tensor,
+        places: torch.Tensor | slice,
+        attend: Attend,
+        where: torch.Tensor,
+        targets: torch.Tensor,
+        share: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return summed cross-entropy times `share`.
+
+        Args:
+            ids: Token ids, (tokens,) or (rows, width).
+            places: The position of each token in its text, in the last dimension of `ids`.
+            attend: What decides which tokens a token reads; see `trainable.passes.attention`.
+            where: Place in the flattened `ids` before each label token, (slots,).
+            targets: Label tokens; -100 for an unused slot, (slots,).
+            share: 1 / label tokens of the effective batch, a scalar tensor.
+        """
+        turn = (self._table[0, places, None], self._table[1, places, None])
+        x = embedding(ids, self._embedding).to(self.dtype)
+        seeds = self._seeds(x)
+        for number, layer in enumerate(self._layers):
+            norms = self._norms[number], self._head_norms[number]
+            x = self._block(x, layer, *norms, turn, attend, seeds[4 * number : 4 * number + 4])
+        hidden = x.view(-1, x.shape[-1]).index_select(0, where)
+        hidden = rms_norm(hidden, hidden.shape[-1:], self._final_norm, self.shape.eps)
+        total: torch.Tensor = ChunkedCrossEntropy.apply(hidden, self._head, targets, share)
+        return total
+
+    def _block(
+        self,
+        x: torch.Tensor,
+        layer: dict[str, Projection],
+        norms: list[Any],
+        head_norms: list[Any],
+        turn: Any,
+        attend: Attend,
+        seeds: Sequence[Any],
+    ) -> torch.Tensor:
+        shape, eps = self.shape, self.shape.eps
+
+        def normalised(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            return rms_norm(x, x.shape[-1:], weight, eps)
+
+        h = self._apply(layer, ATTENTION[:3], seeds[0], normalised, x, norms[0])
+        q, k, v = (y.unflatten(-1, (-1, shape.head_dim)) for y in h)
+        q, k = _turned(q, head_norms[0], eps, *turn), _turned(k, head_norms[1], eps, *turn)
+        (x,) = self._apply(layer, ATTENTION[3:], seeds[1], _itself, attend(q, k, v).flatten(-2), plus=x)
+        gate, up = self._apply(layer, MLP[:2], seeds[2], normalised, x, norms[1])
+        (x,) = self._apply(layer, MLP[2:], seeds[3], gated, gate, up, plus=x)
+        return x
+
+    def _seeds(self, x: torch.Tensor) -> Sequence[Any]:
+        """Return a seed of dropout for each group of projections; without kernels that want them None."""
+        n = 4 * len(self._layers)
+        if kernels := self.dropout and kernels_for(x):
+            return cast("torch.Tensor", kernels.draw_seeds(n, x.device)).unbind()
+        return [None] * n
+
+    def _apply(
+        self, layer: dict[str, Projection], names: tuple[str, ...], seed: Any, make: Any, *sources: Any,
+        plus: torch.Tensor | None = None,
+    ) -> list[torch.Tensor]:  # fmt: skip
+        """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x), plus what is added to the only one."""
+        parts = [layer[name] for name in names]
+        x = Gated.apply(*sources) if make is gated else make(*sources)
+        if self._merged:
+            merged = [linear(x, self._merged_weight(part), part.bias) for part in parts]
+            return merged if plus is None else [plus + y for y in merged]
+        both_sides = zip(*(part.places for part in parts if part.rank), strict=True)
+        matrices = [self.working[place] for side in both_sides for place in side]
+        return list(Projections.apply(x, plus, make, sources, self.dropout, seed, parts, *matrices))
+
+    def _merged_weight(self, part: Projection) -> torch.Tensor:
+        if not part.rank:
+            return cast("torch.Tensor", part.weight)
+        a, b = (self.working[place] for place in part.places)
+        return torch.addmm(part.weight, b, a, alpha=part.scaling)
+
+    def _read(self, module: Any) -> Projection:
+        base = base_layer(module)
+        quantised = type(base.weight).__name__ == "Params4bit" and not self._small
+        weight = base.weight if quantised else plain_weight(base.weight).to(self.dtype)
+        bias = None if base.bias is None else base.bias.detach().to(self.dtype)
+        if not getattr(module, "lora_A", None):
+            return Projection(weight, bias)
+        a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+        place = len(self.parameters)
+        self.parameters += [a, b]
+        return Projection(weight, bias, (place, place + 1), len(a), float(module.scaling["default"]))
+
+
+def _dropout_of(layer: Any) -> float:
+    """Return the dropout of a layer's adapters, which is the same for all."""
+    modules = [projection(layer, name) for name in (*ATTENTION, *MLP)]
+    dropouts = [module.lora_dropout["default"] for module in modules if getattr(module, "lora_A", None)]
+    return float(getattr(dropouts[0], "p", 0.0)) if dropouts else 0.0
+
+
+def _turned(x: torch.Tensor, norm: Any, eps: float, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    """Normalise each head, where the model does, and turn it to its position."""
+    if TurnedHeads.can_take(x, cosine):
+        both: torch.Tensor = TurnedHeads.apply(x, norm, eps, cosine, sine)
+        return both
+    if norm is not None:
+        x = rms_norm(x, x.shape[-1:], norm, eps)
+    turned: torch.Tensor = Turned.apply(x, cosine, sine)
+    return turned
+
+
+def _itself(x: torch.Tensor) -> torch.Tensor:
+    return x

@@ -1,0 +1,28 @@
+"""Whether the fused GPU kernels can be used: they need CUDA, Triton and a C compiler; elsewhere torch's own do."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def kernels_for(x: torch.Tensor) -> Any:
+    """Return `trainable.passes.fused_kernels` where they run, None elsewhere."""
+    return _kernels() if x.is_cuda else None
+
+
+@cache
+def _kernels() -> Any:
+    import torch
+
+    try:
+        from trainable.passes import fused_kernels
+
+        fused_kernels.gate(*torch.zeros(2, 16, device="cuda"))  # builds it: that needs a C compiler
+    except Exception as error:
+        print(f"no fused kernels: {type(error).__name__}: {error}", flush=True)
+        return None
+    return fused_kernels

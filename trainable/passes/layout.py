@@ -1,0 +1,72 @@
+"""What the two layouts of a pass share: inputs that are copied to a device whole, and sizes that are rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
+
+import torch
+
+from trainable.model.batch import IGNORED
+from trainable.passes.forward import LoraForward
+
+Sample = tuple[Sequence[int], Sequence[int]]
+"""Prompt ids and answer ids."""
+
+
+@dataclass(slots=True)
+class PassInputs:
+    """Tensors that a pass reads: token ids, and for each label the place before it and its token."""
+
+    ids: torch.Tensor
+    where: torch.Tensor
+    targets: torch.Tensor
+
+    def copy_to(self, target: Self) -> None:
+        """Copy into tensors of the same shapes without waiting for them."""
+        for field in fields(self):
+            getattr(target, field.name).copy_(getattr(self, field.name), non_blocking=True)
+
+    def pinned(self) -> Self:
+        """Return the same in memory that a GPU reads by itself."""
+        return type(self)(**{field.name: getattr(self, field.name).pin_memory() for field in fields(self)})
+
+    def on(self, device: torch.device) -> Self:
+        """Return a copy on a device."""
+        return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+class Layout(Protocol):
+    """How the samples of a pass become tensors of one of a few fixed shapes.
+
+    Attributes:
+        longest: Positions of the longest sample.
+        shapes: All shapes of the run, the largest first; hashable.
+    """
+
+    longest: int
+    shapes: list[Any]
+
+    def shape_of(self, samples: Sequence[Sample]) -> Any:
+        """Return the shape that holds these samples."""
+
+    def pack(self, samples: Sequence[Sample], shape: Any) -> Any:
+        """Return the inputs of a pass on the host, a `PassInputs`; without samples, those of an empty pass."""
+
+    def loss(self, forward: LoraForward, inputs: Any, share: torch.Tensor) -> torch.Tensor:
+        """Return summed cross-entropy times `share`, a scalar tensor."""
+
+
+def rounded(value: int, step: int) -> int:
+    """Return the next multiple of `step`."""
+    return -(-value // step) * step
+
+
+def label_slots(places: list[int], targets: list[int], slots: int) -> dict[str, torch.Tensor]:
+    """Return `where` and `targets` of a pass, filled up to `slots`."""
+    free = slots - len(places)
+    return {
+        "where": torch.tensor(places + [0] * free),
+        "targets": torch.tensor(targets + [IGNORED] * free),
+    }

@@ -1,0 +1,1 @@
+"""Answers for whole files; the bodies of predict.py and evaluate.py."""

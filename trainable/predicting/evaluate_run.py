@@ -1,0 +1,193 @@
+"""One run of `trainable/evaluate.py`: predictions of one or two systems, scored, compared and shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from data.entities import Example
+from data.files.jsonl import read_examples
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.evaluator import entity_types
+from trainable.predicting.predictions import read_predictions
+from trainable.predicting.predictor import ModelPlace, Predictor, find_model
+from trainable.predicting.rules import active_rules, add_rules
+from trainable.scoring.counts import Prediction
+from trainable.scoring.evaluation import Evaluation, evaluate_predictions
+from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
+from trainable.scoring.masking import FOUND, items_of, masked_items
+from trainable.scoring.tables import comparison_table, error_table, slice_table, type_table
+
+if TYPE_CHECKING:
+    from trainable.predicting.options import EvaluateOptions
+
+_STATISTICS: tuple[Statistic, ...] = ("micro_recall", "micro_precision", "micro_f1")
+_NUMBERS = ("score", *_STATISTICS, "micro_f2", "macro_recall", "leak_rate", "pii_free_fpr", "json_valid_rate", "truncated_rate")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What answers: a model, or predictions made before."""
+
+    name: str
+    place: ModelPlace | None
+    predictions: tuple[Prediction, ...] = ()
+
+    @property
+    def settings(self) -> PredictionSettings:
+        """Return how the model was trained; the defaults for a file."""
+        return self.place.settings if self.place else PredictionSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationJob:
+    """A checked evaluation."""
+
+    options: EvaluateOptions
+    examples: list[Example]
+    system: System
+    other: System | None
+
+
+def check(options: EvaluateOptions) -> EvaluationJob:
+    """Read the file and find both systems.
+
+    Raises:
+        OSError: If a file or model is missing, or --out exists; it lists all problems.
+        ValueError: If a file is unreadable or empty.
+    """
+    problems = []
+    if options.out and options.out.exists():
+        problems.append(f"`--out` {options.out} exists; remove it or choose another name")
+    if not options.file.is_file():
+        raise FileNotFoundError("\n".join([*problems, f"{options.file} must be a file of labelled texts"]))
+    examples = read_examples(options.file)
+    if not examples:
+        raise ValueError(f"{options.file} is empty, but must hold at least one document")
+    systems = []
+    for name in (options.model, options.against):
+        try:
+            systems.append(_system(name, examples) if name else None)
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    if problems or systems[0] is None:
+        raise OSError("\n".join(problems))
+    return EvaluationJob(options, examples, systems[0], systems[1])
+
+
+def evaluate(job: EvaluationJob) -> dict[str, Any]:
+    """Predict, score, compare and show; return the summary."""
+    options, examples = job.options, job.examples
+    known = frozenset(job.system.settings.types) | entity_types(examples)
+    floor = job.system.settings.min_precision if options.min_precision is None else options.min_precision
+
+    def score(predictions: Sequence[Prediction]) -> Evaluation:
+        return evaluate_predictions(examples, predictions, known_types=known, min_precision=floor)
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    predictions = _predictions(job.system, job)
+    evaluation = score(predictions)
+    console.print(type_table(evaluation, f"{options.file.name}: {len(examples)} documents, by type"))
+    console.print(slice_table(evaluation, "by slice"))
+    compared = [("model only", evaluation)] if options.with_rules else [(job.system.name, evaluation)]
+    if options.with_rules:
+        compared.append(("model + rules", score(with_rules(examples, predictions, tuple(known)))))
+        console.print("rules: " + (", ".join(f"{a} as {b}" for a, b in active_rules(tuple(known))) or "none"))
+    if job.other:
+        compared.append((job.other.name, score(_predictions(job.other, job))))
+    console.print(comparison_table(compared, _STATISTICS))
+    n_errors = _show_errors(console, job, predictions, known)
+    summary = {"model": job.system.name, "file": str(options.file.resolve()), **_numbers(evaluation)}
+    summary["rules"] = _numbers(compared[1][1], evaluation) if options.with_rules else None
+    summary["against"] = None
+    if job.other:
+        summary["against"] = {"model": job.other.name, **_numbers(compared[-1][1], evaluation)}
+    return {**summary, "errors": n_errors, "out": str(options.out.resolve()) if options.out else None}
+
+
+def with_rules(
+    examples: Sequence[Example], predictions: Sequence[Prediction], types: Sequence[str]
+) -> list[Prediction]:
+    """Return the predictions with what the rules find beyond them."""
+    joined = []
+    for example, prediction in zip(examples, predictions, strict=True):
+        extra = add_rules(example.text, prediction.entities, types)
+        items = (*prediction.parsed.items, *((entity.type, entity.text) for entity in extra))
+        parsed = replace(prediction.parsed, items=items)
+        joined.append(Prediction(parsed, prediction.truncated, (*prediction.entities, *extra)))
+    return joined
+
+
+def _system(name: str, examples: Sequence[Example]) -> System:
+    path = Path(name)
+    if path.is_file() and path.name != "best.json":
+        return System(name, None, tuple(read_predictions(path, examples)))
+    place = find_model(name)
+    return System(str(place), place)
+
+
+def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
+    """Return the stored predictions, or let the model answer; its memory is free afterwards."""
+    if system.place is None:
+        return list(system.predictions)
+    from trainable.predicting.predict_run import quieten
+
+    quieten()
+    options = job.options
+    settings = system.settings.changed(
+        window_tokens=options.window_tokens,
+        overlap_tokens=options.overlap_tokens,
+        max_new_tokens=options.max_new_tokens,
+    )
+    predictor = Predictor(system.place, settings, options.once)
+    print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)
+    results = predictor.predict([example.text for example in job.examples])
+    windowed = sum(n_windows > 1 for _, n_windows in results)
+    if windowed:
+        print(f"{windowed} of them were answered in windows", file=sys.stderr, flush=True)
+    return [prediction for prediction, _ in results]
+
+
+def _numbers(evaluation: Evaluation, base: Evaluation | None = None) -> dict[str, Any]:
+    """Return headline numbers with intervals; of a second system also how much it is better than `base`."""
+    numbers: dict[str, Any] = {
+        name: getattr(evaluation, name) for name in (*_NUMBERS, "n_documents", "n_gold")
+    }
+    for name in _STATISTICS:
+        if base is None:
+            numbers[f"{name}_ci"] = list(bootstrap_interval(evaluation.documents, name))
+            continue
+        better, low, high = paired_difference(evaluation.documents, base.documents, name)
+        numbers[f"{name}_gain"], numbers[f"{name}_gain_ci"] = better, [low, high]
+    return numbers
+
+
+def _show_errors(
+    console: Console, job: EvaluationJob, predictions: Sequence[Prediction], known: frozenset[str]
+) -> int:
+    """Print the kinds of error and the first of them, write all to --out; return how many there are."""
+    rows: list[dict[str, str]] = []
+    for example, prediction in zip(job.examples, predictions, strict=True):
+        shown = items_of(example, prediction) if job.options.show_text else None
+        masked = masked_items(example, prediction, known)
+        for index, item in enumerate(masked):
+            if item.status != FOUND:
+                text = shown[index].text if shown else item.shape
+                row = {"id": example.id, "type": item.type, "status": item.status, "kind": item.kind}
+                rows.append({**row, "text" if shown else "shape": text})
+    kinds = Counter((row["status"], row["kind"]) for row in rows)
+    if rows:
+        console.print(", ".join(f"{status}: {kind} {n}" for (status, kind), n in kinds.most_common()))
+        console.print(error_table(rows[: job.options.errors], len(rows)))
+    if job.options.out:
+        with job.options.out.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        job.options.out.chmod(0o600)
+    return len(rows)

@@ -1,0 +1,67 @@
+"""The flags of `trainable/predict.py` and `trainable/evaluate.py`; each field's text is its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """Find personal data in texts of any length; results go to standard output or --out."""
+
+    model: tyro.conf.Positional[str]
+    """Adapter folder, merged model folder, study folder or best.json."""
+    source: tyro.conf.Positional[str] = "-"
+    """File with texts, gzip allowed; - reads standard input."""
+    format: Literal["jsonl", "text", "redacted"] = "jsonl"
+    """jsonl: entities with places, in the project's own format; text: one entity a line; redacted: the texts with each entity replaced by its type."""
+    input: Literal["auto", "jsonl", "lines", "whole"] = "auto"
+    """How the source holds texts: one JSON object a line, one text a line, or one text in all."""
+    out: Path | None = None
+    """File to write instead of standard output; it must not exist."""
+    rejects: Path | None = None
+    """File for lines that cannot be read, as they were (none: beside the output, made only if needed)."""
+    with_rules: bool = False
+    """Add what rules with checksums find: resident ids, cards, phones, e-mail addresses, plates."""
+    window_tokens: int | None = None
+    """Most tokens of a window with prompt and answer (none: as in training)."""
+    overlap_tokens: int | None = None
+    """Least tokens that neighbouring windows share (none: as in training)."""
+    max_new_tokens: int | None = None
+    """Longest answer to a window (none: as in training); where it does not do, smaller windows may have longer ones."""
+    once: bool = False
+    """Ask for each window once, as a search and a retraining do; what fails then finds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """Measure a model on labelled texts and show what it gets wrong, masked."""
+
+    model: tyro.conf.Positional[str]
+    """Adapter folder, merged model folder, study folder, best.json, or a file that trainable/predict.py wrote."""
+    file: tyro.conf.Positional[Path]
+    """Labelled texts, JSON Lines."""
+    against: str | None = None
+    """Second model or file of predictions, compared on the same documents."""
+    with_rules: bool = False
+    """Also report the model together with rules that have checksums."""
+    errors: int = 20
+    """Errors to show."""
+    show_text: bool = False
+    """Show the private text of errors, here and in --out, instead of its shape."""
+    out: Path | None = None
+    """File for all errors, one a line; it must not exist."""
+    min_precision: float | None = None
+    """Precision below this is taken off the score (none: as in training)."""
+    window_tokens: int | None = None
+    """Most tokens of a window with prompt and answer (none: as in training)."""
+    overlap_tokens: int | None = None
+    """Least tokens that neighbouring windows share (none: as in training)."""
+    max_new_tokens: int | None = None
+    """Longest answer to a window (none: as in training); where it does not do, smaller windows may have longer ones."""
+    once: bool = False
+    """Ask for each window once, as a search and a retraining do; what fails then finds nothing."""

@@ -1,0 +1,247 @@
+"""One run of `trainable/predict.py`: read, answer and write in chunks, tell progress, keep what is unreadable."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from data.entities import Entity
+from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
+from data.texts.redact import redacted
+from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.rules import add_rules
+from trainable.scoring.counts import Prediction
+
+if TYPE_CHECKING:
+    from trainable.predicting.options import PredictOptions
+
+FIRST_CHUNK, LAST_CHUNK = 16, 512
+"""Documents read before they are answered: few at first, so that a pipe sees results soon."""
+_PROGRESS_S = 2.0
+_SHOWN_IDS = 20
+
+
+@dataclass
+class PredictionRun:
+    """What is done and how far it is."""
+
+    options: PredictOptions
+    predictor: Predictor
+    rejects_file: Path
+    documents: int = 0
+    windowed_documents: int = 0
+    windows: int = 0
+    characters: int = 0
+    entities: int = 0
+    rule_entities: int = 0
+    invalid: int = 0
+    incomplete: list[str] = field(default_factory=list)
+    rejects: int = 0
+    _rejects_handle: IO[bytes] | None = None
+    _started: float = field(default_factory=time.monotonic)
+    _told: float = 0.0
+
+    def run(self) -> dict[str, Any]:
+        """Work through the source; return the summary."""
+        source = self.options.source
+        name = (
+            "stdin" if source == "-" else Path(source).name.removesuffix(".gz").rpartition(".")[0] or source
+        )
+        with ExitStack() as stack:
+            out: IO[str] = sys.stdout
+            if self.options.out:
+                out = stack.enter_context(self.options.out.open("x", encoding="utf-8", newline="\n"))
+            else:
+                sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+            handle = stack.enter_context(open_source(source))
+            shape: Shape = self.options.input
+            shape = shape_of(source, handle) if shape == "auto" else shape
+            stack.callback(self._close_rejects)
+            for chunk in self._chunks(read_documents(handle, name, shape)):
+                answers = self.predictor.predict([document.text for document in chunk], self._tell)
+                for document, (prediction, n_windows) in zip(chunk, answers, strict=True):
+                    self._write(out, document, prediction, n_windows)
+                out.flush()
+        self._tell(0, 0, last=True)
+        if self.incomplete:
+            shown = ", ".join(self.incomplete[:_SHOWN_IDS]) + (
+                ", ..." if len(self.incomplete) > _SHOWN_IDS else ""
+            )
+            print(
+                f"INCOMPLETE: parts of {len(self.incomplete)} documents got no valid answer, so that entities in them may be "
+                f"missing: {shown}",
+                file=sys.stderr,
+            )
+        return self.summary()
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of the run."""
+        seconds = time.monotonic() - self._started
+        return {
+            "out": str(self.options.out.resolve()) if self.options.out else None,
+            "documents": self.documents,
+            "windowed_documents": self.windowed_documents,
+            "windows": self.windows,
+            "entities": self.entities,
+            "rule_entities": self.rule_entities if self.options.with_rules else None,
+            "invalid_answers": self.invalid,
+            "incomplete_documents": len(self.incomplete),
+            "rejects": self.rejects,
+            "rejects_file": str(self.rejects_file) if self._rejects_handle else None,
+            "seconds": round(seconds, 2),
+            "documents_per_s": round(self.documents / seconds, 2),
+            "characters_per_s": round(self.characters / seconds),
+        }
+
+    def _chunks(self, items: Iterator[Document | Reject]) -> Iterator[list[Document]]:
+        """Yield growing lists of documents; rejects are kept on the way."""
+        size, chunk = FIRST_CHUNK, list[Document]()
+        for item in items:
+            if isinstance(item, Reject):
+                self._reject(item)
+                continue
+            chunk.append(item)
+            if len(chunk) >= size or sum(len(document.text) for document in chunk[-8:]) > 200_000:
+                yield chunk
+                size, chunk = min(2 * size, LAST_CHUNK), []
+        if chunk:
+            yield chunk
+
+    def _reject(self, item: Reject) -> None:
+        if item.raw:
+            if self._rejects_handle is None:
+                self._rejects_handle = self.rejects_file.open("xb")
+            self._rejects_handle.write(item.raw if item.raw.endswith(b"\n") else item.raw + b"\n")
+        self.rejects += 1
+        kept = f"; kept in {self.rejects_file}" if item.raw else ""
+        print(f"line {item.line}: {item.what}{kept}", file=sys.stderr)
+
+    def _close_rejects(self) -> None:
+        if self._rejects_handle is not None:
+            self._rejects_handle.close()
+
+    def _write(self, out: IO[str], document: Document, prediction: Prediction, n_windows: int) -> None:
+        self.documents += 1
+        self.windowed_documents += n_windows > 1
+        self.entities += len(prediction.parsed.items)
+        self.invalid += not prediction.parsed.valid
+        if prediction.truncated or not prediction.parsed.valid:
+            self.incomplete.append(document.id)
+        entities = prediction.entities
+        by_rules: tuple[Entity, ...] = ()
+        if self.options.with_rules:
+            by_rules = add_rules(document.text, entities, self.predictor.settings.types)
+            self.rule_entities += len(by_rules)
+        if self.options.format == "redacted":
+            text = redacted(document.text, [*entities, *by_rules])
+            row = json.dumps({"id": document.id, document.key: text}, ensure_ascii=False)
+            out.write(row + "\n" if document.key else text + "\n" * (self.options.input != "whole"))
+        elif self.options.format == "text":
+            for origin, found in (("model", entities), ("rule", by_rules)):
+                out.writelines(_line(document, entity, origin) + "\n" for entity in found)
+        else:
+            out.write(json.dumps(_row(document, prediction, by_rules, n_windows), ensure_ascii=False) + "\n")
+
+    def _tell(self, n_windows: int, n_characters: int, last: bool = False) -> None:
+        """Print progress on standard error, at most every two seconds."""
+        self.windows += n_windows
+        self.characters += n_characters
+        now = time.monotonic()
+        if not last and now - self._told < _PROGRESS_S:
+            return
+        self._told = now
+        seconds = now - self._started
+        print(
+            f"\r{self.documents} documents, {self.windows} windows, {self.entities} entities, "
+            f"{self.characters / seconds:,.0f} characters/s",
+            end="\n" if last else "",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def open_run(options: PredictOptions) -> PredictionRun:
+    """Check everything that can go wrong before the first document, then load the model.
+
+    Raises:
+        OSError: If a file is missing, or one to be written exists.
+        ValueError: If window and overlap do not fit each other.
+    """
+    problems = []
+    if options.source != "-" and not Path(options.source).is_file():
+        problems.append(f"{options.source} is no file; name one with texts, or - for standard input")
+    for flag, path in (("--out", options.out), ("--rejects", options.rejects)):
+        if path and path.exists():
+            problems.append(f"`{flag}` {path} exists; remove it or choose another name")
+        if path and not path.parent.is_dir():
+            problems.append(f"`{flag}` {path}: there is no folder {path.parent}; make it first")
+    try:
+        place = find_model(options.model)
+    except OSError as error:
+        problems.append(str(error))
+    if problems:
+        raise OSError("\n".join(problems))
+    settings = place.settings.changed(
+        window_tokens=options.window_tokens,
+        overlap_tokens=options.overlap_tokens,
+        max_new_tokens=options.max_new_tokens,
+    )
+    quieten()
+    print(f"model      {place}", file=sys.stderr)
+    return PredictionRun(
+        options, Predictor(place, settings, options.once), options.rejects or _free_rejects(options)
+    )
+
+
+def quieten() -> None:
+    """Turn off the libraries' bars and hints."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+def _free_rejects(options: PredictOptions) -> Path:
+    """Return the first free name `<output>.rejects`, `<output>.rejects-2`, ..."""
+    beside = options.out or Path("stdin" if options.source == "-" else options.source)
+    number, path = 1, beside.with_name(beside.name + ".rejects")
+    while path.exists():
+        number += 1
+        path = beside.with_name(f"{beside.name}.rejects-{number}")
+    return path
+
+
+def _row(
+    document: Document, prediction: Prediction, by_rules: tuple[Entity, ...], n_windows: int
+) -> dict[str, Any]:
+    """Return one line of predictions: what `data.files.jsonl` reads, and what the metric needs besides."""
+    placed = [_item(entity) for entity in prediction.entities]
+    left = list(prediction.parsed.items)
+    for entity in prediction.entities:
+        left.remove((entity.type, entity.text))
+    row: dict[str, Any] = {"id": document.id, "input": document.text, "output": {"entities": placed}}
+    if by_rules:
+        row["rule_entities"] = [_item(entity) for entity in by_rules]
+    if left:
+        row["not_in_text"] = [{"type": kind, "text": text} for kind, text in left]
+    facts = {
+        "valid": prediction.parsed.valid, "truncated": prediction.truncated,
+        "malformed": prediction.parsed.malformed, "windows": n_windows,
+    }  # fmt: skip
+    return {**row, **facts}
+
+
+def _item(entity: Entity) -> dict[str, Any]:
+    return {"type": entity.type, "text": entity.text, "start": entity.start, "end": entity.end}
+
+
+def _line(document: Document, entity: Entity, origin: str) -> str:
+    text = json.dumps(entity.text, ensure_ascii=False)
+    return "\t".join((document.id, entity.type, f"{entity.start}-{entity.end}", text, origin))

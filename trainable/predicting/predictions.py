@@ -1,0 +1,60 @@
+"""Read predictions that `trainable/predict.py` (or another tool, in the same format) has written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data.entities import Entity, Example, locate_in_order
+from data.files.lines import DataError, Problem, decoded_lines
+from data.prompt import Parsed
+from trainable.scoring.counts import Prediction
+
+
+def read_predictions(path: Path, examples: Sequence[Example]) -> list[Prediction]:
+    """Return one prediction an example, found by its id, or by its text where ids differ.
+
+    Raises:
+        DataError: If a line cannot be read; it lists all of them.
+        ValueError: If a document has no prediction.
+    """
+    lines, problems = decoded_lines(path)
+    by_id: dict[str, Prediction] = {}
+    by_text: dict[str, Prediction] = {}
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            text, prediction = row.get("input", ""), _prediction(row)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            what = 'must be {"id": ..., "input": ..., "output": {"entities": [{"type", "text"}]}}'
+            problems.append(Problem(number, what))
+            continue
+        by_id[str(row.get("id", ""))] = by_text[text] = prediction
+    if problems:
+        raise DataError(path, problems)
+    found = [by_id.get(example.id, by_text.get(example.text)) for example in examples]
+    missing = [example.id for example, prediction in zip(examples, found, strict=True) if prediction is None]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {len(missing)} of {len(examples)} documents, the first is {missing[0]}; "
+            "predict all of them"
+        )
+    return [prediction for prediction in found if prediction is not None]
+
+
+def _prediction(row: dict[str, Any]) -> Prediction:
+    items = [(item["type"], item["text"]) for item in row["output"]["entities"]]
+    extra = [(item["type"], item["text"]) for item in row.get("not_in_text", [])]
+    if not all(isinstance(part, str) for pair in (*items, *extra) for part in pair):
+        raise TypeError
+    parsed = Parsed((*items, *extra), bool(row.get("valid", True)), int(row.get("malformed", 0)))
+    spans = [(item.get("start"), item.get("end")) for item in row["output"]["entities"]]
+    if all(type(start) is int and type(end) is int for start, end in spans):
+        entities = tuple(Entity(*pair, *span) for pair, span in zip(items, spans, strict=True))
+    else:
+        entities = locate_in_order(row.get("input", ""), items)[0]
+    return Prediction(parsed, bool(row.get("truncated", False)), entities)

@@ -1,0 +1,170 @@
+"""A trained model that answers texts of any length: an adapter, a merged model, or a study's winner."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from data.prompt import parse
+from data.texts.windows import Window
+from trainable.model.adapters import read_adapter_config
+from trainable.model.backend import Backend
+from trainable.model.bases import locate_base
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.scoring.counts import Prediction
+from trainable.tokens.chat import end_of_turn_id, prompt_ids
+from trainable.tokens.windowing import Windowing, join_answers
+
+CHUNK_WINDOWS = 256
+"""Windows answered in one go; sorted by length they share batches, and progress is told after each go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where weights lie: `adapter` is None for a whole model; `base` is then that model."""
+
+    base: Path
+    adapter: Path | None
+    settings: PredictionSettings
+
+    def __str__(self) -> str:
+        """Return the path of what was trained."""
+        return str(self.adapter or self.base)
+
+
+def find_model(name: str) -> ModelPlace:
+    """Return the weights behind a name: an adapter's or a merged model's folder, or what a study left.
+
+    A study's folder stands for its retrained adapter, or for its winner's while there is none; `best.json` for
+    its winner's adapter; a retrain's folder for its adapter.
+
+    Raises:
+        FileNotFoundError: If there is no such model; the message lists what is accepted.
+    """
+    path = Path(name)
+    if path.name == "best.json" and path.is_file():
+        return _adapter(_winner(path))
+    for adapter in (path, path / "adapter", path / "retrain" / "adapter"):
+        if (adapter / "adapter_config.json").is_file():
+            return _adapter(adapter)
+    if (path / "best.json").is_file():
+        return _adapter(_winner(path / "best.json"))
+    try:
+        base = locate_base(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{name} must be an adapter's folder (adapter_config.json), a model's folder (config.json), "
+            "a study's folder or its best.json"
+        ) from error
+    return ModelPlace(base, None, PredictionSettings.load(base))
+
+
+class Predictor:
+    """Loads the model once and answers texts.
+
+    Args:
+        place: From `find_model`.
+        settings: Window, overlap and longest answer to use.
+        once: Ask for each window once, as evaluations in training do.
+    """
+
+    def __init__(self, place: ModelPlace, settings: PredictionSettings, once: bool = False) -> None:
+        from trainable.backends.peft_backend import PeftBackend
+
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        backend = PeftBackend()
+        backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
+        if place.adapter is not None:
+            backend.load_adapter(place.adapter)
+        self.backend: Backend = backend
+        self.settings, self.once = settings, once
+        self.windowing = Windowing(backend.tokenizer, settings.window_tokens, settings.overlap_tokens)
+
+    def predict(
+        self, texts: Sequence[str], on_progress: Callable[[int, int], None] | None = None
+    ) -> list[tuple[Prediction, int]]:
+        """Return the prediction and the number of windows of each text.
+
+        A window whose answer was cut off or invalid is answered again in smaller ones, if not `once`.
+
+        Args:
+            texts: Any lengths; nothing is generated for one without a visible character.
+            on_progress: Called with the windows answered since the last call, and their characters.
+        """
+        cuts = [self.windowing.cut(text) if text.strip() else [] for text in texts]
+        flat = [window for windows in cuts for window in windows]
+        limit = self.settings.max_new_tokens
+        answers = self._answers(flat, limit, on_progress)
+        settled = iter(self._settled(flat, answers, self.windowing.room_tokens, limit))
+        nothing = Prediction(parse('{"entities":[]}'), truncated=False)
+        results = []
+        for windows in cuts:
+            pairs = [pair for pairs in islice(settled, len(windows)) for pair in pairs]
+            pieces, parts = [piece for piece, _ in pairs], [answer for _, answer in pairs]
+            results.append((join_answers(pieces, parts) if pairs else nothing, len(windows)))
+        return results
+
+    def _settled(
+        self, windows: list[Window], answers: list[Prediction], room_tokens: int, limit: int
+    ) -> list[list[tuple[Window, Prediction]]]:
+        """Return the pieces that each window was answered in: those cut off or invalid are halved and asked again.
+
+        A piece may have as long an answer as the window leaves room for, as in training.
+        """
+        settled = [[pair] for pair in zip(windows, answers, strict=True)]
+        room = room_tokens // 2
+        longer = max(limit, self.windowing.answer_room(room))
+        again: dict[int, list[Window]] = {}
+        for place, answer in enumerate(answers):
+            failed = answer.truncated or not answer.parsed.valid
+            if failed and not self.once and room > 2 * self.windowing.overlap_tokens:
+                pieces = self.windowing.smaller(windows[place], room)
+                if len(pieces) > 1 or (answer.truncated and longer > limit):
+                    again[place] = pieces
+        if not again:
+            return settled
+        flat = [piece for pieces in again.values() for piece in pieces]
+        deeper = iter(self._settled(flat, self._answers(flat, longer), room, longer))
+        for place, pieces in again.items():
+            settled[place] = [pair for pairs in islice(deeper, len(pieces)) for pair in pairs]
+        return settled
+
+    def _answers(
+        self, windows: list[Window], limit: int, on_progress: Callable[[int, int], None] | None = None
+    ) -> list[Prediction]:
+        tokenizer = self.backend.tokenizer
+        end = end_of_turn_id(tokenizer)
+        answers = []
+        for start in range(0, len(windows), CHUNK_WINDOWS):
+            chunk = windows[start : start + CHUNK_WINDOWS]
+            prompts = prompt_ids(tokenizer, [window.text for window in chunk])
+            outputs = self.backend.generate(prompts, limit)
+            texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
+            if on_progress:
+                on_progress(len(chunk), sum(len(window.text) for window in chunk))
+            answers += [
+                Prediction(parse(text), truncated=ids[-1:] != [end])
+                for ids, text in zip(outputs, texts, strict=True)
+            ]
+        return answers
+
+
+def _adapter(directory: Path) -> ModelPlace:
+    directory = directory.resolve()
+    base = read_adapter_config(directory)["base_model_name_or_path"]
+    return ModelPlace(locate_base(base), directory, PredictionSettings.load(directory))
+
+
+def _winner(best_json: Path) -> Path:
+    trial = json.loads(best_json.read_text(encoding="utf-8"))["trial"]
+    for folder in (
+        best_json.parent / "adapters" / trial,
+        best_json.parent / "checkpoints" / trial / "adapter",
+    ):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"{best_json} names trial {trial}, but its study has no adapter of it")

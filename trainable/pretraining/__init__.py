@@ -1,0 +1,1 @@
+"""How the bundled base models were made; nothing else imports it."""

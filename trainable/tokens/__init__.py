@@ -1,0 +1,1 @@
+"""Chat template, windows, and the tokenised corpus."""

@@ -1,0 +1,138 @@
+"""The tokenised corpus: made once for each tokenizer, data file and window, then memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.files.checksum import file_checksum
+from data.files.jsonl import read_examples
+from data.prompt import chat_messages
+from trainable.tokens.chat import load_tokenizer, tokenize_examples
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_FORMAT = 2  # raise it when the columns change, so that no old cache is read
+
+
+@dataclass(frozen=True)
+class TokenizedCorpus:
+    """Token ids of one data file.
+
+    `dataset` has one row a document, or several for one that is longer than the window: `row` (its place in
+    the file), `prompt_ids` and `completion_ids` (int32, the completion ends with the end-of-turn token),
+    `has_entities`. `windowed_documents` counts the long ones, `cut_entities` their entities that lie whole in
+    no window. `overlap_tokens` is what neighbouring windows share at least.
+    """
+
+    dataset: Dataset
+    windowed_documents: int
+    cut_entities: int
+    overlap_tokens: int
+
+    def samples(self) -> list[tuple[list[int], list[int]]]:
+        """Return (prompt ids, completion ids) of every row; read once, so do not change them."""
+        return self._samples
+
+    @cached_property
+    def _samples(self) -> list[tuple[list[int], list[int]]]:
+        return list(zip(self.dataset["prompt_ids"], self.dataset["completion_ids"], strict=True))
+
+    def facts(self) -> dict[str, int]:
+        """Return how the long documents were cut, for a result."""
+        return {
+            name: getattr(self, name) for name in ("windowed_documents", "cut_entities", "overlap_tokens")
+        }
+
+    def lengths(self) -> list[int]:
+        """Return tokens a sample, prompt and completion together."""
+        return [len(prompt) + len(answer) for prompt, answer in self.samples()]
+
+
+def tokenized(
+    base_dir: Path, data_file: Path, window_tokens: int, cache_dir: Path, overlap_tokens: int | None = None
+) -> TokenizedCorpus:
+    """Return the tokenised documents of a file, from the cache when it has them.
+
+    Args:
+        base_dir: Base model whose tokenizer is used.
+        data_file: JSONL in the users' format.
+        window_tokens: Most tokens of a sample; longer documents become several, see `trainable.tokens.windowing`.
+        cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
+        overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
+
+    Raises:
+        ValueError: If a document does not fit however it is cut; it lists all such documents.
+    """
+    from datasets import load_from_disk
+
+    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens)
+    if not path.is_dir():
+        _write(base_dir, data_file, window_tokens, overlap_tokens, path)
+    dataset = load_from_disk(str(path))
+    return TokenizedCorpus(dataset, **json.loads(dataset.info.description))
+
+
+def answer_limit(corpus: TokenizedCorpus) -> int:
+    """Return `max_new_tokens` for generation: the 99.9th percentile of the gold answers, in tokens."""
+    lengths = sorted(len(ids) for ids in corpus.dataset["completion_ids"])
+    return lengths[min(len(lengths) - 1, int(0.999 * len(lengths)))]
+
+
+def _cache_key(base_dir: Path, data_file: Path, window_tokens: int, overlap_tokens: int | None) -> str:
+    digest = hashlib.sha256(f"{_FORMAT} {window_tokens} {overlap_tokens} {chat_messages('')}".encode())
+    for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")) + [data_file]:
+        digest.update(path.name.encode() + bytes.fromhex(file_checksum(path)))
+    return digest.hexdigest()[:32]
+
+
+def _write(
+    base_dir: Path, data_file: Path, window_tokens: int, overlap_tokens: int | None, path: Path
+) -> None:
+    from datasets import Dataset, DatasetInfo, Features, Sequence, Value
+
+    from trainable.tokens.windowing import Windowing, split_all  # it builds on this module
+
+    examples = read_examples(data_file)
+    if not examples:
+        raise ValueError(f"{data_file} is empty, but must hold at least one document")
+    tokenizer = load_tokenizer(base_dir)
+    windowing = Windowing(tokenizer, window_tokens, overlap_tokens, examples)
+    split = split_all(windowing, examples)
+    pairs = tokenize_examples(tokenizer, [part for part, _ in split.parts])
+    facts = {
+        "windowed_documents": split.windowed_documents,
+        "cut_entities": split.cut_entities,
+        "overlap_tokens": windowing.overlap_tokens,
+    }
+    ids = Sequence(Value("int32"))
+    features = {
+        "row": Value("int32"),
+        "prompt_ids": ids,
+        "completion_ids": ids,
+        "has_entities": Value("bool"),
+    }
+    dataset = Dataset.from_dict(
+        {
+            "row": [row for _, row in split.parts],
+            "prompt_ids": [prompt for prompt, _ in pairs],
+            "completion_ids": [answer for _, answer in pairs],
+            "has_entities": [part.has_entities for part, _ in split.parts],
+        },
+        features=Features(features),
+        info=DatasetInfo(description=json.dumps(facts), features=Features(features)),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = tempfile.mkdtemp(dir=path.parent)
+    dataset.save_to_disk(scratch)
+    try:
+        Path(scratch).replace(path)  # a directory appears whole or not at all
+    except OSError:  # another trial was first
+        shutil.rmtree(scratch)

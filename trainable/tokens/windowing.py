@@ -1,0 +1,186 @@
+"""Fit long documents into the model's window: cut texts, split examples, join answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from data.entities import Example, locate_in_order
+from data.prompt import Parsed
+from data.texts.windows import Window, cut_windows, map_entities, merge_entities
+from trainable.scoring.counts import Prediction
+from trainable.tokens.chat import prompt_ids, tokenize_examples
+
+ANSWER_SHARE = 4
+"""One token in this many of a window is kept for the answer, the rest is for the prompt."""
+MIN_OVERLAP_TOKENS = 32
+_SLACK_TOKENS = 2  # a text can have a token more in its surroundings than alone
+
+
+class Windowing:
+    """Cuts texts so that the prompt of each window takes at most three quarters of `window_tokens`.
+
+    Training leaves a document whole that fits with its gold answer; where no answer is known, its room decides.
+
+    Args:
+        tokenizer: Counts; a fast one of transformers.
+        window_tokens: Most tokens of prompt and answer together.
+        overlap_tokens: Least tokens that neighbouring windows share. None: enough for `examples`, at least
+            32, or as many as the window allows.
+        examples: Documents whose longest entity decides the overlap, if that is None.
+
+    Attributes:
+        room_tokens: Most tokens of a window's text.
+        overlap_tokens: As above, now decided.
+
+    Raises:
+        ValueError: If the window is too small for the prompt, or for the overlap.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        window_tokens: int,
+        overlap_tokens: int | None = None,
+        examples: Sequence[Example] = (),
+    ) -> None:
+        self.tokenizer, self.window_tokens = tokenizer, window_tokens
+        self._overhead = len(prompt_ids(tokenizer, [""])[0])
+        self.room_tokens = window_tokens - window_tokens // ANSWER_SHARE - self._overhead
+        if self.room_tokens < 2:
+            least = -(-(self._overhead + 2) * ANSWER_SHARE // (ANSWER_SHARE - 1))
+            raise ValueError(
+                f"`window_tokens` is {window_tokens}, but must be at least {least}: "
+                f"the prompt alone takes {self._overhead}"
+            )
+        most = (self.room_tokens - 1) // 2
+        if overlap_tokens is None:
+            wanted = max(MIN_OVERLAP_TOKENS, self._longest_entity(examples) + _SLACK_TOKENS)
+            overlap_tokens = min(most, wanted)
+        if not 0 <= overlap_tokens <= most:
+            raise ValueError(
+                f"`overlap_tokens` is {overlap_tokens}, but must be between 0 and {most}: a window of "
+                f"{window_tokens} tokens has room for {self.room_tokens} tokens of text"
+            )
+        self.overlap_tokens = overlap_tokens
+
+    def cut(self, text: str) -> list[Window]:
+        """Return the windows of a text; one if it fits."""
+        return cut_windows(text, self.room_tokens, self.overlap_tokens, self._token_starts)
+
+    def smaller(self, window: Window, room_tokens: int) -> list[Window]:
+        """Return the windows of a window, each of at most `room_tokens` and half of its own tokens, or itself.
+
+        It stays whole where the overlap, which keeps entities whole, leaves no room for smaller ones.
+        """
+        room_tokens = min(room_tokens, (len(self._token_starts(window.text)) + 1) // 2)
+        if room_tokens <= 2 * self.overlap_tokens:
+            return [window]
+        pieces = cut_windows(window.text, room_tokens, self.overlap_tokens, self._token_starts)
+        return [Window(piece.text, window.start + piece.start) for piece in pieces]
+
+    def answer_room(self, room_tokens: int) -> int:
+        """Return the tokens that `window_tokens` leave for the answer to a text of `room_tokens`."""
+        return self.window_tokens - self._overhead - room_tokens
+
+    def split(self, example: Example) -> tuple[list[Example], int]:
+        """Return one example a window, and how many entities lie whole in none.
+
+        Where the answers are too long for `window_tokens`, the whole document is cut smaller.
+
+        Raises:
+            ValueError: If not even the smallest windows have room for their answers.
+        """
+        room = self.room_tokens
+        while True:
+            windows = cut_windows(example.text, room, self.overlap_tokens, self._token_starts)
+            mapped, n_cut = map_entities(windows, example.entities)
+            pairs = enumerate(zip(windows, mapped, strict=True), 1)
+            parts = [
+                replace(example, id=f"{example.id}#{number}", text=window.text, entities=entities)
+                for number, (window, entities) in pairs
+            ]
+            longest = max(len(p) + len(a) for p, a in tokenize_examples(self.tokenizer, parts))
+            if longest <= self.window_tokens:
+                return parts, n_cut
+            if room == 2 * self.overlap_tokens + 1:
+                raise ValueError(
+                    f"`window_tokens` is {self.window_tokens}, but must be at least {longest} for document "
+                    f"{example.id}: it has many entities on little text"
+                )
+            room = max(2 * self.overlap_tokens + 1, room * 3 // 4)
+
+    def _token_starts(self, text: str) -> list[int]:
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [start for start, _ in encoded["offset_mapping"]]
+
+    def _longest_entity(self, examples: Sequence[Example]) -> int:
+        texts = sorted({entity.text for example in examples for entity in example.entities})
+        if not texts:
+            return 0
+        return max(len(ids) for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"])
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Examples that fit, each with the place of its document in the list, and what it took."""
+
+    parts: list[tuple[Example, int]]
+    windowed_documents: int
+    cut_entities: int
+
+
+def split_all(windowing: Windowing, examples: Sequence[Example]) -> Split:
+    """Cut the documents that do not fit together with their gold answers.
+
+    Raises:
+        ValueError: If a document does not fit however it is cut; it lists all such documents.
+    """
+    lengths = [(len(p), len(a)) for p, a in tokenize_examples(windowing.tokenizer, examples)]
+    parts: list[tuple[Example, int]] = []
+    problems: list[str] = []
+    windowed = n_cut = 0
+    for place, (example, sizes) in enumerate(zip(examples, lengths, strict=True)):
+        if sum(sizes) <= windowing.window_tokens:
+            parts.append((example, place))
+            continue
+        windowed += 1
+        try:
+            pieces, cut = windowing.split(example)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        n_cut += cut
+        parts += [(piece, place) for piece in pieces]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return Split(parts, windowed, n_cut)
+
+
+def cut_texts(windowing: Windowing | None, texts: Sequence[str]) -> list[list[Window]]:
+    """Return the windows of each text; without a windowing each text is its own."""
+    return [[Window(text, 0)] if windowing is None else windowing.cut(text) for text in texts]
+
+
+def join_answers(windows: Sequence[Window], answers: Sequence[Prediction]) -> Prediction:
+    """Return what was said about all windows of one document as one prediction, with places.
+
+    It is valid if all answers are; an invalid one finds nothing in its window. Predicted texts that do not
+    occur in their window are kept, without a place.
+    """
+    located = [
+        locate_in_order(window.text, answer.parsed.items)
+        for window, answer in zip(windows, answers, strict=True)
+    ]
+    entities = merge_entities(windows, [found for found, _ in located])
+    if len(windows) == 1:
+        return replace(answers[0], entities=entities)
+    items = [(entity.type, entity.text) for entity in entities]
+    items += [item for _, missing in located for item in missing]
+    parsed = Parsed(
+        tuple(items),
+        valid=all(answer.parsed.valid for answer in answers),
+        malformed=sum(answer.parsed.malformed for answer in answers),
+    )
+    return Prediction(parsed, any(answer.truncated for answer in answers), entities)

@@ -1,0 +1,1 @@
+"""The training loop, the optimizer, checkpoints, full-length runs, the TRL engine."""

@@ -1,0 +1,239 @@
+"""Train one config at full length: evaluate after each epoch, keep the best, test once at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.files.jsonl import read_examples
+from trainable.backends.create import create_backend
+from trainable.config import TrialConfig
+from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
+from trainable.model.backend import Backend
+from trainable.model.bases import locate_base
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.evaluator import Evaluator, entity_types
+from trainable.scoring.evaluation import Evaluation
+from trainable.scoring.masking import masked_items
+from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
+from trainable.tokens.windowing import Windowing
+from trainable.training.checkpoint import STATE_FILE, read_state
+from trainable.training.longer_run import rate_for, write_augmented
+from trainable.training.loop import TrainingRun, plan_batches
+
+PROGRESS_PARTS = 10
+"""Progress reports an epoch; reading the loss waits for the device, so not each step."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullLengthSettings:
+    """What a full-length run needs beside its config; all paths are absolute."""
+
+    backend: str
+    train_file: Path
+    validation_file: Path
+    test_file: Path | None
+    out_dir: Path
+    epochs: int
+    min_precision: float
+    window_tokens: int
+    overlap_tokens: int | None = None
+    augmented: bool = False
+    """Train on exchanged values and joined texts, see `data.texts.augment`."""
+    searched_steps: int | None = None
+    """Steps for which the config's learning rate was found; None keeps the rate at any length."""
+
+    @property
+    def adapter_dir(self) -> Path:
+        """Adapter of the best epoch."""
+        return self.out_dir / "adapter"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One epoch: its number (from 1), mean training loss and validation numbers."""
+
+    epoch: int
+    train_loss: float
+    score: float
+    validation: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FullLengthResult:
+    """What came out; `test` is the evaluation of the best epoch, None without a test file."""
+
+    epochs: tuple[EpochResult, ...]
+    best_epoch: int
+    test: Evaluation | None
+    facts: dict[str, Any]
+
+
+class FullLengthRun:
+    """Base model, adapter, data and evaluators of one full-length run.
+
+    Args:
+        config: Hyperparameters; its learning rate is that of `settings.searched_steps`.
+        settings: Files, epochs and where the results go.
+
+    Attributes:
+        config: The same with the learning rate of this length.
+        corpus: Tokenised training documents as they are.
+        training_corpus: What is trained on, of all epochs if it is augmented.
+        plan: Batches of `training_corpus`.
+        total_steps: Length of the run, in optimizer steps.
+    """
+
+    def __init__(self, config: TrialConfig, settings: FullLengthSettings) -> None:
+        self.settings = settings
+        base_dir = locate_base(config.model)
+        self.backend: Backend = create_backend(settings.backend)
+        self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
+        self.backend.attach_adapter(config)
+        self.corpus = self._tokenized(base_dir, settings.train_file)
+        examples = read_examples(settings.train_file)
+        self.training_corpus, self._facts = self.corpus, self.corpus.facts()
+        factor = config.oversampling
+        if settings.augmented:
+            file = settings.out_dir / "tokens" / "augmented.jsonl"  # goes when the run has ended
+            self._facts |= write_augmented(config, examples, settings.epochs, file)
+            self.training_corpus, factor = self._tokenized(base_dir, file), 1.0
+        self.plan = plan_batches(config.with_changes(oversampling=factor), self.training_corpus)
+        self.total_steps = self.plan.steps_per_epoch * (1 if settings.augmented else settings.epochs)
+        self.config = config.with_changes(
+            learning_rate=rate_for(config.learning_rate, settings.searched_steps, self.total_steps)
+        )
+        self.windowing = Windowing(self.backend.tokenizer, settings.window_tokens, self.corpus.overlap_tokens)
+        self._known_types = entity_types(examples)
+        self.validation = self._evaluator(settings.validation_file)
+        self.epochs: list[EpochResult] = []
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of backend and data."""
+        return {
+            **asdict(self.backend.facts()),
+            **self._facts,
+            "samples_per_epoch": self.plan.samples_per_epoch
+            // (self.settings.epochs if self.settings.augmented else 1),
+        }
+
+    def _tokenized(self, base_dir: Path, file: Path) -> TokenizedCorpus:
+        cache, settings = self.settings.out_dir / "tokens", self.settings
+        return tokenized(base_dir, file, settings.window_tokens, cache, settings.overlap_tokens)
+
+    def finish_epoch(self, epoch: int, train_loss: float) -> EpochResult:
+        """Evaluate on validation, and keep the adapter if it is the best so far."""
+        evaluation = self.validation.evaluate()
+        result = EpochResult(epoch, train_loss, evaluation.score, evaluation.headline())
+        self.epochs.append(result)
+        if self.best().epoch == epoch:
+            save_adapter(self.backend.model, self.settings.adapter_dir, self.config.model)
+            self._prediction_settings().save(self.settings.adapter_dir)
+        return result
+
+    def best(self) -> EpochResult:
+        """Return the epoch with the highest score; the earlier one of equals."""
+        return max(self.epochs, key=lambda result: (result.score, -result.epoch))
+
+    def test(self) -> Evaluation | None:
+        """Score the best epoch's adapter on the test set, and write masked predictions."""
+        if self.settings.test_file is None:
+            return None
+        set_adapter_weights(self.backend.model, load_weights(self.settings.adapter_dir))
+        evaluator = self._evaluator(self.settings.test_file)
+        predictions = evaluator.predict()
+        with (self.settings.out_dir / "predictions.jsonl").open("w", encoding="utf-8") as file:
+            for example, prediction in zip(evaluator.examples, predictions, strict=True):
+                items = [asdict(item) for item in masked_items(example, prediction, evaluator.known_types)]
+                row = {"id": example.id, "valid": prediction.parsed.valid, "entities": items}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return evaluator.score(predictions)
+
+    def _prediction_settings(self) -> PredictionSettings:
+        return PredictionSettings(
+            load_in_4bit=self.config.load_in_4bit,
+            window_tokens=self.settings.window_tokens,
+            overlap_tokens=self.windowing.overlap_tokens,
+            max_new_tokens=answer_limit(self.corpus),
+            types=tuple(sorted(self._known_types)),
+            min_precision=self.settings.min_precision,
+        )
+
+    def _evaluator(self, path: Path) -> Evaluator:
+        examples = read_examples(path)
+        types = self._known_types | entity_types(examples)
+        return Evaluator(
+            self.backend,
+            examples,
+            answer_limit(self.corpus),
+            types,
+            self.settings.min_precision,
+            self.windowing,
+        )
+
+
+def train_full_length(
+    run: FullLengthRun,
+    on_epoch: Callable[[EpochResult], None],
+    on_progress: Callable[[int, int, float], None] | None = None,
+) -> FullLengthResult:
+    """Train with our own loop; an interrupted run goes on after its last whole epoch.
+
+    Args:
+        run: See `FullLengthRun`.
+        on_epoch: Called after each epoch.
+        on_progress: Called about ten times an epoch with steps done, steps in all and the mean loss since the last call.
+
+    Raises:
+        ValueError: If the interrupted run in `out_dir` had another config or length.
+    """
+    started = time.perf_counter()
+    epochs, total = run.settings.epochs, run.total_steps
+    training = TrainingRun(run.config, run.backend, run.training_corpus, run.plan, total)
+    state = run.settings.out_dir / STATE_FILE
+    identity = {
+        "config": run.config.to_dict(), "epochs_planned": epochs, "augmented": run.settings.augmented,
+    }  # fmt: skip
+    if state.is_file():
+        saved = read_state(state)["extra"]
+        if {key: saved.get(key) for key in identity} != identity:
+            raise ValueError(
+                f"{run.settings.out_dir} holds an interrupted run of another config or length; choose another --out"
+            )
+        training.restore(state)
+        run.epochs = [EpochResult(**epoch) for epoch in saved["epochs"]]
+    for epoch in range(len(run.epochs) + 1, epochs + 1):
+        losses = []
+        for part in range(PROGRESS_PARTS * (epoch - 1) + 1, PROGRESS_PARTS * epoch + 1):
+            before = training.step
+            loss = training.train_to(total * part // (PROGRESS_PARTS * epochs))
+            if training.step > before:
+                losses.append((loss, training.step - before))
+                if on_progress:
+                    on_progress(training.step, total, loss)
+        mean = sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
+        training.make_room()
+        on_epoch(run.finish_epoch(epoch, mean))
+        training.save(state, {**identity, "epochs": [asdict(result) for result in run.epochs]})
+    facts = {
+        **run.facts(),
+        "steps": training.step,
+        "micro_batch": training.micro_batch,
+        "tokens_per_s": training.tokens / training.train_s,
+        "train_s": training.train_s,
+        "seconds": time.perf_counter() - started,
+    }
+    return conclude(run, facts)
+
+
+def conclude(run: FullLengthRun, facts: dict[str, Any]) -> FullLengthResult:
+    """Test the best epoch once and remove what only a resume needed."""
+    result = FullLengthResult(tuple(run.epochs), run.best().epoch, run.test(), facts)
+    (run.settings.out_dir / STATE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(run.settings.out_dir / "tokens", ignore_errors=True)
+    return result

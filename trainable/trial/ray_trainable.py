@@ -1,0 +1,133 @@
+"""The Ray Tune trainable: one `step()` trains to the next rung and evaluates there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from trainable.config import SETTINGS_KEY, TrialSettings, knobs, split_ray_config
+from trainable.trial.dashboard_name import ActorName
+from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
+
+if TYPE_CHECKING:
+    from trainable.trial.trial import Trial
+
+
+class TunerTrial(tune.Trainable):
+    """Owns its checkpoints: Tune is handed none, so a stale snapshot can never name a deleted one."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """Ask for the trial's CPU threads and, on the GPU preset, for one whole GPU."""
+        settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
+        return tune.PlacementGroupFactory([{"CPU": settings.threads, "GPU": settings.gpus}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
+        from trainable.backends.resident import ResidentBase
+
+        self._resident, self._actor_name = ResidentBase(), ActorName()
+        self._live: LiveMetrics | None = None
+        self._note(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Note another trial (new, or paused here or elsewhere) to run in this process, on the loaded base.
+
+        Returns:
+            False when the process must be replaced by a fresh one: an earlier trial left memory behind,
+            changed the base or broke off with an error.
+        """
+        from trainable.backends.resident import BaseDrift
+        from trainable.model.bases import locate_base
+
+        self.cleanup()
+        broken = self._broken
+        self._note(new_config)
+        try:
+            if broken == "infeasible":  # what an out-of-memory error left behind goes with the base
+                self._resident.drop()
+            elif broken:
+                raise BaseDrift(f"a trial ended with outcome {broken}")
+            config, _ = split_ray_config(new_config)
+            settings = self._settings
+            self._resident.make_way(
+                settings.backend, locate_base(config.model), config.load_in_4bit, settings.window_tokens
+            )
+        except BaseDrift as drift:
+            print(f"this worker process is given up: {drift}", flush=True)
+            return False
+        except (OSError, ValueError):
+            pass  # the first step says what is wrong with the config
+        return True
+
+    def _note(self, config: dict[str, Any]) -> None:
+        self._values = config
+        self._settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
+        self._trial: Trial | None = None
+        self._live = None
+        self._broken = ""
+
+    def step(self) -> dict[str, Any]:
+        """Return the numbers of the next rung; whatever the config itself breaks is a result with an outcome.
+
+        A trial that goes on from a saved rung reports that one again first: the search may never have
+        heard of it, and answers as it did before if it has.
+        """
+        from trainable.backends.resident import BaseDrift
+        from trainable.trial.faults import result_of
+
+        steps = self._trial.run.step if self._trial else 0
+        try:
+            result = self._next_result()
+        except BaseDrift:  # no fault of the trial's: Tune starts it again in a fresh process
+            raise
+        except Exception as error:
+            log_file = Path(self._settings.checkpoint_dir).parent / "errors" / f"{self.trial_id}.txt"
+            result = result_of(error, steps, log_file)
+            self._broken = str(result["outcome"])
+        if self._live:
+            self._live.report(result)
+            print(self._live.status(), flush=True)
+        return result
+
+    def _next_result(self) -> dict[str, Any]:
+        from trainable.trial.trial import Trial
+
+        if self._trial is not None:
+            return self._trial.next_rung()
+        config, _ = split_ray_config(self._values)
+        directory = Path(self._settings.checkpoint_dir) / self.trial_id
+        self._actor_name.show(repr(self))
+        self._resident.start(self._settings.backend)
+        self._trial = Trial(config, self._settings, directory, self._resident)
+        self._live = self._live_metrics(knobs(config))
+        print(self._live.status(), flush=True)  # the dashboard shows it as the actor's log
+        return self._trial.last_result or self._trial.next_rung()
+
+    def cleanup(self) -> None:
+        """Stop publishing."""
+        if self._live:
+            self._live.stop()
+
+    def _live_metrics(self, config: str) -> LiveMetrics:
+        study = Path(self._settings.checkpoint_dir).parent.name
+        rungs = self._settings.rungs
+        return LiveMetrics(study, self.trial_id, config, rungs, self._position, show=self._actor_name.show)
+
+    def _position(self) -> Position:
+        return Position(self._trial.run.step, self._trial.run.tokens) if self._trial else Position(0, 0)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Give Tune nothing; the trial saved itself at the rung."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Do nothing; the trial finds its own state."""
+
+    def __repr__(self) -> str:
+        try:
+            config, _ = split_ray_config(self._values)
+        except ValueError:  # values that break a rule together; the first step says so
+            return worker_name(self.trial_id)
+        return worker_name(self.trial_id, knobs(config))

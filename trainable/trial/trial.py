@@ -1,0 +1,188 @@
+"""One trial from its config to its numbers: load, train to a rung, evaluate, save. No Ray here."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.files.jsonl import read_examples
+from trainable.backends.resident import ResidentBase
+from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS, VALIDATION_LOSS, TrialConfig, TrialSettings
+from trainable.model.adapters import save_adapter
+from trainable.model.bases import locate_base
+from trainable.model.gpu_memory import GIB, cap_memory
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.evaluator import Evaluator, entity_types, shuffled_documents
+from trainable.scoring.record import RECORD_FILE, EvaluationRecord, save_record
+from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
+from trainable.tokens.windowing import Windowing
+from trainable.training.checkpoint import STATE_FILE, UnreadableState
+from trainable.training.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
+from trainable.trial.result import evaluation_result
+
+
+class Trial:
+    """A fine-tune that goes from rung to rung; made anew in the same directory, it goes on.
+
+    Args:
+        config: Hyperparameters.
+        settings: What all trials of the study share.
+        directory: Absolute; holds the resumable state and the adapter.
+        resident: What earlier trials of this process left loaded; none loads everything.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        settings: TrialSettings,
+        directory: Path,
+        resident: ResidentBase | None = None,
+    ) -> None:
+        started = time.perf_counter()
+        _limit_resources(settings)
+        self.config, self.settings, self.directory = config, settings, directory
+        resident = ResidentBase() if resident is None else resident
+        base_dir = locate_base(config.model)
+        self.backend = resident.acquire(
+            settings.backend, base_dir, config.load_in_4bit, settings.window_tokens
+        )
+        self.backend.attach_adapter(config)
+        corpus = resident.keep(
+            (base_dir, settings.train_file, settings.window_tokens, settings.overlap_tokens),
+            lambda: tokenized(
+                base_dir, Path(settings.train_file), settings.window_tokens, Path(settings.token_cache),
+                settings.overlap_tokens,
+            ),
+        )  # fmt: skip
+        plan = plan_batches(config, corpus)
+        self.run = TrainingRun(config, self.backend, corpus, plan, settings.horizon_steps)
+        self.evaluator: Evaluator = resident.keep((base_dir, settings), lambda: self._make_evaluator(corpus))
+        self._prediction = PredictionSettings(
+            load_in_4bit=config.load_in_4bit,
+            window_tokens=settings.window_tokens,
+            overlap_tokens=corpus.overlap_tokens,
+            max_new_tokens=answer_limit(corpus),
+            types=tuple(sorted(self.evaluator.known_types)),
+            min_precision=settings.min_precision,
+        )
+        self.last_result: dict[str, Any] = {}
+        """Of the last rung, this process's or an earlier one's; empty before the first."""
+        self._generate_s = self._train_peak = self._peak = 0.0
+        self._record: EvaluationRecord | None = None
+        self._facts: dict[str, Any] = {**corpus.facts(), **asdict(self.backend.facts())}
+        self._restore()
+        self._load_s = time.perf_counter() - started
+
+    def _restore(self) -> None:
+        """Go on from the saved state; with one that cannot be read, set it aside and start anew."""
+        file = self.directory / STATE_FILE
+        if not file.is_file():
+            return
+        try:
+            self.last_result = self.run.restore(file)
+            self._generate_s = self.last_result["generate_s"]
+        except UnreadableState as error:
+            file.replace(file.with_suffix(".unreadable"))
+            self._facts["restarted"] = str(error)
+
+    def next_rung(self) -> dict[str, Any]:
+        """Train to the next rung, evaluate there and save.
+
+        Returns:
+            Flat, finite-or-NaN numbers and short strings; no text of any document. At the horizon
+            the last result is returned again.
+        """
+        ahead = [index for index, rung in enumerate(self.settings.rungs) if rung > self.run.step]
+        if not ahead:
+            return self.last_result
+        rung = ahead[0]
+        reset_peak_memory()
+        loss = self.run.train_to(self.settings.rungs[rung])
+        self._train_peak = max(self._train_peak, peak_memory_gib())
+        result: dict[str, Any] = {
+            TIME_ATTR: self.run.step,
+            "training_iteration": rung + 1,
+            TRAIN_LOSS: loss,
+        }
+        if math.isfinite(loss):
+            result |= {"outcome": "ok", **self._validation(rung)}
+        else:
+            result |= {"outcome": "diverged", METRIC: math.nan}
+        self.last_result = result | self._live_values()
+        save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
+        self._prediction.save(self.directory / "adapter")
+        if self._record is not None:
+            save_record(self.directory / "adapter" / RECORD_FILE, self._record)
+        # last: a rung counts as done only when everything of it is on disk
+        self.run.save(self.directory / STATE_FILE, self.last_result)
+        return self.last_result
+
+    def _make_evaluator(self, corpus: TokenizedCorpus) -> Evaluator:
+        settings = self.settings
+        documents = shuffled_documents(Path(settings.validation_file))
+        types = entity_types(documents) | entity_types(read_examples(Path(settings.train_file)))
+        windowing = Windowing(self.backend.tokenizer, settings.window_tokens, corpus.overlap_tokens)
+        return Evaluator(
+            self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
+        )
+
+    def _validation(self, rung: int) -> dict[str, Any]:
+        n_documents, losses = self.settings.evaluation_documents[rung], {}
+        started = time.perf_counter()
+        self.run.make_room()
+        try:
+            with self.backend.generator.lent(self.run.give_back):
+                predictions = self.evaluator.predict(n_documents)
+            if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
+                losses[VALIDATION_LOSS] = self.evaluator.loss(n_documents)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryAtOne(f"no memory to answer one document: {error}") from error
+        self._generate_s += time.perf_counter() - started
+        evaluation = self.evaluator.score(predictions)
+        self._record = self.evaluator.record(predictions, evaluation, self.run.step)
+        return {**evaluation_result(evaluation, self.settings.requirements), **losses}
+
+    def _live_values(self) -> dict[str, Any]:
+        """Read back what the trial really used."""
+        run = self.run
+        self._peak = max(self._peak, peak_memory_gib())
+        return {
+            **self._facts,
+            "samples_per_epoch": run.plan.samples_per_epoch,
+            "positives_per_epoch": run.plan.positives_per_epoch,
+            "micro_batch": run.micro_batch,
+            "slow_training": run.slow_reason,
+            "generation": self.backend.generator.path,
+            "learning_rate_peak": self.config.learning_rate,
+            "learning_rate_now": run.optimizer.param_groups[0]["lr"],
+            "tokens_per_s": run.tokens / run.train_s,
+            "peak_gib": self._peak,
+            **({"train_peak_gib": self._train_peak} if self.backend.device.type == "cuda" else {}),
+            "load_s": self._load_s,
+            "train_s": run.train_s,
+            "generate_s": self._generate_s,
+        }
+
+
+def reset_peak_memory() -> None:
+    """Forget the peak of GPU memory so far, earlier trials' included."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory_gib() -> float:
+    """Return the peak of allocated GPU memory, or of this process's resident memory without a GPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+def _limit_resources(settings: TrialSettings) -> None:
+    torch.set_num_threads(settings.threads)
+    cap_memory(settings.vram_gib)
