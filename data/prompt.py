@@ -11,7 +11,7 @@ from typing import TypeGuard
 from data.entities import Entity
 
 SYSTEM_PROMPT = "你是 PII 检测专家。检测以下文本中的 PII，并以 JSON 格式输出实体列表。"
-"""System message of the users' plan."""
+"""System message of the starting configs."""
 
 _HALF = re.compile("[\ud800-\udfff]")
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)

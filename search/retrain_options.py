@@ -18,7 +18,7 @@ class RetrainOptions:
     epochs: int = 3
     """Passes over the oversampled training set."""
     engine: Literal["own", "trl"] = "own"
-    """own: the loop of the search; trl: the same plan through TRL's SFTTrainer."""
+    """own: the loop of the search; trl: the same config through TRL's SFTTrainer."""
     augment: bool = True
     """Texts that are seen again carry other values of the same types, and half of the texts are joined in pairs (the trl engine trains on the texts as they are)."""
     keep_rate: bool = False

@@ -119,7 +119,7 @@ def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_reference_trials(study: Any, root: Path, best: dict[str, Any]) -> None:
-    """Add every row of trials.csv, with its scores at the rungs."""
+    """Add every row of trials.csv, with its scores at the rungs; a table made before calls starting configs plans."""
     import csv
     from datetime import datetime, timedelta
 
@@ -147,14 +147,15 @@ def _add_reference_trials(study: Any, root: Path, best: dict[str, Any]) -> None:
             attributes = {name: float(row[name]) for name in names if row[name]}
             if row["trial"] == best["trial"]:
                 attributes = best["validation"]
-            plan = {"plan": row["plan"]} if row["plan"] else {}
+            name = row.get("starting_config", row.get("plan", ""))
+            start = {"starting_config": name} if name else {}
             completed = row["state"] == "completed"
             seconds = sum(float(row[name]) for name in ("load_s", "train_s", "generate_s"))
             trial = optuna.trial.create_trial(
                 state=optuna.trial.TrialState.COMPLETE if completed else optuna.trial.TrialState.PRUNED,
                 value=attributes["score"], params=params, distributions=distributions,
                 intermediate_values=scores[row["trial"]],
-                user_attrs={**attributes, **plan, "ray_trial_id": row["trial"], "outcome": row["state"]},
+                user_attrs={**attributes, **start, "ray_trial_id": row["trial"], "outcome": row["state"]},
             )  # fmt: skip
             trial.datetime_start, trial.datetime_complete = began, began + timedelta(seconds=seconds)
             began += timedelta(seconds=seconds / 2)  # two trials ran at a time

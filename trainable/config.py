@@ -24,7 +24,7 @@ SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
 
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-WARMUP_STEPS_MAX = 100  # the users' plan; shorter runs warm up for a tenth of their steps
+WARMUP_STEPS_MAX = 100  # of the starting configs; shorter runs warm up for a tenth of their steps
 
 
 @dataclass(frozen=True, slots=True)

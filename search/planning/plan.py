@@ -84,7 +84,7 @@ class SearchPlan:
             f"preset     {self.preset.name} ({self.preset.why})",
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
-            f"first      {', '.join(self.space.fitting_plans()) or 'no plan fits the space'}",
+            f"first      {', '.join(self.space.fitting_starting_configs()) or 'no starting config fits the space'}",
             f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
             f"budget     {self.options.trials} trials, about {share:.0%} of {self.options.trials * self.rungs[-1]} optimizer steps",
         ]

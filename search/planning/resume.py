@@ -13,7 +13,7 @@ from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
 from search.options import SearchOptions
 from search.planning.space import Choice, Range, SearchSpace, read_space
-from search.study.config_file import read_config
+from search.study.config_file import read_config, starting_configs_in
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
 from search.study.lock import is_held
@@ -81,7 +81,7 @@ def stored_space(files: StudyFiles) -> SearchSpace:
         name: Choice(tuple(entry["values"])) if "values" in entry else Range(**entry)
         for name, entry in content["parameters"].items()
     }
-    return SearchSpace(parameters, content["fixed"], content["plans"])
+    return SearchSpace(parameters, content["fixed"], starting_configs_in(content))
 
 
 def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFiles) -> list[str]:

@@ -1,4 +1,4 @@
-"""The search space and the plans that are tried first; `--space FILE.toml` narrows or replaces them."""
+"""The search space and the starting configs, which are tried first; `--space FILE.toml` narrows or replaces them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEARCHABLE = (
     "gradient_checkpointing",
 )  # fmt: skip
 Value = bool | int | float | str
-_GPU_FIXED: dict[str, Value] = {"lora_dropout": 0.1, "effective_batch": 32}  # the users' plan
+_GPU_FIXED: dict[str, Value] = {"lora_dropout": 0.1, "effective_batch": 32}  # as in the users' fine-tune
 _CPU_FIXED: dict[str, Value] = {"lora_dropout": 0.0, "effective_batch": 16}
 """On a CPU a third of a step went into drawing dropout masks, and the small models learn more from the same
 documents in twice the steps (results/LOG.md)."""
@@ -70,13 +70,13 @@ class SearchSpace:
 
     parameters: dict[str, Choice | Range]
     fixed: dict[str, Value]
-    plans: dict[str, dict[str, Value]]
+    starting_configs: dict[str, dict[str, Value]]
 
-    def fitting_plans(self) -> dict[str, dict[str, Value]]:
-        """Return the plans inside the space, cut down to what is searched, each only once."""
+    def fitting_starting_configs(self) -> dict[str, dict[str, Value]]:
+        """Return the starting configs inside the space, cut down to what is searched, each only once."""
         fitting: dict[str, dict[str, Value]] = {}
-        for name, plan in self.plans.items():
-            cut = {key: plan[key] for key in self.parameters if key in plan}
+        for name, config in self.starting_configs.items():
+            cut = {key: config[key] for key in self.parameters if key in config}
             if (
                 all(value in self.parameters[key] for key, value in cut.items())
                 and cut not in fitting.values()
@@ -116,22 +116,22 @@ class SpaceSampler:
 
 
 def default_space(preset: str, seed: int) -> SearchSpace:
-    """Return the space of a preset, the users' four plans among its first trials.
+    """Return the space of a preset, with the four starting configs.
 
     The learning-rate range of the small models is wider and higher than Qwen3's: they have a
-    thousandth of the parameters (measured in results/LOG.md). The plans keep their place in it.
+    thousandth of the parameters (measured in results/LOG.md). The starting configs keep their place in it.
 
     Args:
         preset: gpu (Qwen3 0.6B and 1.7B) or cpu (the two bundled models).
         seed: Seed of every trial.
     """
     small, big = ("Qwen3-0.6B", "Qwen3-1.7B") if preset == "gpu" else ("small-2m", "small-4m")
-    low, high, plan_rate = (5e-5, 5e-4, 1.5e-4) if preset == "gpu" else (3e-4, 3e-2, 3e-3)
+    low, high, starting_rate = (5e-5, 5e-4, 1.5e-4) if preset == "gpu" else (3e-4, 3e-2, 3e-3)
     base: dict[str, Value] = {
         "model": small,
         "load_in_4bit": False,
         "lora_rank": 12,
-        "learning_rate": plan_rate,
+        "learning_rate": starting_rate,
     }
     return SearchSpace(
         parameters={
@@ -142,7 +142,7 @@ def default_space(preset: str, seed: int) -> SearchSpace:
             "oversampling": Range(1, 4),
         },
         fixed={**(_GPU_FIXED if preset == "gpu" else _CPU_FIXED), "seed": seed},
-        plans={
+        starting_configs={
             "conservative": {**base, "oversampling": 1},
             "oversampling": {**base, "oversampling": 3},
             "bigger model": {**base, "model": big, "load_in_4bit": True, "oversampling": 1},

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.study.confirmation import Confirmation, confirmation_of, ranked_by_mean
-from search.study.files import StudyFiles, last_step, outcome_of, trial_config, violated
+from search.study.files import (
+    NO_RESULTS,
+    StudyFiles,
+    last_step,
+    outcome_of,
+    starting_config_of,
+    trial_config,
+    violated,
+)
 from search.study.journal import RungDecision, read_decisions
 from trainable.scoring.record import RECORD_FILE
 
@@ -31,7 +39,8 @@ class TrialView:
 
     number: int
     name: str
-    plan: str
+    starting_config: str
+    """Name of the starting config that it is; empty for any other."""
     state: str
     scores: dict[int, float]
     """Score by optimizer step."""
@@ -60,8 +69,8 @@ class TrialView:
 
     @property
     def label(self) -> str:
-        """The plan's name, or `trial 7`."""
-        return self.plan or f"trial {self.number}"
+        """The starting config's name, or `trial 7`."""
+        return self.starting_config or f"trial {self.number}"
 
     @property
     def minutes(self) -> float | None:
@@ -80,7 +89,7 @@ class StudyView:
     """Everything that the report says about one study comes from here."""
 
     root: Path
-    settings: dict[str, Any]
+    config_json: dict[str, Any]
     """Content of config.json."""
     trials: tuple[TrialView, ...]
     """In the order they were asked for; those that never started are left out."""
@@ -107,27 +116,27 @@ class StudyView:
     @property
     def searched(self) -> tuple[str, ...]:
         """Names of the hyperparameters that were searched."""
-        return tuple(self.settings["space"]["parameters"])
+        return tuple(self.config_json["space"]["parameters"])
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """Steps at which trials were compared; the last is the horizon."""
-        return tuple(self.settings["trial_settings"]["rungs"])
+        return tuple(self.config_json["trial_settings"]["rungs"])
 
     @property
     def total(self) -> int:
         """Trials that were asked for."""
-        return int(self.settings["options"]["trials"])
+        return int(self.config_json["options"]["trials"])
 
     @property
     def min_precision(self) -> float:
         """Precision below this was taken off the score."""
-        return float(self.settings["trial_settings"]["min_precision"])
+        return float(self.config_json["trial_settings"]["min_precision"])
 
     @property
     def bundled(self) -> bool:
         """Whether it ran on the bundled sample corpus."""
-        return Path(self.settings["trial_settings"]["train_file"]).parent.name == "sample"
+        return Path(self.config_json["trial_settings"]["train_file"]).parent.name == "sample"
 
     @property
     def best(self) -> TrialView | None:
@@ -186,21 +195,21 @@ def read_study(root: Path) -> StudyView:
     import optuna
 
     files = StudyFiles(root)
-    settings = _json(files.config)
+    config_json = _json(files.config)
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{files.database}", engine_kwargs={"connect_args": {"timeout": 30}}
     )
     name = storage.get_all_studies()[0].study_name  # a renamed folder keeps the name inside
     study = optuna.load_study(study_name=name, storage=storage)
-    fixed = settings["space"]["fixed"]
+    fixed = config_json["space"]["fixed"]
     asked = [_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
-    confirmation = confirmation_of(study, files, settings["options"].get("confirm", "0"))
+    confirmation = confirmation_of(study, files, config_json["options"].get("confirm", "0"))
     names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked_by_mean(study, confirmation)]
     storage.engine.dispose()
     metrics = root / "retrain" / "metrics.json"
     return StudyView(
         root=root,
-        settings=settings,
+        config_json=config_json,
         trials=tuple(trial for trial in asked if trial.state != REFUSED),
         refused=tuple(trial for trial in asked if trial.state == REFUSED),
         ranking=tuple(names),
@@ -213,17 +222,14 @@ def read_study(root: Path) -> StudyView:
 
 
 def _view(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialView:
-    attributes = dict(trial.user_attrs)
-    name, plan = attributes.pop("ray_trial_id", ""), attributes.pop("plan", "")
-    attributes.pop("outcome", None)
     return TrialView(
         number=trial.number,
-        name=name or f"#{trial.number}",
-        plan=plan,
+        name=trial.user_attrs.get("ray_trial_id", f"#{trial.number}"),
+        starting_config=starting_config_of(trial),
         state=outcome_of(trial),
         scores=dict(sorted(trial.intermediate_values.items())) if last_step(trial) else {},
         config=trial_config(trial, fixed).to_dict(),
-        metrics=attributes,
+        metrics={key: value for key, value in trial.user_attrs.items() if key not in NO_RESULTS},
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         missed=tuple(violated(trial)),

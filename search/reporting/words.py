@@ -8,7 +8,7 @@ from typing import Any
 from search.reporting.view import StudyView, TrialView
 
 GOAL_RECALL, GOAL_F1 = (0.88, 0.92), (0.90, 0.93)
-"""What the users want (their plan)."""
+"""What the users want."""
 START = {"micro_precision": 0.94, "micro_recall": 0.74, "micro_f1": 0.835}
 """What they had before: Qwen3-0.6B, 16-bit, on their own data."""
 KNOBS = {

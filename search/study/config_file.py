@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from search.study.files import STUDY_FORMAT, StudyFiles
@@ -26,3 +27,9 @@ def read_config(files: StudyFiles) -> dict[str, Any]:
             f"writes format {STUDY_FORMAT}); go on with that version, or choose another --study"
         )
     return content
+
+
+def starting_configs_in(space: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the starting configs of the space of config.json by name; older studies call them plans."""
+    configs: dict[str, dict[str, Any]] = space.get("starting_configs", space.get("plans", {}))
+    return configs

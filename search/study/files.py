@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 STUDY_FORMAT = 2
 """Rises when a study of an older version can no longer be continued."""
+STARTING_CONFIG = "starting_config"
+STARTING_CONFIG_NAMES = (STARTING_CONFIG, "plan")
+"""User attribute with the name of the starting config that a trial is; older studies have the second."""
+NO_RESULTS = frozenset({"ray_trial_id", "outcome", *STARTING_CONFIG_NAMES})
+"""User attributes of a trial that are none of its results."""
 _CONFIG_COLUMNS = ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
 _RESULT_COLUMNS = (
     "score", "micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1", "micro_f2",
@@ -139,6 +144,13 @@ def violated(trial: optuna.trial.FrozenTrial) -> dict[str, float]:
     return {name: missed for name, missed in trial.constraints.items() if missed > 0}
 
 
+def starting_config_of(trial: optuna.trial.FrozenTrial) -> str:
+    """Return the name of the starting config that a trial is, empty if it is none."""
+    return next(
+        (str(trial.user_attrs[name]) for name in STARTING_CONFIG_NAMES if name in trial.user_attrs), ""
+    )
+
+
 def last_step(trial: optuna.trial.FrozenTrial) -> int:
     """Return the optimizer steps of a trial's last report; 0 without one."""
     return max(trial.intermediate_values, default=0)
@@ -163,7 +175,16 @@ def write_trials_table(
         fixed: Hyperparameters that were not searched.
         reasons: Last rung decision of each Ray trial.
     """
-    header = ["number", "trial", "plan", "state", "reason", "steps", *_CONFIG_COLUMNS, *_RESULT_COLUMNS]
+    header = [
+        "number",
+        "trial",
+        "starting_config",
+        "state",
+        "reason",
+        "steps",
+        *_CONFIG_COLUMNS,
+        *_RESULT_COLUMNS,
+    ]
     scratch = files.trials.with_suffix(".tmp")
     with scratch.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, header, restval="", extrasaction="ignore")
@@ -174,7 +195,7 @@ def write_trials_table(
             attributes = trial.user_attrs
             name = attributes.get("ray_trial_id", "")
             state = outcome_of(trial)
-            row = {"number": trial.number, "trial": name, "plan": attributes.get("plan", ""), "state": state,
+            row = {"number": trial.number, "trial": name, "starting_config": starting_config_of(trial), "state": state,
                    "reason": attributes.get("reason") or reasons.get(name, ""), "steps": last_step(trial)}  # fmt: skip
             results = {key: _rounded(attributes.get(key, "")) for key in _RESULT_COLUMNS}
             table.writerow({**fixed, **trial.params, **results, **row})

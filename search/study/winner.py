@@ -6,7 +6,14 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from search.study.confirmation import Confirmation, ranked_by_mean
-from search.study.files import StudyFiles, last_step, trial_config, violated, write_json
+from search.study.files import (
+    NO_RESULTS,
+    StudyFiles,
+    last_step,
+    trial_config,
+    violated,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -40,11 +47,7 @@ def write_best(
             f"no trial of this study has a score yet; see {files.trials} for the reasons, or go on with --resume"
         )
     winner = trials[0]
-    metrics = {
-        key: value
-        for key, value in winner.user_attrs.items()
-        if key not in ("ray_trial_id", "outcome", "plan", "reason")
-    }
+    metrics = {key: value for key, value in winner.user_attrs.items() if key not in NO_RESULTS | {"reason"}}
     content = {
         "study": files.root.name,
         "trial": winner.user_attrs["ray_trial_id"],

@@ -28,7 +28,7 @@ def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
         horizon_steps=plan.rungs[-1],
         storage=open_storage(str(plan.files.database), durable=plan.options.simulate is None),
         study_name=plan.files.root.name,
-        plans=plan.space.fitting_plans(),
+        starting_configs=plan.space.fitting_starting_configs(),
         seed=plan.options.seed,
         requirements=plan.settings.requirements,
         memory=MemoryModel(plan.options.vram_gb, plan.settings.window_tokens),

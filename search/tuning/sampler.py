@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from search.planning.ladder import standing
 from trainable.config import METRIC
 
-STARTUP_TRIALS = 6  # the users' four plans and two random ones; Optuna's ten are half of a search
+STARTUP_TRIALS = 6  # the four starting configs and two random ones; Optuna's ten are half of a search
 
 
 class PausingTPESampler(optuna.samplers.TPESampler):

@@ -12,6 +12,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search.planning.memory import MemoryModel
 from search.planning.space import SpaceSampler
+from search.study.files import STARTING_CONFIG
 from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
 from trainable.requirements import Requirements
@@ -38,7 +39,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         horizon_steps: A trial that got this far is COMPLETE.
         storage: Where the study lives.
         study_name: Its name there.
-        plans: Configs to try first.
+        starting_configs: Tried first, by name.
         seed: Seed of the sampler.
         requirements: Become constraints of trials that reach the horizon.
         memory: Refuses configs that cannot fit, and learns from measured peaks.
@@ -51,7 +52,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         horizon_steps: int,
         storage: optuna.storages.BaseStorage,
         study_name: str,
-        plans: Mapping[str, dict[str, Any]],
+        starting_configs: Mapping[str, dict[str, Any]],
         seed: int,
         requirements: Requirements | None = None,
         memory: MemoryModel | None = None,
@@ -71,8 +72,8 @@ class TruthfulOptunaSearch(OptunaSearch):
         self._requirements = requirements or Requirements()
         self._memory = memory or MemoryModel(None)
         self._configs: dict[str, TrialConfig] = {}
-        for name, plan in plans.items():
-            self._ot_study.enqueue_trial(plan, user_attrs={"plan": name}, skip_if_exists=True)
+        for name, config in starting_configs.items():
+            self._ot_study.enqueue_trial(config, user_attrs={STARTING_CONFIG: name}, skip_if_exists=True)
         running = self._ot_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._interrupted = [trial.number for trial in running]
 

@@ -161,7 +161,7 @@ def adapter_parameters(model: str, rank: int) -> int:
 def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str, Any]]:
     """Return what a new search asks for first.
 
-    Plans and random start-up trials come exactly so; from then on the sampler learns from results that
+    Starting configs and random start-up trials come exactly so; from then on the sampler learns from results that
     are not there yet.
     """
     import optuna
@@ -171,7 +171,7 @@ def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     searcher = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {}), plan.rungs[-1], optuna.storages.InMemoryStorage(), "plan",
-        plan.space.fitting_plans(), plan.options.seed,
+        plan.space.fitting_starting_configs(), plan.options.seed,
     )  # fmt: skip
     return [searcher.next_trial()[1] for _ in range(min(count, plan.options.trials))]
 

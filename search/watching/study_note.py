@@ -1,4 +1,4 @@
-"""The note on the study page: the best trial in words, and what became of the plans."""
+"""The note on the study page: the best trial in words, and what became of the starting configs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from search.study.confirmation import Confirmation, ranked_by_mean
-from search.study.files import last_step, trial_config
+from search.study.files import last_step, starting_config_of, trial_config
 from trainable.config import METRIC
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ def study_note(
     parts = [_best(trials[0], fixed, horizon_steps) if trials else "## No trial has a score yet"]
     if confirmation is not None and confirmation.confirmed:
         parts.append(f"Trained again with fresh seeds: {confirmation.words()}.")
-    plans = [trial for trial in study.trials if trial.user_attrs.get("plan")]
-    if plans:
-        rows = "\n".join(map(_plan_row, plans))
-        parts.append(f"| plan | trial | state | recall | precision |\n|---|---|---|---|---|\n{rows}")
+    rows = [_row(trial) for trial in study.trials if starting_config_of(trial)]
+    if rows:
+        table = "\n".join(rows)
+        parts.append(
+            f"| starting config | trial | state | recall | precision |\n|---|---|---|---|---|\n{table}"
+        )
     full = sum(trial.state.name == "COMPLETE" for trial in study.trials)
     parts.append(
         f"A trial that was stopped at a rung is *pruned*. Importances are computed from the trials that "
@@ -54,20 +56,21 @@ def _best(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any], horizon_steps:
     interval = ""
     if metrics.get("micro_recall_low") is not None:
         interval = f" (95 % interval {metrics['micro_recall_low']:.3f} to {metrics['micro_recall_high']:.3f})"
-    plan = f", the plan *{metrics['plan']}*" if metrics.get("plan") else ""
+    name = starting_config_of(trial)
+    start = f", the starting config *{name}*" if name else ""
     return (
         f"## Best so far: recall {_number(metrics.get('micro_recall'))}{interval}, "
         f"precision {_number(metrics.get('micro_precision'))}\n\n"
-        f"Trial {trial.number} (`{metrics.get('ray_trial_id', '')}`{plan}) after {last_step(trial)} of "
+        f"Trial {trial.number} (`{metrics.get('ray_trial_id', '')}`{start}) after {last_step(trial)} of "
         f"{horizon_steps} steps: {knobs(trial_config(trial, fixed))}."
     )
 
 
-def _plan_row(trial: optuna.trial.FrozenTrial) -> str:
+def _row(trial: optuna.trial.FrozenTrial) -> str:
     metrics = trial.user_attrs
     state = metrics.get("outcome", trial.state.name.lower())
     numbers = " | ".join(_number(metrics.get(name)) for name in ("micro_recall", "micro_precision"))
-    return f"| {metrics['plan']} | {trial.number} | {state} | {numbers} |"
+    return f"| {starting_config_of(trial)} | {trial.number} | {state} | {numbers} |"
 
 
 def _number(value: float | None) -> str:

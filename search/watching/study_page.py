@@ -39,7 +39,7 @@ class StudyPage(Callback):
 
 
 def update_study_note(plan: SearchPlan, trial_id: str = "") -> None:
-    """Write the best trial, what confirming runs showed of it and the plans into the study's note."""
+    """Write the best trial, what confirming runs showed of it and the starting configs into the study's note."""
     from search.study.confirmation import confirmation_of
     from search.study.storage import open_study
     from search.watching.study_note import save_study_note

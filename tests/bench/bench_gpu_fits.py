@@ -1,4 +1,4 @@
-"""What fits a smaller card: the users' four plans and every size, quantisation and rank of the default space, capped.
+"""What fits a smaller card: the four starting configs and every size, quantisation and rank of the default space, capped.
 
 python tests/bench/bench_gpu_fits.py --work /tmp/gpu --out /tmp/gpu --vram-gb 12
 
@@ -37,7 +37,7 @@ class FitsOptions(StartOptions):
 
 
 def configs() -> list[tuple[str, dict[str, Any]]]:
-    """Return what of the default space differs in shape, base by base, and which of the users' plans each one is."""
+    """Return what of the default space differs in shape, base by base, and which of the starting configs each one is."""
     from search.planning.space import Choice, default_space
 
     space = default_space("gpu", SEED)
@@ -47,8 +47,8 @@ def configs() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for values in product(*choices):
         shape = dict(zip(names, values, strict=True))
-        plans = [name for name, plan in space.plans.items() if shape.items() <= plan.items()]
-        found.append((", ".join(plans), {**rest, **shape}))
+        which = [name for name, config in space.starting_configs.items() if shape.items() <= config.items()]
+        found.append((", ".join(which), {**rest, **shape}))
     return found
 
 
@@ -83,7 +83,7 @@ def main() -> None:
 
     resident = ResidentBase()
     resident.start(options.backend)
-    for number, (plan, parameters) in list(enumerate(configs()))[options.first :]:
+    for number, (name, parameters) in list(enumerate(configs()))[options.first :]:
         try:
             result = try_config(options, number, parameters, resident)
         except BaseDrift as drift:  # as in a search, a fresh process goes on
@@ -91,7 +91,7 @@ def main() -> None:
             os.execv(sys.executable, [sys.executable, *sys.argv, "--first", str(number)])
         gc.collect()
         write_row(
-            options, "fits", plan=plan, model=parameters["model"], bits=4 if parameters["load_in_4bit"] else 16,
+            options, "fits", starting_config=name, model=parameters["model"], bits=4 if parameters["load_in_4bit"] else 16,
             lora_rank=parameters["lora_rank"], vram_gb=options.vram_gb, backend=options.backend, **result,
         )  # fmt: skip
 

@@ -85,10 +85,10 @@ def ours(options: SearchBenchOptions) -> None:
     wanted = configs(options)
     names = ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
     parameters = {name: Choice(tuple(dict.fromkeys(config[name] for config in wanted))) for name in names}
-    plans = {f"config {number}": config for number, config in enumerate(wanted)}
+    starting = {f"config {number}": config for number, config in enumerate(wanted)}
     fixed = {name: value for name, value in plan.space.fixed.items() if name not in names}
     settings = replace(plan.settings, evaluation_documents=(options.documents,) * len(plan.rungs))
-    space = replace(plan.space, parameters=parameters, plans=plans, fixed=fixed)
+    space = replace(plan.space, parameters=parameters, starting_configs=starting, fixed=fixed)
     started = time.perf_counter()
     summary = run_search(replace(plan, space=space, settings=settings))
     write_row(

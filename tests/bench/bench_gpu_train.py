@@ -53,7 +53,7 @@ class TrainOptions(BenchOptions):
 
 
 def config_of(options: TrainOptions, model: str, quantised: bool, **changes: Any) -> Any:
-    """Return the users' conservative plan on a checkpoint."""
+    """Return the conservative starting config on a checkpoint."""
     from trainable.config import TrialConfig
 
     return TrialConfig(str(options.work / "models" / model), quantised, 12, 1.5e-4, seed=SEED, **changes)

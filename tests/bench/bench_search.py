@@ -36,7 +36,7 @@ from trainable.requirements import Requirements
 
 TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
 PLANS = 4
-"""The first configs of a table are the users' plans; both halves have them."""
+"""The first configs of a table are the starting configs; both halves have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class CachedResults(ReplayedResults):
 
 
 def half_of(table: CurveTable, half: str) -> CurveTable:
-    """Return the table of the plans and every second other config."""
+    """Return the table of the starting configs and every second other config."""
     if half == "all":
         return table
     others = range(PLANS + (half == "report"), len(table.configs), 2)
@@ -292,7 +292,7 @@ def default_policy(bench: Bench) -> RacePolicy:
 
 
 def race(
-    bench: Bench, seed: int, policy: RacePolicy, plans: bool = True
+    bench: Bench, seed: int, policy: RacePolicy, starting: bool = True
 ) -> tuple[list[int], list[int], float]:
     """Replay our search with a policy."""
     space = default_space("cpu", 42)
@@ -300,7 +300,7 @@ def race(
         journal = Path(folder) / "rungs.jsonl"
         searcher = TruthfulOptunaSearch(
             SpaceSampler(space, {}), bench.horizon, optuna.storages.InMemoryStorage(), "bench",
-            space.fitting_plans() if plans else {}, seed,
+            space.fitting_starting_configs() if starting else {}, seed,
             judges=dict(zip(policy.rungs, policy.judges, strict=False)),
         )  # fmt: skip
         scheduler = PausingScheduler(journal, policy, Slots(1))

@@ -51,12 +51,12 @@ def search(options: GpuSearchOptions) -> None:
         )
     )  # fmt: skip
     base = {"lora_rank": 16, "learning_rate": 1.5e-4, "oversampling": 2}
-    plans = {
+    starting = {
         f"{model} {4 if quantised else 16}-bit": {"model": model, "load_in_4bit": quantised, **base}
         for model in SHAPES
         for quantised in (False, True)
     }
-    print(json.dumps(run_search(replace(plan, space=replace(plan.space, plans=plans)))))
+    print(json.dumps(run_search(replace(plan, space=replace(plan.space, starting_configs=starting)))))
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
     cut_data(options.work / "data", options.documents)
     search(options)
     study = options.work / "results" / "gpu"
-    names = ("plan", "state", "steps", "lora_scaling", "trainable_parameters", "quantised_layers", "samples_per_epoch",
+    names = ("starting_config", "state", "steps", "lora_scaling", "trainable_parameters", "quantised_layers", "samples_per_epoch",
              "micro_batch", "tokens_per_s", "peak_gib", "load_s", "train_s", "generate_s")  # fmt: skip
     print("| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|")
     with (study / "trials.csv").open(encoding="utf-8") as file:

@@ -24,7 +24,7 @@ class RecordOptions:
     out: Path
     """The table, .npz."""
     configs: int = 156
-    """Random configs, beside the four plans."""
+    """Random configs, beside the four starting configs."""
     seeds: tuple[int, ...] = (42, 43)
     """Seeds of each config."""
     horizon_steps: int = 153
@@ -48,7 +48,7 @@ class RecordOptions:
 
 
 def draw(count: int, seed: int) -> list[dict[str, Any]]:
-    """Return the plans of the default CPU space, then random configs of it."""
+    """Return the starting configs of the default CPU space, then random configs of it."""
     import optuna
 
     from search.planning.space import SpaceSampler, default_space
@@ -57,7 +57,7 @@ def draw(count: int, seed: int) -> list[dict[str, Any]]:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     space = default_space("cpu", seed=42)
     sampler = SpaceSampler(space, {})
-    configs = [{**space.fixed, **plan} for plan in space.fitting_plans().values()]
+    configs = [{**space.fixed, **config} for config in space.fitting_starting_configs().values()]
     for _ in range(count):
         trial = study.ask()
         fixed = sampler(trial)

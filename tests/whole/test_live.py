@@ -279,7 +279,7 @@ def test_the_study_page_shows_trials_while_they_run(live: Live) -> None:
 
     [trial, *_] = wait_for(shown)
     assert {attribute["key"] for attribute in trial["user_attrs"]} >= {"ray_trial_id"}
-    assert any(attribute["key"] == "plan" for attribute in trial["user_attrs"])
+    assert any(attribute["key"] == "starting_config" for attribute in trial["user_attrs"])
 
 
 def test_no_http_endpoint_shows_private_text(live: Live) -> None:

@@ -9,9 +9,10 @@ from search.reporting.document import Block, Cell, Code, Figure, Section, Table,
 from search.reporting.style import BLUE, GREEN, INK, figure, look
 from search.reporting.view import StudyView, TrialView
 from search.reporting.words import GOAL_F1, GOAL_RECALL, START, config_words, interval_words, short_config
+from search.study.config_file import starting_configs_in
 from trainable.scoring.evaluation import HEADLINE
 
-_PLANS = ("conservative", "oversampling", "bigger model", "all of it")
+_STARTING_CONFIGS = ("conservative", "oversampling", "bigger model", "all of it")
 
 
 def answer(view: StudyView) -> Section:
@@ -112,13 +113,14 @@ def _warnings(view: StudyView, best: TrialView) -> Iterator[Text]:
 
 
 def _rows(view: StudyView, best: TrialView) -> list[tuple[str, TrialView | None, dict[str, Any]]]:
-    """Return name, trial and numbers of the winner, the plans and the starting point."""
+    """Return name, trial and numbers of the winner, the starting configs and the starting point."""
     rows: list[tuple[str, TrialView | None, dict[str, Any]]] = [("winner", best, best.metrics)]
-    plans = {trial.plan: trial for trial in view.trials if trial.plan}
-    for name in (*_PLANS, *(plan for plan in plans if plan not in _PLANS)):
-        trial = plans.get(name)
-        if trial or name in view.settings["space"]["plans"]:
-            rows.append((f"plan: {name}", trial, trial.metrics if trial else {}))
+    tried = {trial.starting_config: trial for trial in view.trials if trial.starting_config}
+    known = starting_configs_in(view.config_json["space"])
+    for name in dict.fromkeys((*_STARTING_CONFIGS, *tried)):
+        trial = tried.get(name)
+        if trial or name in known:
+            rows.append((f"starting config: {name}", trial, trial.metrics if trial else {}))
     return [*rows, ("starting point (users' own data)", None, START)]
 
 
@@ -150,14 +152,14 @@ def _table(view: StudyView, best: TrialView) -> Table:
         "config",
     )
     caption = (
-        "The winner, the four plans by name, and what they are measured against; fewer steps mean a trial was stopped. "
+        "The winner, the starting configs by name, and what they are measured against; fewer steps mean a trial was stopped. "
         "Leak rate: entities still readable after redaction; false alarms: texts without personal data where some was found."
     )
     return Table(header, tuple(rows), caption, frozenset({0}))
 
 
 def recall_figure(view: StudyView, best: TrialView) -> Figure:
-    """Return recall with its interval: winner, plans, starting point and goal."""
+    """Return recall with its interval: winner, starting configs, starting point and goal."""
     rows = [row for row in _rows(view, best) if row[2].get("micro_recall") is not None][::-1]
     traces: list[dict[str, Any]] = []
     for name, trial, numbers in rows:

@@ -46,7 +46,7 @@ def compare(ours: StudyView, theirs: StudyView) -> Report:
 
 def _caveats(ours: StudyView, theirs: StudyView) -> list[Block]:
     """Return what makes the two hard to compare."""
-    a, b = ours.settings, theirs.settings
+    a, b = ours.config_json, theirs.config_json
     found = []
     for split in ("train", "validation"):
         if a["provenance"]["data"][split]["sha256"] != b["provenance"]["data"][split]["sha256"]:
@@ -65,7 +65,7 @@ def _caveats(ours: StudyView, theirs: StudyView) -> list[Block]:
 
 def _paired(views: Sequence[StudyView], winners: Sequence[TrialView], names: Sequence[str]) -> list[Block]:
     records = [view.record(best.name) for view, best in zip(views, winners, strict=True)]
-    checksums = {view.settings["provenance"]["data"]["validation"]["sha256"] for view in views}
+    checksums = {view.config_json["provenance"]["data"]["validation"]["sha256"] for view in views}
     if records[0] is None or records[1] is None or len(checksums) > 1:
         return [
             Text(

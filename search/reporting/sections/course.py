@@ -137,11 +137,11 @@ def _table(view: StudyView) -> Table:
     for trial in view.trials:
         values = [percent(trial.number_of(name)) for name in ("micro_recall", "micro_precision")]
         score = trial.scores[trial.steps] if trial.scores else None
-        rows.append((trial.number, trial.name, trial.plan, short_config(view, trial), trial.steps, score, *values,
+        rows.append((trial.number, trial.name, trial.starting_config, short_config(view, trial), trial.steps, score, *values,
                      trial.minutes, trial.number_of("peak_gib"), trial.state, view.reason(trial)))  # fmt: skip
     best = view.best
     strong = frozenset(n for n, trial in enumerate(view.trials) if trial is best)
-    header = ("no.", "trial", "plan", "config", "steps", "score", "recall", "precision", "minutes", "peak GiB", "state",
+    header = ("no.", "trial", "starting config", "config", "steps", "score", "recall", "precision", "minutes", "peak GiB", "state",
               "why it ended, or where it stands")  # fmt: skip
     return Table(
         header, tuple(rows), f"All {len(rows)} trials, in the order they were asked for", strong, folded=True

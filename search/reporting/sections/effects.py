@@ -151,7 +151,7 @@ class EffectModel:
 
     def _levels(self, name: str) -> tuple[list[Any], bool]:
         """Return the values at which a knob is looked at, rising, and whether they lie on a log scale."""
-        entry = self._view.settings["space"]["parameters"][name]
+        entry = self._view.config_json["space"]["parameters"][name]
         if "values" in entry:
             values = list(entry["values"])
             numbers = _are_numbers(values)

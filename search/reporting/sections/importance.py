@@ -83,7 +83,7 @@ def _ped_anova(view: StudyView, trials: Sequence[TrialView], values: np.ndarray)
 def _distribution(view: StudyView, name: str) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    entry = view.settings["space"]["parameters"][name]
+    entry = view.config_json["space"]["parameters"][name]
     if "values" in entry:
         return CategoricalDistribution(tuple(entry["values"]))
     whole = isinstance(entry["low"], int) and isinstance(entry["high"], int)

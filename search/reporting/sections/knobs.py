@@ -180,7 +180,7 @@ def _pair_figure(view: StudyView, pair: Pair) -> Figure:
         numeric = isinstance(trials[0].config[name], int | float) and not isinstance(
             trials[0].config[name], bool
         )
-        entry = view.settings["space"]["parameters"][name]
+        entry = view.config_json["space"]["parameters"][name]
         log = numeric and (entry.get("log") or ("values" in entry and min(entry["values"]) > 0))
         axes[key] = (numeric, {"type": "log" if log else "linear" if numeric else "category"})
 

@@ -236,5 +236,5 @@ def _browser(view: StudyView, record: EvaluationRecord, show_text: bool) -> Tabl
 def _texts(view: StudyView) -> dict[str, str]:
     from data.files.jsonl import read_examples
 
-    file = Path(view.settings["trial_settings"]["validation_file"])
+    file = Path(view.config_json["trial_settings"]["validation_file"])
     return {example.id: example.text for example in read_examples(file)}

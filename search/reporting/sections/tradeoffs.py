@@ -95,7 +95,7 @@ def _scatter(
             "x": [scale * (_value(trial, name) or 0) for trial in missing], "y": [100 * _recall(trial) for trial in missing],
             "marker": {"symbol": "x-thin-open", "size": 16, "color": INK, "line": {"width": 2, "color": INK}},
         })  # fmt: skip
-    shapes, limit = [], view.settings["trial_settings"].get("vram_gib")
+    shapes, limit = [], view.config_json["trial_settings"].get("vram_gib")
     if name == "peak_gib" and limit:
         shapes = [{"type": "line", "x0": limit, "x1": limit, "y0": 0, "y1": 1, "yref": "paper",
                    "line": {"color": INK, "dash": "dot"}}]  # fmt: skip
@@ -121,6 +121,8 @@ def _infeasible(view: StudyView) -> list[Block]:
                      for t in lost})  # fmt: skip
     return [
         Text(f"Infeasible: {len(lost)} configs do not fit the memory ({listed(models)})."),
-        Table(("plan", "trial", "config", "why"), tuple(rows), "Configs that do not fit the memory."),
+        Table(
+            ("starting config", "trial", "config", "why"), tuple(rows), "Configs that do not fit the memory."
+        ),
         *unmet,
     ]

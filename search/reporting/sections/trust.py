@@ -19,9 +19,9 @@ _NOT_REPEATED = {"resume", "plan", "study", "results_dir"}
 
 def trust(view: StudyView) -> Section:
     """Return the section."""
-    source = view.settings["provenance"]
+    source = view.config_json["provenance"]
     blocks: list[Block] = [
-        *_audit(view.settings.get("audit")),
+        *_audit(view.config_json.get("audit")),
         Text(selection_bias(view)),
         *_confirmed(view),
         Text("What a search cannot tell:"),
@@ -95,7 +95,7 @@ def _confirmed(view: StudyView) -> list[Block]:
 
 
 def _seeds(view: StudyView) -> str:
-    seed = view.settings["provenance"]["seed"]
+    seed = view.config_json["provenance"]["seed"]
     if view.confirmation and view.confirmation.confirmed:
         return (
             f"All trials ran with one seed ({seed}), and only the best once more with another; how much a seed moves "
@@ -109,7 +109,7 @@ def _seeds(view: StudyView) -> str:
 
 def reproduce_command(view: StudyView) -> str:
     """Return the commands that repeat the search: the commit, and every option that is not the default."""
-    options, defaults = view.settings["options"], SearchOptions()
+    options, defaults = view.config_json["options"], SearchOptions()
     flags: list[str] = []
     for field in fields(SearchOptions):
         value, default = options.get(field.name), getattr(defaults, field.name)
@@ -124,7 +124,7 @@ def reproduce_command(view: StudyView) -> str:
             flags.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             flags.append(f"--{flag} {shlex.quote(str(value))}")
-    commit = str(view.settings["provenance"]["commit"]).removesuffix("-dirty")
+    commit = str(view.config_json["provenance"]["commit"]).removesuffix("-dirty")
     checkout = f"git checkout {commit}\n" if commit != "unknown" else ""
     return f"{checkout}python search/run.py {' '.join(flags)}".strip()
 

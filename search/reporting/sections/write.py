@@ -31,7 +31,7 @@ def build_report(view: StudyView, show_text: bool = False) -> Report:
         show_text: Whether errors are shown with the text of their document: private.
     """
     ended = sum(trial.finished for trial in view.trials)
-    source = view.settings["provenance"]
+    source = view.config_json["provenance"]
     data = "bundled sample" if view.bundled else source["data"]["train"]["file"]
     state = f"{ended} trials" if view.done else f"{ended} of {view.total} trials so far"
     resamples = RESAMPLES["done" if view.done else "running"]

@@ -50,7 +50,7 @@ def start(plan: SearchPlan, ended: int) -> StudyFiles:
     write_settings(plan)
     search = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {}), plan.rungs[-1], open_storage(str(plan.files.database)),
-        plan.files.root.name, plan.space.fitting_plans(), plan.options.seed,
+        plan.files.root.name, plan.space.fitting_starting_configs(), plan.options.seed,
     )  # fmt: skip
     for number in range(ended):
         trial_id, _ = search.next_trial()

@@ -1,4 +1,4 @@
-"""The search space: the users' four plans, narrowing by TOML, and errors that name their line."""
+"""The search space: the four starting configs, narrowing by TOML, and errors that name their line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from search.planning.space import SEARCHABLE, Choice, Range, SpaceSampler, default_space, fix, read_space
 from trainable.config import TrialConfig
 
-PLANS = {
+STARTING_CONFIGS = {
     "conservative": ("Qwen3-0.6B", False, 12, 1),
     "oversampling": ("Qwen3-0.6B", False, 12, 3),
     "bigger model": ("Qwen3-1.7B", True, 12, 1),
@@ -34,11 +34,11 @@ def problems_of(folder: Path, text: str) -> str:
 # --- the default ---
 
 
-def test_the_gpu_space_contains_the_four_plans_of_the_users() -> None:
+def test_the_gpu_space_contains_the_four_starting_configs() -> None:
     space = default_space("gpu", 42)
-    fitting = space.fitting_plans()
-    assert list(fitting) == list(PLANS)
-    for name, (model, load_in_4bit, rank, oversampling) in PLANS.items():
+    fitting = space.fitting_starting_configs()
+    assert list(fitting) == list(STARTING_CONFIGS)
+    for name, (model, load_in_4bit, rank, oversampling) in STARTING_CONFIGS.items():
         config = TrialConfig.from_dict({**space.fixed, **fitting[name]})
         expected = (model, load_in_4bit, rank, 2 * rank, oversampling)
         found = (config.model, config.load_in_4bit, config.lora_rank, config.alpha, config.oversampling)
@@ -46,9 +46,9 @@ def test_the_gpu_space_contains_the_four_plans_of_the_users() -> None:
         assert (config.learning_rate, config.lora_dropout, config.effective_batch) == (1.5e-4, 0.1, 32)
 
 
-def test_the_cpu_space_has_the_same_plans_on_the_bundled_models() -> None:
+def test_the_cpu_space_has_the_same_starting_configs_on_the_bundled_models() -> None:
     space = default_space("cpu", 42)
-    assert list(space.fitting_plans()) == list(PLANS)
+    assert list(space.fitting_starting_configs()) == list(STARTING_CONFIGS)
     assert space.models() == ("small-2m", "small-4m")
 
 
@@ -99,18 +99,18 @@ def test_a_parameter_outside_the_default_space_can_be_searched(tmp_path: Path) -
     assert "lora_dropout" not in space.fixed
 
 
-def test_plans_are_cut_to_what_is_searched_and_listed_once() -> None:
+def test_starting_configs_are_cut_to_what_is_searched_and_listed_once() -> None:
     space = fix(default_space("gpu", 42), {"model": "Qwen3-0.6B", "load_in_4bit": False, "lora_rank": 12})
-    fitting = space.fitting_plans()
+    fitting = space.fitting_starting_configs()
     assert fitting == {
         "conservative": {"learning_rate": 1.5e-4, "oversampling": 1},
         "oversampling": {"learning_rate": 1.5e-4, "oversampling": 3},
     }
 
 
-def test_plans_outside_a_narrowed_space_are_left_out(tmp_path: Path) -> None:
+def test_starting_configs_outside_a_narrowed_space_are_left_out(tmp_path: Path) -> None:
     space = read_space(toml(tmp_path, "[space]\nlora_rank = [16, 32]\n"), default_space("gpu", 42))
-    assert list(space.fitting_plans()) == ["all of it"]
+    assert list(space.fitting_starting_configs()) == ["all of it"]
 
 
 def test_a_range_of_whole_numbers_gives_whole_numbers() -> None:

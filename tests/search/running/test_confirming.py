@@ -58,7 +58,7 @@ def searched(command: SearchOptions) -> SearchPlan:
     write_settings(plan)
     search = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {}), plan.rungs[-1], open_storage(str(plan.files.database)),
-        plan.files.root.name, plan.space.fitting_plans(), plan.options.seed,
+        plan.files.root.name, plan.space.fitting_starting_configs(), plan.options.seed,
     )  # fmt: skip
     for score in OWN.values():
         trial_id, _ = search.next_trial()

@@ -15,6 +15,7 @@ from search.study.files import (
     cost_share,
     next_study_name,
     ranked,
+    starting_config_of,
     trial_config,
     write_json,
     write_trials_table,
@@ -60,6 +61,17 @@ def test_every_file_of_a_study_lies_in_its_folder(tmp_path: Path) -> None:
     paths = [getattr(files, name) for name in names]
     assert all(path.parent == tmp_path / "s" for path in paths)
     assert len(set(paths)) == len(paths) >= 12
+
+
+@pytest.mark.parametrize("key", ["starting_config", "plan"])
+def test_the_name_of_a_starting_config_is_read_under_its_old_key_too(tmp_path: Path, key: str) -> None:
+    study = study_of(["long"])
+    study.enqueue_trial({"lora_rank": 8}, user_attrs={key: "conservative"})
+    study.tell(study.ask(), 0.5)
+    assert [starting_config_of(trial) for trial in study.trials] == ["", "conservative"]
+    files = StudyFiles(tmp_path)
+    write_trials_table(study, files, FIXED, {})
+    assert [row["starting_config"] for row in rows_of(files)] == ["", "conservative"]
 
 
 def test_the_next_name_is_the_first_free_number(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def made_database(tmp_path: Path, empty_study_db: bytes) -> None:
 def searcher(folder: Path) -> TruthfulOptunaSearch:
     storage = open_storage(str(folder / "study.db"))
     sampler = SpaceSampler(SPACE, {"settings_file": "settings.json"})
-    return TruthfulOptunaSearch(sampler, HORIZON, storage, "study", SPACE.fitting_plans(), 42)
+    return TruthfulOptunaSearch(sampler, HORIZON, storage, "study", SPACE.fitting_starting_configs(), 42)
 
 
 def result(step: int, score: float, **more: Any) -> dict[str, Any]:
@@ -42,11 +42,11 @@ def trial_of(folder: Path, ray_id: str) -> FrozenTrial:
 
 def test_the_users_plans_are_suggested_first(tmp_path: Path) -> None:
     search = searcher(tmp_path)
-    for number, (name, plan) in enumerate(SPACE.fitting_plans().items()):
+    for number, (name, starting) in enumerate(SPACE.fitting_starting_configs().items()):
         config = search.suggest(f"t{number}")
         assert config is not None
-        assert {key: config[key] for key in plan} == plan
-        assert trial_of(tmp_path, f"t{number}").user_attrs["plan"] == name
+        assert {key: config[key] for key in starting} == starting
+        assert trial_of(tmp_path, f"t{number}").user_attrs["starting_config"] == name
 
 
 def test_a_suggestion_carries_the_fixed_values_and_the_constants(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_plans_are_not_queued_twice_when_a_study_is_opened_again(tmp_path: Path)
     searcher(tmp_path)
     searcher(tmp_path)
     study = optuna.load_study(study_name="study", storage=open_storage(str(tmp_path / "study.db")))
-    assert len(study.trials) == len(SPACE.plans)
+    assert len(study.trials) == len(SPACE.starting_configs)
 
 
 def test_the_sampler_knows_the_seed(tmp_path: Path) -> None:

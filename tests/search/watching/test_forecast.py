@@ -117,7 +117,7 @@ def test_the_mean_length_is_close_to_the_tokenised_corpus(plan: SearchPlan) -> N
 def test_the_first_configs_are_those_that_a_search_asks_for(plan: SearchPlan, tmp_path: Path) -> None:
     search = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {}), plan.rungs[-1], open_storage(str(tmp_path / "study.db")), "s",
-        plan.space.fitting_plans(), plan.options.seed,
+        plan.space.fitting_starting_configs(), plan.options.seed,
     )  # fmt: skip
     for expected in first_configs(plan)[:6]:  # the start-up trials, which no result changes
         trial_id, config = search.next_trial()

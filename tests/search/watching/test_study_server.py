@@ -27,7 +27,7 @@ FIXED = {"model": "small-2m", "lora_dropout": 0.1, "seed": 42}
 RANKS = optuna.distributions.CategoricalDistribution((8, 16))
 
 
-def add_trial(study: optuna.Study, recall: float, plan: str = "", rank: int = 8) -> None:
+def add_trial(study: optuna.Study, recall: float, starting_config: str = "", rank: int = 8) -> None:
     study.add_trial(
         optuna.trial.create_trial(
             state=TrialState.COMPLETE,
@@ -40,7 +40,7 @@ def add_trial(study: optuna.Study, recall: float, plan: str = "", rank: int = 8)
                 "outcome": "completed",
                 "micro_recall": recall,
                 "micro_precision": 0.9,
-                **({"plan": plan} if plan else {}),
+                **({"starting_config": starting_config} if starting_config else {}),
             },
         )
     )
@@ -53,7 +53,7 @@ def study(tmp_path: Path, empty_study_db: bytes) -> optuna.Study:
     (folder / "study.db").write_bytes(empty_study_db)
     storage = open_storage(str(folder / "study.db"))
     study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
-    add_trial(study, 0.5, plan="conservative")
+    add_trial(study, 0.5, starting_config="conservative")
     return study
 
 
@@ -82,10 +82,10 @@ def test_the_page_shows_trials_that_are_added_while_it_runs(study: optuna.Study,
         {"step": 3, "value": 0.25},
         {"step": 9, "value": 0.5},
     ]
-    assert {"key": "plan", "value": "conservative"} in shown["trials"][0]["user_attrs"]
+    assert {"key": "starting_config", "value": "conservative"} in shown["trials"][0]["user_attrs"]
 
 
-def test_the_note_on_the_page_names_the_winner_and_the_plans(
+def test_the_note_on_the_page_names_the_winner_and_the_starting_configs(
     study: optuna.Study, server: StudyServer
 ) -> None:
     add_trial(study, 0.75, rank=16)

@@ -115,7 +115,7 @@ def test_the_text_is_shown_only_when_asked_for(view: StudyView, tmp_path: Path) 
     ):
         document["id"] = name
     record.write_text(json.dumps(content), encoding="utf-8")
-    view.settings["trial_settings"]["validation_file"] = str(file)
+    view.config_json["trial_settings"]["validation_file"] = str(file)
     assert NAME in to_markdown(Report("r", "", (quality(view, show_text=True),)))
     assert NAME not in to_markdown(Report("r", "", (quality(view),)))
 

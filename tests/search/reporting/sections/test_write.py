@@ -59,15 +59,23 @@ def test_the_answer_gives_the_winners_numbers_as_best_json_has_them(written: Pat
     assert f"{100 * (0.88 - numbers['micro_recall']):.1f} points are missing" in text
 
 
-def test_every_plan_of_the_users_is_named(written: Path) -> None:
+def test_every_starting_config_is_named(written: Path) -> None:
     summary = (written / "summary.md").read_text(encoding="utf-8")
-    rows = {line.split("|")[1].strip(): line for line in summary.splitlines() if line.startswith("| plan:")}
-    assert list(rows) == ["plan: conservative", "plan: oversampling", "plan: bigger model", "plan: all of it"]
+    rows = {
+        line.split("|")[1].strip(): line
+        for line in summary.splitlines()
+        if line.startswith("| starting config:")
+    }
+    assert list(rows) == [
+        f"starting config: {name}" for name in ("conservative", "oversampling", "bigger model", "all of it")
+    ]
     with (_REFERENCE / "trials.csv").open(encoding="utf-8", newline="") as file:
         recall = {
-            f"plan: {row['plan']}": float(row["micro_recall"]) for row in csv.DictReader(file) if row["plan"]
+            f"starting config: {row['plan']}": float(row["micro_recall"])
+            for row in csv.DictReader(file)
+            if row["plan"]
         }
-    assert all(f"{100 * recall[plan]:.1f} %" in row for plan, row in rows.items())
+    assert all(f"{100 * recall[name]:.1f} %" in row for name, row in rows.items())
 
 
 def test_the_page_asks_the_network_for_nothing_and_is_below_six_megabytes(written: Path) -> None:
