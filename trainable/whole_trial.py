@@ -47,7 +47,7 @@ def main() -> None:
         config = TrialConfig.from_dict(json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8")))
         result = train_whole(config, settings, directory, resident)
         scratch = directory / f"{RESULT_FILE}.tmp"
-        scratch.write_text(json.dumps(result), encoding="utf-8")
+        scratch.write_text(json.dumps(result.to_dict()), encoding="utf-8")
         scratch.replace(directory / RESULT_FILE)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from search.replaying.curves import CurveTable
 from search.tuning.noise import score_interval
-from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS, VALIDATION_LOSS
+from trainable.config import VALIDATION_LOSS
 from trainable.requirements import TYPE_RECALL, Requirements
 from trainable.scoring.packed import DOCUMENT_COUNTS, pack_counts, ratio, score_of
+from trainable.trial.result import Outcome, TrialResult, Value, required_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,24 +50,24 @@ class ReplayedResults:
         """Return what a trial would report: flat numbers under the names that real trials use."""
         place = self._places[rung]
         loss = float(self.table.train_loss[config, self.seed_place, place])
-        report: dict[str, Any] = {
-            TIME_ATTR: self.rungs[rung],
-            "training_iteration": rung + 1,
-            TRAIN_LOSS: loss,
-        }
-        if not math.isfinite(loss):
-            return {**report, "outcome": "diverged", METRIC: math.nan}
+        outcome, score, details = Outcome.DIVERGED, math.nan, dict[str, Value]()
+        if math.isfinite(loss):
+            outcome, (score, details) = Outcome.OK, self._validation(config, rung)
+        report = TrialResult(outcome, self.rungs[rung], score, rung=rung, train_loss=loss, details=details)
+        return report.to_dict()
+
+    def _validation(self, config: int, rung: int) -> tuple[float, dict[str, Value]]:
+        """Return the score that counts the user's requirements, and the numbers beside it."""
+        place = self._places[rung]
         here = config, self.seed_place, place, slice(self.documents[rung])
         losses = self.table.answer_loss[here].sum(dtype=float)
-        report[VALIDATION_LOSS] = float(losses / self.table.answer_tokens[: self.documents[rung]].sum())
         counts = self.counts(config, rung)
         tp, fp, fn = counts.sum(axis=0, dtype=int).tolist()
         found = self.table.tp_by_type[here].sum(axis=0, dtype=int).tolist()
         gold = self.table.gold_by_type[: self.documents[rung]].sum(axis=0, dtype=int).tolist()
         kinds = zip(self.table.types.tolist(), found, gold, strict=True)
-        report |= {
-            "outcome": "ok",
-            METRIC: score_of(tp, fp, fn, self.requirements.micro_precision),
+        details: dict[str, Value] = {
+            VALIDATION_LOSS: float(losses / self.table.answer_tokens[: self.documents[rung]].sum()),
             "micro_recall": ratio(tp, tp + fn),
             "micro_precision": ratio(tp, tp + fp),
             "micro_f1": ratio(2 * tp, 2 * tp + fp + fn),
@@ -79,8 +80,8 @@ class ReplayedResults:
             **(self._interval(counts) if self.intervals else {}),
             DOCUMENT_COUNTS: pack_counts(counts),
         }
-        report[METRIC] -= self.requirements.penalty(report)
-        return report
+        score = score_of(tp, fp, fn, self.requirements.micro_precision)
+        return required_score(score, details, self.requirements), details
 
     def _interval(self, counts: np.ndarray) -> dict[str, float]:
         low, high = score_interval(counts, min_precision=0.0)

@@ -20,6 +20,7 @@ from search.study.files import (
 )
 from search.study.journal import RungDecision, read_decisions
 from trainable.scoring.record import RECORD_FILE
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from trainable.scoring.record import EvaluationRecord
 
 MINUTE_S = 60.0
-REFUSED = "refused"
 """Outcome of a config that was never started: it cannot fit the memory."""
-_GOING_ON = ("running", "paused")
+_GOING_ON = ("running", Outcome.PAUSED)
 _PHASES_S = ("load_s", "train_s", "generate_s")
 
 
@@ -65,7 +65,7 @@ class TrialView:
     @property
     def usable(self) -> bool:
         """Whether its score may be compared with others."""
-        return bool(self.scores) and self.state in ("completed", "stopped", "paused")
+        return bool(self.scores) and self.state in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.PAUSED)
 
     @property
     def label(self) -> str:
@@ -210,8 +210,8 @@ def read_study(root: Path) -> StudyView:
     return StudyView(
         root=root,
         config_json=config_json,
-        trials=tuple(trial for trial in asked if trial.state != REFUSED),
-        refused=tuple(trial for trial in asked if trial.state == REFUSED),
+        trials=tuple(trial for trial in asked if trial.state != Outcome.REFUSED),
+        refused=tuple(trial for trial in asked if trial.state == Outcome.REFUSED),
         ranking=tuple(names),
         decisions=tuple(read_decisions(files.rungs)),
         records=_records(files),

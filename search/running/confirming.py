@@ -19,7 +19,7 @@ from search.planning.plan import SearchPlan
 from search.study.confirmation import FRESH_SEED, PHASES_S, ConfirmingRun, append_run, confirmation_of
 from search.study.files import StudyFiles, trial_config
 from trainable.config import TrialConfig
-from trainable.trial.faults import DISK_FULL, last_result
+from trainable.trial.result import Outcome, TrialResult
 from trainable.trial.whole import CONFIG_FILE, RESULT_FILE
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def rerun_in_process(plan: SearchPlan) -> Iterator[Rerun]:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / CONFIG_FILE).write_text(json.dumps(fresh.to_dict()), encoding="utf-8")
         result = worker.result(directory)
-        if result["outcome"] == DISK_FULL:
+        if result["outcome"] == Outcome.DISK_FULL:
             (directory / RESULT_FILE).unlink(missing_ok=True)
             raise OSError(f"{trial}: {result['reason']}; make room, then repeat the command")
         return ConfirmingRun.from_result(trial, fresh.seed, result)
@@ -113,9 +113,9 @@ class _Worker:
             log.parent.mkdir(exist_ok=True)
             shutil.copy(self._output, log)
             reason = f"its process ended with status {status}; output in errors/{log.name}"
-            return last_result("worker died", reason, 0)
+            return TrialResult.ended(Outcome.WORKER_DIED, reason, 0).to_dict()
         result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if result["outcome"] != "ok":  # nobody knows what it left behind
+        if result["outcome"] != Outcome.OK:  # nobody knows what it left behind
             self.end()
         return result
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.study.files import StudyFiles, last_step, outcome_of, ranked, violated
 from trainable.config import METRIC, TIME_ATTR
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -218,7 +219,7 @@ def completed_scores(study: optuna.Study) -> dict[str, float]:
 
     Those that miss a requirement are among them only if all do.
     """
-    completed = [trial for trial in ranked(study) if outcome_of(trial) == "completed"]
+    completed = [trial for trial in ranked(study) if outcome_of(trial) == Outcome.COMPLETED]
     usable = [trial for trial in completed if not violated(trial)] or completed
     return {trial.user_attrs["ray_trial_id"]: trial.intermediate_values[last_step(trial)] for trial in usable}
 

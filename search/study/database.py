@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
 
 from search.study.files import StudyFiles
+from trainable.trial.result import Outcome
 
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -25,8 +27,8 @@ def ended_trials(files: StudyFiles) -> int:
         marks = ", ".join("?" * len(_ENDED))
         row = database.execute(
             f"SELECT COUNT(*) FROM trials WHERE state IN ({marks}) AND trial_id NOT IN (SELECT trial_id FROM "
-            "trial_user_attributes WHERE key = 'outcome' AND value_json = '\"refused\"')",
-            _ENDED,
+            "trial_user_attributes WHERE key = 'outcome' AND value_json = ?)",
+            (*_ENDED, json.dumps(Outcome.REFUSED)),
         ).fetchone()
     return int(row[0])
 

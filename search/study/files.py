@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainable.config import TrialConfig
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -121,11 +122,13 @@ def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     Those that reached the horizon and meet every requirement come first, then the furthest, then by score.
     """
     scored = [trial for trial in study.trials if trial.intermediate_values]
-    usable = [trial for trial in scored if outcome_of(trial) in ("completed", "stopped", "paused")]
+    usable = [
+        trial for trial in scored if outcome_of(trial) in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.PAUSED)
+    ]
     return sorted(
         usable,
         key=lambda trial: (
-            outcome_of(trial) == "completed" and not violated(trial),
+            outcome_of(trial) == Outcome.COMPLETED and not violated(trial),
             last_step(trial),
             trial.intermediate_values[last_step(trial)],
         ),
@@ -135,7 +138,7 @@ def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 def outcome_of(trial: optuna.trial.FrozenTrial) -> str:
     """Return how a trial ended; `paused` (or running, with a score) or Optuna's state if it has not."""
-    unfinished = "paused" if trial.intermediate_values else trial.state.name.lower()
+    unfinished = Outcome.PAUSED if trial.intermediate_values else trial.state.name.lower()
     return str(trial.user_attrs.get("outcome", unfinished))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from search.study.confirmation import Confirmation
 from search.study.files import StudyFiles, cost_share
 from trainable.config import TrialConfig
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -75,7 +76,10 @@ class StudyResult:
 
     def summary(self) -> dict[str, Any]:
         """Return what `search/run.py` prints as its last line, less the seconds."""
-        known = {name: self.outcomes.get(name, 0) for name in ("completed", "stopped", "infeasible")}
+        known = {
+            name.value: self.outcomes.get(name, 0)
+            for name in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.INFEASIBLE)
+        }
         return {
             "study": self.path.name,
             "trials": self.ended,
@@ -123,7 +127,7 @@ def load_study(path: Path | str) -> StudyResult:
     outcomes = Counter(
         trial.user_attrs["outcome"]
         for trial in study.get_trials(deepcopy=False)
-        if trial.user_attrs.get("outcome", "refused") != "refused" and trial.state.is_finished()
+        if trial.user_attrs.get("outcome", Outcome.REFUSED) != Outcome.REFUSED and trial.state.is_finished()
     )
     share = cost_share(study, config["trial_settings"]["rungs"][-1])
     return StudyResult(**{**result.__dict__, "outcomes": dict(outcomes), "cost_share": share})

@@ -17,10 +17,10 @@ from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
 from trainable.requirements import Requirements
 from trainable.scoring.packed import DOCUMENT_COUNTS
-from trainable.trial.faults import DISK_FULL
+from trainable.trial.result import Outcome
 
 RAY_TRIAL_ID = "ray_trial_id"
-OUTCOME, REFUSED = "outcome", "refused"
+OUTCOME = "outcome"
 MAX_REFUSALS = 50
 """Configs refused in a row before the search gives up: nothing of the space fits."""
 _NOT_STORED = {"trial_id", "config", "pid", "hostname", "node_ip", "timestamp", "date", "done", "time_since_restore",
@@ -80,7 +80,9 @@ class TruthfulOptunaSearch(OptunaSearch):
     def ended(self) -> int:
         """Return how many trials of the study have ended, whatever their outcome; refused ones never began."""
         trials = self._ot_study.get_trials(deepcopy=False)
-        return sum(trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != REFUSED for trial in trials)
+        return sum(
+            trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != Outcome.REFUSED for trial in trials
+        )
 
     def next_trial(self) -> tuple[str, dict[str, Any]]:
         """Return id and config of a trial that an interruption cut short or, when there is none, of a new one.
@@ -104,7 +106,7 @@ class TruthfulOptunaSearch(OptunaSearch):
     def _refuse(self, trial_id: str, reason: str) -> None:
         """Tell Optuna of a config that is never started, so that its like does not come back."""
         trial = self._ot_trials.pop(trial_id)
-        trial.set_user_attr(OUTCOME, REFUSED)
+        trial.set_user_attr(OUTCOME, Outcome.REFUSED.value)
         trial.set_user_attr("reason", reason)
         trial.set_constraint("memory", 1.0)
         self._ot_study.tell(trial, None, state=TrialState.PRUNED)
@@ -151,22 +153,26 @@ class TruthfulOptunaSearch(OptunaSearch):
         """Tell Optuna how a trial ended, once."""
         trial = self._ot_trials.get(trial_id)
         result = result or {}
-        if trial is None or self._frozen(trial).state.is_finished() or result.get(OUTCOME) == DISK_FULL:
+        if (
+            trial is None
+            or self._frozen(trial).state.is_finished()
+            or result.get(OUTCOME) == Outcome.DISK_FULL
+        ):
             return  # a trial that met a full disk stays RUNNING and goes on when there is room again
         self._completed_trials.add(trial_id)
         self._report(trial, result)
         paused = not result and not error and bool(self._frozen(trial).intermediate_values)
-        outcome, state = ("stopped", TrialState.PRUNED) if paused else self._ending(result, error)
-        trial.set_user_attr(OUTCOME, outcome)
+        outcome, state = (Outcome.STOPPED, TrialState.PRUNED) if paused else self._ending(result, error)
+        trial.set_user_attr(OUTCOME, outcome.value)
         for name, missed in self._constraints(outcome, result).items():
             trial.set_constraint(name, missed)
         self._learn_memory(trial_id, result)
         self._ot_study.tell(trial, result[METRIC] if state == TrialState.COMPLETE else None, state=state)
 
-    def _constraints(self, outcome: str, result: dict[str, Any]) -> dict[str, float]:
-        if outcome == "infeasible":
+    def _constraints(self, outcome: Outcome, result: dict[str, Any]) -> dict[str, float]:
+        if outcome == Outcome.INFEASIBLE:
             return {"memory": 1.0}
-        return self._requirements.constraints(result) if outcome == "completed" else {}
+        return self._requirements.constraints(result) if outcome == Outcome.COMPLETED else {}
 
     def _learn_memory(self, trial_id: str, result: dict[str, Any]) -> None:
         measured, micro_batch = result.get("train_peak_gib"), result.get("micro_batch")
@@ -176,20 +182,20 @@ class TruthfulOptunaSearch(OptunaSearch):
             self._ot_trials[trial_id].set_user_attr("predicted_gib", predicted)
             self._memory.observe(config, int(micro_batch), float(measured))
 
-    def _ending(self, result: dict[str, Any], error: bool) -> tuple[str, TrialState]:
+    def _ending(self, result: dict[str, Any], error: bool) -> tuple[Outcome, TrialState]:
         if error:
             # what the config itself causes is a result with an outcome (trainable/trial/faults.py), never an error
-            return "worker died", TrialState.FAIL
-        if result.get(OUTCOME) == "infeasible":
+            return Outcome.WORKER_DIED, TrialState.FAIL
+        if result.get(OUTCOME) == Outcome.INFEASIBLE:
             # TPE learns from the constraint of a pruned trial, not of a failed one
-            return "infeasible", TrialState.PRUNED
-        if result.get(OUTCOME, "ok") != "ok":
-            return str(result[OUTCOME]), TrialState.FAIL
+            return Outcome.INFEASIBLE, TrialState.PRUNED
+        if result.get(OUTCOME, Outcome.OK) != Outcome.OK:
+            return Outcome(result[OUTCOME]), TrialState.FAIL
         if not math.isfinite(result.get(METRIC, math.nan)):
-            return "no result", TrialState.FAIL
+            return Outcome.NO_RESULT, TrialState.FAIL
         if result[TIME_ATTR] < self._horizon_steps:
-            return "stopped", TrialState.PRUNED
-        return "completed", TrialState.COMPLETE
+            return Outcome.STOPPED, TrialState.PRUNED
+        return Outcome.COMPLETED, TrialState.COMPLETE
 
     def _report(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
         for name, value in result.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from trainable.trial.faults import DISK_FULL, ERROR
+from trainable.trial.result import Outcome
 
 HOPELESS_ERRORS = 3
 """When this many trials broke before any got a score, the machine or the data is at fault, not the configs."""
@@ -32,11 +32,11 @@ class FaultWatch(Callback):
         """Tell of a trial that had to start anew; end the search in good order when nothing can be saved."""
         if result.get("restarted") and "restarted" not in (trial.last_result or {}):
             print(f"{trial.trial_id}: started anew: {result['restarted']}", flush=True)
-        if result.get("outcome") == DISK_FULL:
+        if result.get("outcome") == Outcome.DISK_FULL:
             self._stop(f"{trial.trial_id}: {result['reason']}; make room, then repeat the command")
-        if result.get("outcome") == "ok":
+        if result.get("outcome") == Outcome.OK:
             self._errors = -(2**31)  # from now on configs are at fault
-        self._errors += result.get("outcome") == ERROR
+        self._errors += result.get("outcome") == Outcome.ERROR
         if self._errors == HOPELESS_ERRORS:
             self._stop(
                 f"the first {HOPELESS_ERRORS} trials all broke, the last with {result['reason']}; see errors/ in the "

@@ -18,6 +18,7 @@ from search.tuning.slots import Slots
 from search.watching.live_table import live_view, number
 from search.watching.time_left import Mark, SearchShape, seconds_left, stretches_done, to_go
 from trainable.config import knobs, split_ray_config
+from trainable.trial.result import Outcome
 
 EVENTS_SHOWN = 5
 """Events below the live table."""
@@ -92,7 +93,7 @@ class SearchDisplay(Callback):
         self._tell_decisions(trials)
         result = trial.last_result or {}
         how = "ended"
-        if result.get("outcome", "ok") != "ok":
+        if result.get("outcome", Outcome.OK) != Outcome.OK:
             how = ": ".join(str(result[name]) for name in ("outcome", "reason") if result.get(name))
         self._tell(f"{trial.trial_id} {how} [{self._progress(trials)}]")
         self._draw(trials)
@@ -150,7 +151,7 @@ class SearchDisplay(Callback):
     def _seconds_left(self, trials: Sequence[Any], ended: Sequence[Any], elapsed_s: float) -> float | None:
         lines, shape = self._journal.lines()[self._before :], replace(self._shape, slots=self._marked_slots)
         results = [trial.last_result for trial in trials if trial.last_result]
-        lost = sum((trial.last_result or {}).get("outcome", "") != "ok" for trial in ended)
+        lost = sum((trial.last_result or {}).get("outcome", "") != Outcome.OK for trial in ended)
         running = sum(trial.status == "RUNNING" and trial not in ended for trial in trials)
         return seconds_left(lines, results, shape, elapsed_s, running, lost, self._mark)
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from search.study.journal import RungDecision
 from trainable.config import METRIC, TIME_ATTR, knobs, split_ray_config
+from trainable.trial.result import Outcome
 
 WIDE = 110
 """Columns of a terminal from which on the table has its less important columns too."""
@@ -68,8 +69,8 @@ def trials_table(
 
 def state_of(trial: Any, decision: RungDecision | None) -> str:
     """Return in a few words where a trial stands; why is told by the events."""
-    outcome = (trial.last_result or {}).get("outcome", "ok")
-    if outcome != "ok":
+    outcome = (trial.last_result or {}).get("outcome", Outcome.OK)
+    if outcome != Outcome.OK:
         return str(outcome)
     if trial.status == "ERROR":
         return "failed"

@@ -66,7 +66,7 @@ def try_config(
     try:
         settings = replace(settings_of(options), vram_gib=options.vram_gb)
         trial = Trial(config, settings, options.work / "fits" / str(number), resident)
-        result = trial.next_rung()
+        result = trial.next_rung().to_dict()
     except OutOfMemoryAtOne as error:
         resident.drop()
         return {"outcome": "infeasible", "reason": str(error), "seconds": time.perf_counter() - started}

@@ -58,7 +58,7 @@ def train(config: dict[str, Any], settings_file: Path) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(TrialConfig.from_dict(config), TrialSettings.load(settings_file), Path(folder))
-        result = trial.next_rung()
+        result = trial.next_rung().to_dict()
     return {**config, **{name: result.get(name) for name in COLUMNS if name not in config}}
 
 

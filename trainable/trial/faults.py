@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import traceback
 from pathlib import Path
-from typing import Any
 
-from trainable.config import METRIC, TIME_ATTR
+from trainable.trial.result import Outcome, TrialResult
 
-INFEASIBLE, ERROR, DISK_FULL = "infeasible", "error", "disk full"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_SPACE_SIGNS = (*map(os.strerror, _NO_SPACE), "file write failed", "database or disk is full")
-MAX_REASON_CHARACTERS = 200
 
 
-def result_of(error: Exception, step: int, log_file: Path) -> dict[str, Any]:
+def result_of(error: Exception, step: int, log_file: Path) -> TrialResult:
     """Return the last result of a trial that an exception ended; equal configs would fail alike, so no retry.
 
     The traceback goes to `log_file`.
@@ -34,24 +30,18 @@ def result_of(error: Exception, step: int, log_file: Path) -> dict[str, Any]:
 
     from trainable.training.loop import OutOfMemoryAtOne
 
-    outcome = ERROR
+    outcome = Outcome.ERROR
     if isinstance(error, torch.OutOfMemoryError | OutOfMemoryAtOne) or "CUDA error: out of memory" in str(
         error
     ):
-        outcome = INFEASIBLE
+        outcome = Outcome.INFEASIBLE
     elif isinstance(error, torch.AcceleratorError):
         raise error
     elif is_full_disk(error):
-        outcome = DISK_FULL
+        outcome = Outcome.DISK_FULL
     else:
         write_traceback(error, log_file)
-    return last_result(outcome, f"{type(error).__name__}: {error}", step)
-
-
-def last_result(outcome: str, reason: str, step: int) -> dict[str, Any]:
-    """Return a result without a score that ends a trial."""
-    reason = " ".join(reason.split())[:MAX_REASON_CHARACTERS]
-    return {"outcome": outcome, "reason": reason, METRIC: math.nan, TIME_ATTR: step, "done": True}
+    return TrialResult.ended(outcome, f"{type(error).__name__}: {error}", step)
 
 
 def is_full_disk(error: BaseException | None) -> bool:

@@ -10,6 +10,7 @@ from ray import tune
 from trainable.config import SETTINGS_KEY, TrialSettings, knobs, split_ray_config
 from trainable.trial.dashboard_name import ActorName
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
+from trainable.trial.result import Outcome, TrialResult
 
 if TYPE_CHECKING:
     from trainable.trial.trial import Trial
@@ -46,7 +47,7 @@ class TunerTrial(tune.Trainable):
         broken = self._broken
         self._note(new_config)
         try:
-            if broken == "infeasible":  # what an out-of-memory error left behind goes with the base
+            if broken == Outcome.INFEASIBLE:  # what an out-of-memory error left behind goes with the base
                 self._resident.drop()
             elif broken:
                 raise BaseDrift(f"a trial ended with outcome {broken}")
@@ -67,7 +68,7 @@ class TunerTrial(tune.Trainable):
         self._settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
         self._trial: Trial | None = None
         self._live = None
-        self._broken = ""
+        self._broken: Outcome | None = None
 
     def step(self) -> dict[str, Any]:
         """Return the numbers of the next rung; whatever the config itself breaks is a result with an outcome.
@@ -86,13 +87,14 @@ class TunerTrial(tune.Trainable):
         except Exception as error:
             log_file = Path(self._settings.checkpoint_dir).parent / "errors" / f"{self.trial_id}.txt"
             result = result_of(error, steps, log_file)
-            self._broken = str(result["outcome"])
+            self._broken = result.outcome
+        reported = result.to_dict()
         if self._live:
-            self._live.report(result)
+            self._live.report(reported)
             print(self._live.status(), flush=True)
-        return result
+        return reported
 
-    def _next_result(self) -> dict[str, Any]:
+    def _next_result(self) -> TrialResult:
         from trainable.trial.trial import Trial
 
         if self._trial is not None:

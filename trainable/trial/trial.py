@@ -7,13 +7,12 @@ import resource
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from data.files.jsonl import read_examples
 from trainable.backends.resident import ResidentBase
-from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS, VALIDATION_LOSS, TrialConfig, TrialSettings
+from trainable.config import VALIDATION_LOSS, TrialConfig, TrialSettings
 from trainable.model.adapters import save_adapter
 from trainable.model.bases import locate_base
 from trainable.model.gpu_memory import GIB, cap_memory
@@ -24,7 +23,14 @@ from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
 from trainable.tokens.windowing import Windowing
 from trainable.training.checkpoint import STATE_FILE, UnreadableState
 from trainable.training.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
-from trainable.trial.result import evaluation_result
+from trainable.trial.result import (
+    LiveValues,
+    Outcome,
+    TrialResult,
+    Value,
+    evaluation_details,
+    required_score,
+)
 
 
 class Trial:
@@ -71,11 +77,11 @@ class Trial:
             types=tuple(sorted(self.evaluator.known_types)),
             min_precision=settings.min_precision,
         )
-        self.last_result: dict[str, Any] = {}
-        """Of the last rung, this process's or an earlier one's; empty before the first."""
+        self.last_result: TrialResult | None = None
+        """Of the last rung, this process's or an earlier one's; None before the first."""
         self._generate_s = self._train_peak = self._peak = 0.0
         self._record: EvaluationRecord | None = None
-        self._facts: dict[str, Any] = {**corpus.facts(), **asdict(self.backend.facts())}
+        self._facts: dict[str, Value] = {**corpus.facts(), **asdict(self.backend.facts())}
         self._restore()
         self._load_s = time.perf_counter() - started
 
@@ -85,43 +91,45 @@ class Trial:
         if not file.is_file():
             return
         try:
-            self.last_result = self.run.restore(file)
-            self._generate_s = self.last_result["generate_s"]
+            reported = self.run.restore(file)
         except UnreadableState as error:
             file.replace(file.with_suffix(".unreadable"))
             self._facts["restarted"] = str(error)
+            return
+        if reported:  # nothing was, where the last rung was passed without an evaluation
+            self.last_result = TrialResult.from_dict(reported)
+            self._generate_s = self.last_result.generate_s
 
-    def next_rung(self) -> dict[str, Any]:
-        """Train to the next rung, evaluate there and save.
+    def pass_rung(self, step: int) -> None:
+        """Train to a rung and save there, without an evaluation."""
+        self.run.train_to(step)
+        self.run.save(self.directory / STATE_FILE, {})
 
-        Returns:
-            Flat, finite-or-NaN numbers and short strings; no text of any document. At the horizon
-            the last result is returned again.
-        """
+    def next_rung(self) -> TrialResult:
+        """Train to the next rung, evaluate there and save; at the horizon return the last result again."""
         ahead = [index for index, rung in enumerate(self.settings.rungs) if rung > self.run.step]
         if not ahead:
+            assert self.last_result is not None  # it was saved with the state that is at the horizon
             return self.last_result
         rung = ahead[0]
         reset_peak_memory()
         loss = self.run.train_to(self.settings.rungs[rung])
         self._train_peak = max(self._train_peak, peak_memory_gib())
-        result: dict[str, Any] = {
-            TIME_ATTR: self.run.step,
-            "training_iteration": rung + 1,
-            TRAIN_LOSS: loss,
-        }
+        outcome, score, details = Outcome.DIVERGED, math.nan, dict[str, Value]()
         if math.isfinite(loss):
-            result |= {"outcome": "ok", **self._validation(rung)}
-        else:
-            result |= {"outcome": "diverged", METRIC: math.nan}
-        self.last_result = result | self._live_values()
+            outcome, (score, details) = Outcome.OK, self._validation(rung)
+        result = TrialResult(
+            outcome, self.run.step, score, rung=rung, train_loss=loss, details=details | self._facts,
+            live=self._live_values(),
+        )  # fmt: skip
         save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
         self._prediction.save(self.directory / "adapter")
         if self._record is not None:
             save_record(self.directory / "adapter" / RECORD_FILE, self._record)
         # last: a rung counts as done only when everything of it is on disk
-        self.run.save(self.directory / STATE_FILE, self.last_result)
-        return self.last_result
+        self.run.save(self.directory / STATE_FILE, result.to_dict())
+        self.last_result = result
+        return result
 
     def _make_evaluator(self, corpus: TokenizedCorpus) -> Evaluator:
         settings = self.settings
@@ -132,8 +140,9 @@ class Trial:
             self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
         )
 
-    def _validation(self, rung: int) -> dict[str, Any]:
-        n_documents, losses = self.settings.evaluation_documents[rung], {}
+    def _validation(self, rung: int) -> tuple[float, dict[str, Value]]:
+        """Return the score that counts the user's requirements, and the numbers beside it."""
+        n_documents, losses = self.settings.evaluation_documents[rung], dict[str, Value]()
         started = time.perf_counter()
         self.run.make_room()
         try:
@@ -146,28 +155,28 @@ class Trial:
         self._generate_s += time.perf_counter() - started
         evaluation = self.evaluator.score(predictions)
         self._record = self.evaluator.record(predictions, evaluation, self.run.step)
-        return {**evaluation_result(evaluation, self.settings.requirements), **losses}
+        details = evaluation_details(evaluation) | losses
+        return required_score(evaluation.score, details, self.settings.requirements), details
 
-    def _live_values(self) -> dict[str, Any]:
+    def _live_values(self) -> LiveValues:
         """Read back what the trial really used."""
         run = self.run
         self._peak = max(self._peak, peak_memory_gib())
-        return {
-            **self._facts,
-            "samples_per_epoch": run.plan.samples_per_epoch,
-            "positives_per_epoch": run.plan.positives_per_epoch,
-            "micro_batch": run.micro_batch,
-            "slow_training": run.slow_reason,
-            "generation": self.backend.generator.path,
-            "learning_rate_peak": self.config.learning_rate,
-            "learning_rate_now": run.optimizer.param_groups[0]["lr"],
-            "tokens_per_s": run.tokens / run.train_s,
-            "peak_gib": self._peak,
-            **({"train_peak_gib": self._train_peak} if self.backend.device.type == "cuda" else {}),
-            "load_s": self._load_s,
-            "train_s": run.train_s,
-            "generate_s": self._generate_s,
-        }
+        return LiveValues(
+            samples_per_epoch=run.plan.samples_per_epoch,
+            positives_per_epoch=run.plan.positives_per_epoch,
+            micro_batch=run.micro_batch,
+            slow_training=run.slow_reason,
+            generation=self.backend.generator.path,
+            learning_rate_peak=self.config.learning_rate,
+            learning_rate_now=run.optimizer.param_groups[0]["lr"],
+            tokens_per_s=run.tokens / run.train_s,
+            peak_gib=self._peak,
+            train_peak_gib=self._train_peak if self.backend.device.type == "cuda" else None,
+            load_s=self._load_s,
+            train_s=run.train_s,
+            generate_s=self._generate_s,
+        )
 
 
 def reset_peak_memory() -> None:

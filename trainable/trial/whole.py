@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainable.config import TrialConfig, TrialSettings
 
 if TYPE_CHECKING:
     from trainable.backends.resident import ResidentBase
-
+    from trainable.trial.result import TrialResult
 
 CONFIG_FILE = "config.json"
 """Hyperparameters, in the folder of a trial."""
@@ -19,13 +19,12 @@ RESULT_FILE = "result.json"
 
 def train_whole(
     config: TrialConfig, settings: TrialSettings, directory: Path, resident: ResidentBase
-) -> dict[str, Any]:
+) -> TrialResult:
     """Train to the horizon with a save at each rung; return the result there, a fault's outcome included.
 
     Raises:
         Exception: What is the device's fault: a fresh process may do better.
     """
-    from trainable.training.checkpoint import STATE_FILE
     from trainable.trial.faults import result_of
     from trainable.trial.trial import Trial
 
@@ -34,9 +33,7 @@ def train_whole(
         trial = Trial(config, settings, directory, resident)
         for rung in settings.rungs[:-1]:
             if rung > trial.run.step:
-                trial.run.train_to(rung)
-                # no evaluation before the horizon
-                trial.run.save(directory / STATE_FILE, {"generate_s": 0.0})
+                trial.pass_rung(rung)
         return trial.next_rung()
     except Exception as error:
         log_file = Path(settings.checkpoint_dir).parent / "errors" / f"{directory.name}.txt"

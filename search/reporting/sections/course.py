@@ -9,6 +9,7 @@ from search.reporting.document import Block, Cell, Figure, Section, Table, Text,
 from search.reporting.style import BLUE, INK, figure, look, markers
 from search.reporting.view import MINUTE_S, StudyView, TrialView
 from search.reporting.words import hover, short_config
+from trainable.trial.result import Outcome
 
 
 def course(view: StudyView) -> Section:
@@ -29,9 +30,9 @@ def course(view: StudyView) -> Section:
 def _cost(view: StudyView) -> str:
     ended = [trial for trial in view.trials if trial.finished]
     spent, full = sum(trial.steps for trial in view.trials), max(1, len(view.trials)) * view.rungs[-1]
-    states = {
+    states: dict[str, int] = {
         state: sum(trial.state == state for trial in ended)
-        for state in ("completed", "stopped", "infeasible")
+        for state in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.INFEASIBLE)
     }
     broken = len(ended) - sum(states.values())
     minutes = sum(trial.minutes or 0 for trial in ended)

@@ -8,6 +8,7 @@ from search.reporting.document import Block, Figure, Section, Table, Text, liste
 from search.reporting.style import INK, SOFT, figure, look, markers
 from search.reporting.view import StudyView, TrialView
 from search.reporting.words import hover, short_config, value_of
+from trainable.trial.result import Outcome
 
 
 def tradeoffs(view: StudyView) -> Section:
@@ -109,7 +110,7 @@ def _scatter(
 
 
 def _infeasible(view: StudyView) -> list[Block]:
-    lost = [*(trial for trial in view.trials if trial.state == "infeasible"), *view.refused]
+    lost = [*(trial for trial in view.trials if trial.state == Outcome.INFEASIBLE), *view.refused]
     missing = [
         f"{trial.label} ({', '.join(trial.missed)})" for trial in view.trials if trial.usable and trial.missed
     ]

@@ -180,8 +180,8 @@ def trained_as_a_trial(plan: SearchPlan, config: TrialConfig, folder: Path) -> d
 
     trial = Trial(config, replace(plan.settings, token_cache=str(folder / "tokens")), folder)
     while trial.run.step < plan.rungs[-1]:
-        trial.next_rung()
-    return trial.last_result
+        result = trial.next_rung()
+    return result.to_dict()
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.planning.space import SpaceSampler, default_space
 from search.study.storage import open_storage
 from search.tuning.searcher import OUTCOME, RAY_TRIAL_ID, TruthfulOptunaSearch, make_sampler
-from trainable.trial.faults import DISK_FULL, last_result
+from trainable.trial.result import Outcome, TrialResult
 
 HORIZON = 9
 SPACE = default_space("cpu", 42)
@@ -235,5 +235,5 @@ def finish(search: TruthfulOptunaSearch, count: int) -> list[tuple[str, dict[str
 def test_a_full_disk_leaves_the_trial_running(tmp_path: Path) -> None:
     search = searcher(tmp_path)
     search.suggest("a")
-    search.on_trial_complete("a", last_result(DISK_FULL, "OSError: no space", 3))
+    search.on_trial_complete("a", TrialResult.ended(Outcome.DISK_FULL, "OSError: no space", 3).to_dict())
     assert trial_of(tmp_path, "a").state == TrialState.RUNNING

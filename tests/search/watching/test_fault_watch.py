@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from search.watching.fault_watch import HOPELESS_ERRORS, FaultWatch
-from trainable.trial.faults import DISK_FULL, ERROR, last_result
+from trainable.trial.result import Outcome, TrialResult
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_full_disk_interrupts_the_search_once(
 ) -> None:
     watch = FaultWatch()
     for trial in ("t001", "t002"):
-        report(watch, trial, last_result(DISK_FULL, "OSError: no space", 3))
+        report(watch, trial, TrialResult.ended(Outcome.DISK_FULL, "OSError: no space", 3).to_dict())
     assert interrupts == [signal.SIGINT]
     assert capsys.readouterr().out == "t001: OSError: no space; make room, then repeat the command\n"
 
@@ -44,7 +44,7 @@ def test_a_search_whose_first_trials_all_break_ends(
     watch = FaultWatch()
     for number in range(HOPELESS_ERRORS):
         assert interrupts == []
-        report(watch, f"t{number:03d}", last_result(ERROR, "ImportError: no peft", 0))
+        report(watch, f"t{number:03d}", TrialResult.ended(Outcome.ERROR, "ImportError: no peft", 0).to_dict())
     assert interrupts == [signal.SIGINT]
     assert "the first 3 trials all broke, the last with ImportError: no peft" in capsys.readouterr().out
 
@@ -53,7 +53,7 @@ def test_errors_after_a_trial_with_a_score_are_the_configs(interrupts: list[int]
     watch = FaultWatch()
     report(watch, "t000", {"outcome": "ok", "score": 0.5})
     for number in range(2 * HOPELESS_ERRORS):
-        report(watch, f"t{number:03d}", last_result(ERROR, "ValueError: bad", 0))
+        report(watch, f"t{number:03d}", TrialResult.ended(Outcome.ERROR, "ValueError: bad", 0).to_dict())
     assert interrupts == []
 
 

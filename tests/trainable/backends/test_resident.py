@@ -50,7 +50,7 @@ def finish(
 
     trial = Trial(config, settings, directory, resident)
     results = [trial.next_rung() for _ in settings.rungs]
-    return {name: value for name, value in results[-1].items() if name not in _TIMES}
+    return {name: value for name, value in results[-1].to_dict().items() if name not in _TIMES}
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_a_paused_trial_goes_on_in_a_process_that_ran_another_one(
     Trial(_CONFIG, settings, tmp_path / "paused", resident).next_rung()
     finish(_OTHERS[0], settings, tmp_path / "other", resident)
     result = Trial(_CONFIG, settings, tmp_path / "paused", resident).next_rung()
-    assert {name: value for name, value in result.items() if name not in _TIMES} == whole
+    assert {name: value for name, value in result.to_dict().items() if name not in _TIMES} == whole
 
 
 def acquire(resident: ResidentBase) -> Any:

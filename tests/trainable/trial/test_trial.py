@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from trainable.config import METRIC, TIME_ATTR, TrialConfig, TrialSettings
+from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import load_weights
 from trainable.scoring.record import RECORD_FILE, load_record
+from trainable.trial.result import Outcome, TrialResult
 
 _CONFIG = TrialConfig(
     "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
@@ -37,8 +38,8 @@ def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> Tri
     )
 
 
-def numbers(result: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name not in _TIMES}
+def numbers(result: TrialResult) -> dict[str, Any]:
+    return {name: value for name, value in result.to_dict().items() if name not in _TIMES}
 
 
 @pytest.mark.slow
@@ -65,18 +66,14 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
 
     trial = Trial(_CONFIG, settings, tmp_path)
     results = [trial.next_rung() for _ in range(4)]
-    assert [result[TIME_ATTR] for result in results] == [2, 4, 7, 7]
+    assert [result.step for result in results] == [2, 4, 7, 7]
     assert results[3] == results[2]
-    assert all(result["outcome"] == "ok" and math.isfinite(result[METRIC]) for result in results)
-    assert results[2]["train_loss"] < results[0]["train_loss"]
-    assert [math.isfinite(result.get("validation_loss", math.inf)) for result in results] == [
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert results[0]["lora_rank"] == 12
-    assert results[0]["samples_per_epoch"] > 24
+    assert all(result.outcome == Outcome.OK and math.isfinite(result.score) for result in results)
+    last = results[2].to_dict()
+    assert last["train_loss"] < results[0].to_dict()["train_loss"]
+    assert ["validation_loss" in result.details for result in results] == [True, False, False, False]
+    assert last["lora_rank"] == 12
+    assert last["samples_per_epoch"] > 24
     assert {path.name for path in tmp_path.iterdir()} == {"state.pt", "adapter"}
     assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
         "adapter_config.json",
@@ -86,7 +83,7 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
     }
     record = load_record(tmp_path / "adapter" / RECORD_FILE)
     assert (record.step, len(record.documents)) == (7, 8)
-    assert record.evaluation().headline().items() <= results[2].items()
+    assert record.evaluation().headline().items() <= last.items()
     assert Trial(_CONFIG, settings, tmp_path).next_rung() == results[2]
 
 
@@ -98,5 +95,5 @@ def test_a_rate_that_diverges_is_reported_and_not_raised(settings: TrialSettings
     longer = replace(settings, rungs=(3, 6), evaluation_documents=(2, 2), judges=())
     trial = Trial(_CONFIG.with_changes(learning_rate=1e30, max_grad_norm=1e30), longer, tmp_path)
     result = trial.next_rung()
-    assert result["outcome"] == "diverged"
-    assert math.isnan(result[METRIC])
+    assert result.outcome == Outcome.DIVERGED
+    assert math.isnan(result.score)
