@@ -55,7 +55,7 @@ def probe(options: ProbeOptions) -> dict[str, Any]:
     from trainable.model.bases import locate_base
     from trainable.tokens.chat import prompt_ids
     from trainable.tokens.corpus import answer_limit, tokenized
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     started = time.perf_counter()
     base_dir = locate_base(options.model)
@@ -71,7 +71,9 @@ def probe(options: ProbeOptions) -> dict[str, Any]:
         train_file = Path(scratch) / "train.jsonl"
         write_examples(train_file, read_examples(SAMPLE_DIR / "train.jsonl")[: options.train_documents])
         corpus = tokenized(base_dir, train_file, 512, Path(scratch) / "tokens")
-        run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=options.steps)
+        run = TrainingRun(
+            config, backend, corpus, schedule_batches(config, corpus), total_steps=options.steps
+        )
         run.train_to(options.steps, on_step=lambda _, loss: losses.append(loss))
         facts = asdict(backend.facts())
         saved = options.save_to or Path(scratch) / "adapter"

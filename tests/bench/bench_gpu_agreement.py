@@ -56,14 +56,16 @@ def losses_of(options: AgreementOptions, backend: Any, steps: int, slow: bool) -
     from trainable.config import TrialConfig
     from trainable.model.bases import locate_base
     from trainable.tokens.corpus import tokenized
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     config = TrialConfig(options.model, False, 16, 3e-3, lora_dropout=0.0, seed=SEED)
     backend.detach_adapter()
     backend.attach_adapter(config)
     cache = options.work / f"tokens-agreement-{options.backend}"
     corpus = tokenized(locate_base(options.model), SAMPLE_DIR / "train.jsonl", 512, cache)
-    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=options.tuning_steps)
+    run = TrainingRun(
+        config, backend, corpus, schedule_batches(config, corpus), total_steps=options.tuning_steps
+    )
     if slow:
         run.slow_reason = "asked for"
     losses: list[float] = []

@@ -82,7 +82,7 @@ def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bo
     backend.attach_adapter(config)
     corpus = corpus_of(options, config)
     steps = 4 * options.steps + 20 + WARM_STEPS
-    run = loop.TrainingRun(config, backend, corpus, loop.plan_batches(config, corpus), steps)
+    run = loop.TrainingRun(config, backend, corpus, loop.schedule_batches(config, corpus), steps)
     if variant == "eager":
         run.slow_reason = "asked for"
     run.train_to(1)
@@ -148,7 +148,7 @@ def measure_hf(options: TrainOptions, model: str, quantised: bool, recipe: bool)
     if recipe:  # the users do not sort by length
         trainer._get_train_sampler = shuffled
     else:  # the widest batch, which sets the peak of memory, comes while it warms up
-        trainer.plan = WidestFirst(trainer.plan, corpus_of(options, config).lengths())
+        trainer.schedule = WidestFirst(trainer.schedule, corpus_of(options, config).lengths())
     marks: list[tuple[float, int]] = []
     tokens = count_tokens(trainer)
 
@@ -171,14 +171,14 @@ def measure_hf(options: TrainOptions, model: str, quantised: bool, recipe: bool)
 
 
 class WidestFirst:
-    """A plan whose widest batch comes first."""
+    """A schedule whose widest batch comes first."""
 
-    def __init__(self, plan: Any, lengths: list[int]) -> None:
-        self.samples_per_epoch, self._plan, self._lengths = plan.samples_per_epoch, plan, lengths
+    def __init__(self, schedule: Any, lengths: list[int]) -> None:
+        self.samples_per_epoch, self._schedule, self._lengths = schedule.samples_per_epoch, schedule, lengths
 
     def epoch_batches(self, epoch: int) -> list[list[int]]:
         """Return the epoch's batches, the others in their order."""
-        batches = list(self._plan.epoch_batches(epoch))
+        batches = list(self._schedule.epoch_batches(epoch))
         widest = max(range(len(batches)), key=lambda place: max(self._lengths[row] for row in batches[place]))
         return [batches.pop(widest), *batches]
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.bench.stacked import StackedAdapters
 from trainable.tokens.corpus import TokenizedCorpus
-from trainable.training.loop import plan_batches
+from trainable.training.loop import schedule_batches
 from trainable.training.optimizer import learning_rate_factor
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # torch's AdamW
@@ -27,7 +27,7 @@ class StackedTraining:
         self.model, self.total_steps, self.step = model, list(total_steps), 0
         self._lengths = corpus.lengths()
         self._ids, self._labels = (part.to(model.device) for part in padded_samples(corpus))
-        self.plans = [plan_batches(config, corpus) for config in model.configs]
+        self.schedules = [schedule_batches(config, corpus) for config in model.configs]
         self._parameters = [*model.a, *model.b]
         self._moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in self._parameters]
 
@@ -45,7 +45,7 @@ class StackedTraining:
         return means
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = [plan.batch(self.step) for plan in self.plans]
+        chosen = [schedule.batch(self.step) for schedule in self.schedules]
         rows = max(map(len, chosen))
         nothing = len(self._ids) - 1
         index = torch.tensor([batch + [nothing] * (rows - len(batch)) for batch in chosen])

@@ -38,7 +38,7 @@ def test_stacked_adapters_have_the_losses_and_answers_of_single_ones(
     from tests.bench.stacked_decode import stacked_answers
     from tests.bench.stacked_training import StackedTraining
     from trainable.backends.peft_backend import PeftBackend
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     base_dir = locate_base("small-2m")
     corpus = tokenized(base_dir, train_file, 512, tmp_path)
@@ -52,7 +52,9 @@ def test_stacked_adapters_have_the_losses_and_answers_of_single_ones(
         backend = PeftBackend()
         backend.load_base(base_dir, four_bit, 512)
         backend.attach_adapter(config)
-        alone = TrainingRun(config, backend, corpus, plan_batches(config, corpus), HORIZON).train_to(STEPS)
+        alone = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), HORIZON).train_to(
+            STEPS
+        )
         assert together[n] == pytest.approx(alone, rel=1e-4)
         expected = backend.generate(prompts, 24)
         got = [[token for token in row if token >= 0] for row in answers[n].tolist()]

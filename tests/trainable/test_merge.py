@@ -22,14 +22,14 @@ Head = Callable[[str, int], Path]
 
 def trained(config: TrialConfig, train_file: Path, steps: int) -> Any:
     from trainable.backends.peft_backend import PeftBackend
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     base_dir = locate_base(config.model)
     backend = PeftBackend()
     backend.load_base(base_dir, config.load_in_4bit, window_tokens=512)
     backend.attach_adapter(config)
     corpus = tokenized(base_dir, train_file, 512, train_file.parent / "tokens")
-    TrainingRun(config, backend, corpus, plan_batches(config, corpus), steps).train_to(steps)
+    TrainingRun(config, backend, corpus, schedule_batches(config, corpus), steps).train_to(steps)
     return backend
 
 

@@ -39,7 +39,7 @@ def oversampled_indices(has_entities: Sequence[bool], factor: float, seed: int, 
     ]
 
 
-class BatchPlan:
+class BatchSchedule:
     """The batches of every step, for ever: epochs over the oversampled samples, bucketed by length.
 
     An epoch's one short batch, if there is one, comes last.

@@ -24,7 +24,7 @@ from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
 from trainable.tokens.windowing import Windowing
 from trainable.training.checkpoint import STATE_FILE, read_state
 from trainable.training.longer_run import rate_for, write_augmented
-from trainable.training.loop import TrainingRun, plan_batches
+from trainable.training.loop import TrainingRun, schedule_batches
 
 PROGRESS_PARTS = 10
 """Progress reports an epoch; reading the loss waits for the device, so not each step."""
@@ -85,7 +85,7 @@ class FullLengthRun:
         config: The same with the learning rate of this length.
         corpus: Tokenised training documents as they are.
         training_corpus: What is trained on, of all epochs if it is augmented.
-        plan: Batches of `training_corpus`.
+        schedule: Batches of `training_corpus`.
         total_steps: Length of the run, in optimizer steps.
     """
 
@@ -103,8 +103,8 @@ class FullLengthRun:
             file = settings.out_dir / "tokens" / "augmented.jsonl"  # goes when the run has ended
             self._facts |= write_augmented(config, examples, settings.epochs, file)
             self.training_corpus, factor = self._tokenized(base_dir, file), 1.0
-        self.plan = plan_batches(config.with_changes(oversampling=factor), self.training_corpus)
-        self.total_steps = self.plan.steps_per_epoch * (1 if settings.augmented else settings.epochs)
+        self.schedule = schedule_batches(config.with_changes(oversampling=factor), self.training_corpus)
+        self.total_steps = self.schedule.steps_per_epoch * (1 if settings.augmented else settings.epochs)
         self.config = config.with_changes(
             learning_rate=rate_for(config.learning_rate, settings.searched_steps, self.total_steps)
         )
@@ -118,7 +118,7 @@ class FullLengthRun:
         return {
             **asdict(self.backend.facts()),
             **self._facts,
-            "samples_per_epoch": self.plan.samples_per_epoch
+            "samples_per_epoch": self.schedule.samples_per_epoch
             // (self.settings.epochs if self.settings.augmented else 1),
         }
 
@@ -194,7 +194,7 @@ def train_full_length(
     """
     started = time.perf_counter()
     epochs, total = run.settings.epochs, run.total_steps
-    training = TrainingRun(run.config, run.backend, run.training_corpus, run.plan, total)
+    training = TrainingRun(run.config, run.backend, run.training_corpus, run.schedule, total)
     state = run.settings.out_dir / STATE_FILE
     identity = {
         "config": run.config.to_dict(), "epochs_planned": epochs, "augmented": run.settings.augmented,

@@ -19,7 +19,7 @@ from trainable.passes.captured import CaptureFailed, FastPasses, layout_of, why_
 from trainable.passes.layout import Sample
 from trainable.passes.shared_prefix import PrefixPasses, why_no_prefix
 from trainable.tokens.corpus import TokenizedCorpus
-from trainable.training.batches import BatchPlan
+from trainable.training.batches import BatchSchedule
 from trainable.training.checkpoint import read_state, write_state
 from trainable.training.optimizer import learning_rate_factor, make_optimizer
 
@@ -39,10 +39,10 @@ def automatic_micro_batch(effective_batch: int, device_type: str) -> int:
     return math.gcd(effective_batch, 8) if device_type == "cpu" else effective_batch
 
 
-def plan_batches(config: TrialConfig, corpus: TokenizedCorpus) -> BatchPlan:
+def schedule_batches(config: TrialConfig, corpus: TokenizedCorpus) -> BatchSchedule:
     """Return the batches of every step of a config on a corpus."""
     flags = list(corpus.dataset["has_entities"])
-    return BatchPlan(corpus.lengths(), flags, config.oversampling, config.effective_batch, config.seed)
+    return BatchSchedule(corpus.lengths(), flags, config.oversampling, config.effective_batch, config.seed)
 
 
 class TrainingRun:
@@ -55,7 +55,7 @@ class TrainingRun:
         config: Hyperparameters.
         backend: Holds the base model with the adapter attached.
         corpus: Tokenised training documents.
-        plan: Batches of that corpus, see `plan_batches`.
+        schedule: Batches of that corpus, see `schedule_batches`.
         total_steps: Horizon of the learning-rate schedule, in optimizer steps.
     """
 
@@ -64,11 +64,11 @@ class TrainingRun:
         config: TrialConfig,
         backend: Backend,
         corpus: TokenizedCorpus,
-        plan: BatchPlan,
+        schedule: BatchSchedule,
         total_steps: int,
     ) -> None:
         self._samples = corpus.samples()
-        self.config, self.backend, self.plan, self.total_steps = config, backend, plan, total_steps
+        self.config, self.backend, self.schedule, self.total_steps = config, backend, schedule, total_steps
         self.parameters = [p for p in backend.model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(config, self.parameters)
         dtype = getattr(torch, backend.facts().compute_dtype)
@@ -186,7 +186,7 @@ class TrainingRun:
     def _step(self) -> torch.Tensor:
         fast = self._fast_passes()
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout
-        rows = self.plan.batch(self.step)
+        rows = self.schedule.batch(self.step)
         n_labels = sum(len(self._samples[row][1]) for row in rows)
         passes = [[self._samples[row] for row in micro] for micro in self._micro_batches(self.step)]
         if fast is None:
@@ -215,7 +215,7 @@ class TrainingRun:
         return loss.detach()
 
     def _micro_batches(self, step: int) -> list[list[int]]:
-        rows = self.plan.batch(step)
+        rows = self.schedule.batch(step)
         return [rows[start : start + self.micro_batch] for start in range(0, len(rows), self.micro_batch)]
 
     def _fast_passes(self) -> FastPasses | PrefixPasses | None:

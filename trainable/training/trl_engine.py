@@ -1,4 +1,4 @@
-"""The reference engine: the same plan through TRL's SFTTrainer, with its checkpoints, resume and logs."""
+"""The reference engine: the same run through TRL's SFTTrainer, with its checkpoints, resume and logs."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from trainable.config import TrialConfig, warmup_steps
 from trainable.model.backend import Backend
 from trainable.model.batch import IGNORED
 from trainable.tokens.corpus import TokenizedCorpus
-from trainable.training.batches import BatchPlan
+from trainable.training.batches import BatchSchedule
 from trainable.training.full_length import EpochResult, FullLengthResult, FullLengthRun, conclude
-from trainable.training.loop import automatic_micro_batch, plan_batches
+from trainable.training.loop import automatic_micro_batch, schedule_batches
 
 EPOCHS_FILE = "epochs.json"
 """Results of the epochs so far, beside SFTTrainer's checkpoints: a resumed run needs them to name the best."""
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
 
 
-class PlanSampler(Sampler[int]):
-    """Yields the sample order of a `BatchPlan`, epoch by epoch, so that both engines see the same batches."""
+class ScheduleSampler(Sampler[int]):
+    """Yields the sample order of a `BatchSchedule`, epoch by epoch, so that both engines see the same batches."""
 
-    def __init__(self, plan: BatchPlan) -> None:
-        self._plan, self._epoch = plan, 0
+    def __init__(self, schedule: BatchSchedule) -> None:
+        self._schedule, self._epoch = schedule, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; accelerate calls this."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return (row for batch in self._plan.epoch_batches(self._epoch) for row in batch)
+        return (row for batch in self._schedule.epoch_batches(self._epoch) for row in batch)
 
     def __len__(self) -> int:
-        return self._plan.samples_per_epoch
+        return self._schedule.samples_per_epoch
 
 
-class PlanTrainer(SFTTrainer):
-    """SFTTrainer that takes its sample order from a `BatchPlan`, and that trains on a CPU too."""
+class ScheduleTrainer(SFTTrainer):
+    """SFTTrainer that takes its sample order from a `BatchSchedule`, and that trains on a CPU too."""
 
-    plan: BatchPlan
+    schedule: BatchSchedule
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
@@ -58,8 +58,8 @@ class PlanTrainer(SFTTrainer):
             return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> PlanSampler:
-        return PlanSampler(self.plan)
+    def _get_train_sampler(self, train_dataset: Any = None) -> ScheduleSampler:
+        return ScheduleSampler(self.schedule)
 
 
 def make_trainer(
@@ -70,7 +70,7 @@ def make_trainer(
     *,
     epochs: int,
     max_steps: int = -1,
-) -> PlanTrainer:
+) -> ScheduleTrainer:
     """Return a trainer with every argument given: unsloth changes the defaults of SFTConfig.
 
     Args:
@@ -81,15 +81,15 @@ def make_trainer(
         epochs: Length of the schedule.
         max_steps: Stop earlier; the schedule is then this long. -1 means never.
     """
-    plan = plan_batches(config, corpus)
-    total = plan.steps_per_epoch * epochs if max_steps < 0 else max_steps
-    trainer = PlanTrainer(
+    schedule = schedule_batches(config, corpus)
+    total = schedule.steps_per_epoch * epochs if max_steps < 0 else max_steps
+    trainer = ScheduleTrainer(
         model=backend.model,
         args=_arguments(config, backend, out_dir, total, epochs, max_steps),
         train_dataset=_labelled(corpus),
         processing_class=backend.tokenizer,
     )
-    trainer.plan = plan
+    trainer.schedule = schedule
     return trainer
 
 
@@ -164,7 +164,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     trainer.add_callback(_EpochEvaluation(run, on_epoch))
     checkpoint = get_last_checkpoint(str(out_dir)) if out_dir.is_dir() else None
     if checkpoint is not None:
-        done = int(checkpoint.rpartition("-")[2]) // trainer.plan.steps_per_epoch
+        done = int(checkpoint.rpartition("-")[2]) // trainer.schedule.steps_per_epoch
         saved = json.loads((out_dir / EPOCHS_FILE).read_text(encoding="utf-8"))
         run.epochs = [EpochResult(**epoch) for epoch in saved[:done]]
     trainer.train(resume_from_checkpoint=checkpoint)

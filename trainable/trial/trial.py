@@ -22,7 +22,7 @@ from trainable.scoring.record import RECORD_FILE, EvaluationRecord, save_record
 from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
 from trainable.tokens.windowing import Windowing
 from trainable.training.checkpoint import STATE_FILE, UnreadableState
-from trainable.training.loop import OutOfMemoryAtOne, TrainingRun, plan_batches
+from trainable.training.loop import OutOfMemoryAtOne, TrainingRun, schedule_batches
 from trainable.trial.result import (
     LiveValues,
     Outcome,
@@ -66,8 +66,8 @@ class Trial:
                 settings.overlap_tokens,
             ),
         )  # fmt: skip
-        plan = plan_batches(config, corpus)
-        self.run = TrainingRun(config, self.backend, corpus, plan, settings.horizon_steps)
+        schedule = schedule_batches(config, corpus)
+        self.run = TrainingRun(config, self.backend, corpus, schedule, settings.horizon_steps)
         self.evaluator: Evaluator = resident.keep((base_dir, settings), lambda: self._make_evaluator(corpus))
         self._prediction = PredictionSettings(
             load_in_4bit=config.load_in_4bit,
@@ -163,8 +163,8 @@ class Trial:
         run = self.run
         self._peak = max(self._peak, peak_memory_gib())
         return LiveValues(
-            samples_per_epoch=run.plan.samples_per_epoch,
-            positives_per_epoch=run.plan.positives_per_epoch,
+            samples_per_epoch=run.schedule.samples_per_epoch,
+            positives_per_epoch=run.schedule.positives_per_epoch,
             micro_batch=run.micro_batch,
             slow_training=run.slow_reason,
             generation=self.backend.generator.path,

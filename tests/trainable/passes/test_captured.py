@@ -182,13 +182,13 @@ def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch
 
 def losses_of_a_run(sample_head: Any, fast: bool) -> tuple[list[float], Any]:
     from trainable.tokens.corpus import tokenized
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     config = _CONFIG.with_changes(learning_rate=3e-3, effective_batch=6, micro_batch=3)
     backend = backend_with(config)
     file = sample_head("train", 16)  # three steps an epoch, the last one with four documents
     corpus = tokenized(locate_base(config.model), file, 512, file.parent / "tokens")
-    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=8)
+    run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), total_steps=8)
     if not fast:
         run.slow_reason = "asked for"
     losses: list[float] = []
@@ -201,14 +201,14 @@ def test_a_run_that_trains_another_weight_too_takes_the_librarys_passes_and_says
     sample_head: Any,
 ) -> None:
     from trainable.tokens.corpus import tokenized
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     config = _CONFIG.with_changes(effective_batch=2)
     backend = backend_with(config)
     backend.model.get_base_model().model.norm.weight.requires_grad_()
     file = sample_head("train", 4)
     corpus = tokenized(locate_base(config.model), file, 512, file.parent / "tokens")
-    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=2)
+    run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), total_steps=2)
     assert run.train_to(1) > 0
     assert "no LoRA matrices" in run.slow_reason
 

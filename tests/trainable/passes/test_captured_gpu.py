@@ -33,10 +33,10 @@ def backend_in(dtype: str, config: TrialConfig = _CONFIG) -> Any:
 
 def train(backend: Any, config: TrialConfig, folder: Path, steps: int, slow: bool) -> tuple[Any, list[float]]:
     from data.corpus import SAMPLE_DIR
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     corpus = tokenized(locate_base(config.model), SAMPLE_DIR / "train.jsonl", 512, folder / "tokens")
-    run = TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps=max(steps, 40))
+    run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), total_steps=max(steps, 40))
     if slow:
         run.slow_reason = "asked for"
     losses: list[float] = []

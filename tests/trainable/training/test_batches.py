@@ -9,15 +9,17 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainable.training.batches import BatchPlan, oversampled_indices
+from trainable.training.batches import BatchSchedule, oversampled_indices
 
 flag_lists = st.lists(st.booleans(), min_size=1, max_size=60)
 factors = st.floats(1, 5, allow_nan=False)
 
 
-def make_plan(flags: list[bool], factor: float = 1.0, batch_size: int = 4, seed: int = 0) -> BatchPlan:
+def make_schedule(
+    flags: list[bool], factor: float = 1.0, batch_size: int = 4, seed: int = 0
+) -> BatchSchedule:
     lengths = [random.Random(index).randint(10, 400) for index in range(len(flags))]
-    return BatchPlan(lengths, flags, factor, batch_size, seed)
+    return BatchSchedule(lengths, flags, factor, batch_size, seed)
 
 
 @given(flag_lists, factors, st.integers(0, 100))
@@ -54,8 +56,8 @@ def test_each_sample_gets_the_extra_copy_equally_often() -> None:
 def test_every_epoch_holds_each_oversampled_sample_once_and_ends_with_the_short_batch(
     flags: list[bool], factor: float, batch_size: int, epoch: int
 ) -> None:
-    plan = make_plan(flags, factor, batch_size)
-    batches = plan.epoch_batches(epoch)
+    schedule = make_schedule(flags, factor, batch_size)
+    batches = schedule.epoch_batches(epoch)
     expected = Counter(oversampled_indices(flags, factor, 0, epoch))
     assert Counter(row for batch in batches for row in batch) == expected
     assert all(len(batch) == batch_size for batch in batches[:-1])
@@ -66,36 +68,36 @@ def test_every_epoch_holds_each_oversampled_sample_once_and_ends_with_the_short_
 def test_a_batch_depends_on_its_step_alone(
     flags: list[bool], factor: float, batch_size: int, steps: list[int]
 ) -> None:
-    plan = make_plan(flags, factor, batch_size)
-    assert [plan.batch(step) for step in steps] == [
-        make_plan(flags, factor, batch_size).batch(step) for step in steps
+    schedule = make_schedule(flags, factor, batch_size)
+    assert [schedule.batch(step) for step in steps] == [
+        make_schedule(flags, factor, batch_size).batch(step) for step in steps
     ]
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=40), st.sampled_from([1.1, 1.5, 2.7]))
 def test_consecutive_steps_walk_through_the_epochs(flags: list[bool], factor: float) -> None:
-    plan = make_plan(flags, factor, batch_size=3)
+    schedule = make_schedule(flags, factor, batch_size=3)
     step = 0
     for epoch in range(8):
-        for batch in plan.epoch_batches(epoch):
-            assert plan.batch(step) == batch
+        for batch in schedule.epoch_batches(epoch):
+            assert schedule.batch(step) == batch
             step += 1
-    assert step == 8 * plan.steps_per_epoch
+    assert step == 8 * schedule.steps_per_epoch
 
 
 def test_epochs_and_seeds_differ_in_order() -> None:
-    plan = make_plan([True] * 40)
-    assert plan.epoch_batches(0) != plan.epoch_batches(1)
-    assert plan.epoch_batches(0) != make_plan([True] * 40, seed=1).epoch_batches(0)
+    schedule = make_schedule([True] * 40)
+    assert schedule.epoch_batches(0) != schedule.epoch_batches(1)
+    assert schedule.epoch_batches(0) != make_schedule([True] * 40, seed=1).epoch_batches(0)
 
 
 def test_sorting_by_length_leaves_less_padding_than_shuffling() -> None:
-    plan = make_plan([True] * 256, batch_size=8)
+    schedule = make_schedule([True] * 256, batch_size=8)
 
     def padded(batches: list[list[int]]) -> int:
-        return sum(max(plan._lengths[row] for row in batch) * len(batch) for batch in batches)
+        return sum(max(schedule._lengths[row] for row in batch) * len(batch) for batch in batches)
 
     rows = list(range(256))
     random.Random(0).shuffle(rows)
     shuffled = [rows[start : start + 8] for start in range(0, 256, 8)]
-    assert padded(plan.epoch_batches(0)) < 0.75 * padded(shuffled)
+    assert padded(schedule.epoch_batches(0)) < 0.75 * padded(shuffled)

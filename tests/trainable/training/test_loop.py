@@ -27,14 +27,14 @@ def train_file(sample_head: Head) -> Path:
 
 def make_run(config: TrialConfig, data_file: Path, total_steps: int) -> Any:
     from trainable.backends.peft_backend import PeftBackend
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
 
     base_dir = locate_base(config.model)
     backend = PeftBackend()
     backend.load_base(base_dir, config.load_in_4bit, window_tokens=512)
     backend.attach_adapter(config)
     corpus = tokenized(base_dir, data_file, 512, data_file.parent / "tokens")
-    return TrainingRun(config, backend, corpus, plan_batches(config, corpus), total_steps)
+    return TrainingRun(config, backend, corpus, schedule_batches(config, corpus), total_steps)
 
 
 def batch_of(run: Any, rows: list[int]) -> Any:
@@ -68,7 +68,7 @@ def test_the_learning_rate_follows_the_cosine_schedule_of_transformers(total_ste
 
 def test_only_the_answer_and_its_end_of_turn_token_carry_loss(train_file: Path) -> None:
     run = make_run(_CONFIG, train_file, total_steps=1)
-    rows = run.plan.batch(0)
+    rows = run.schedule.batch(0)
     batch = batch_of(run, rows)
     samples = tokenized(locate_base("small-2m"), train_file, 512, train_file.parent / "tokens").samples()
     end = end_of_turn_id(run.backend.tokenizer)
@@ -85,7 +85,7 @@ def test_the_loss_of_a_batch_does_not_depend_on_the_micro_batch(train_file: Path
     import torch
 
     run = make_run(_CONFIG.with_changes(lora_dropout=0.0), train_file, total_steps=1)
-    rows = run.plan.batch(0)
+    rows = run.schedule.batch(0)
     n_labels = sum(int((batch_of(run, [row]).labels != -100).sum()) for row in rows)
     with torch.no_grad():
         whole = run.backend.loss(batch_of(run, rows), n_labels)
@@ -101,7 +101,7 @@ def test_a_run_saved_in_the_middle_of_an_epoch_goes_on_to_the_last_bit(
 
     whole = make_run(_CONFIG, train_file, total_steps=10)
     expected = train(whole, 10)
-    assert whole.plan.steps_per_epoch not in (5, 10)
+    assert whole.schedule.steps_per_epoch not in (5, 10)
 
     first = make_run(_CONFIG, train_file, total_steps=10)
     losses = train(first, 5)

@@ -33,17 +33,17 @@ def make_backend(base_dir: Path) -> Any:
 def test_losses_of_both_engines_agree_within_one_percent_over_ten_steps(
     sample_head: Head, tmp_path: Path
 ) -> None:
-    from trainable.training.loop import TrainingRun, plan_batches
+    from trainable.training.loop import TrainingRun, schedule_batches
     from trainable.training.trl_engine import make_trainer
 
     base_dir = locate_base("small-2m")
     corpus = tokenized(base_dir, sample_head("train", 30), 512, tmp_path / "tokens")
-    run = TrainingRun(_CONFIG, make_backend(base_dir), corpus, plan_batches(_CONFIG, corpus), 10)
+    run = TrainingRun(_CONFIG, make_backend(base_dir), corpus, schedule_batches(_CONFIG, corpus), 10)
     own: list[float] = []
     run.train_to(10, lambda _, loss: own.append(loss))
     # Ten steps cross the end of an epoch with its short batch.
-    assert run.plan.steps_per_epoch < 10
-    assert run.plan.samples_per_epoch % _CONFIG.effective_batch
+    assert run.schedule.steps_per_epoch < 10
+    assert run.schedule.samples_per_epoch % _CONFIG.effective_batch
 
     trainer = make_trainer(_CONFIG, make_backend(base_dir), corpus, tmp_path / "trl", epochs=2, max_steps=10)
     trainer.train()
