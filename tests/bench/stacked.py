@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, rms_norm, scaled_dot_product_atte
 from trainable.backends.peft_backend import PeftBackend
 from trainable.config import ALL_PROJECTIONS, TrialConfig
 from trainable.model.adapters import read_facts
+from trainable.model.qwen import plain_weight
 
 Weights = list[dict[str, torch.Tensor]]
 """For each layer the effective weight of each projection, (adapters, out, in)."""
@@ -146,7 +147,7 @@ class StackedAdapters:
         )
         self.head = moved(model.lm_head.weight)
         self.layers = [
-            {name: moved(_full_precision(_projection(layer, name).weight)) for name in ALL_PROJECTIONS}
+            {name: moved(plain_weight(_projection(layer, name).weight)) for name in ALL_PROJECTIONS}
             | {
                 name: moved(getattr(layer, name).weight)
                 for name in ("input_layernorm", "post_attention_layernorm")
@@ -186,11 +187,3 @@ def _causal(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> to
 
 def _projection(layer: Any, name: str) -> Any:
     return getattr(layer.self_attn if hasattr(layer.self_attn, name) else layer.mlp, name)
-
-
-def _full_precision(weight: Any) -> torch.Tensor:
-    if type(weight).__name__ != "Params4bit":
-        return weight
-    from bitsandbytes.functional import dequantize_4bit
-
-    return dequantize_4bit(weight.data, weight.quant_state)

@@ -5,10 +5,9 @@ It must never share a process with backend_unsloth.py, which patches transformer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,15 +16,19 @@ from trainable.decoding.generator import Generator
 from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
 from trainable.model.adapters import check_init_adapter, read_facts, without_adapter
-from trainable.model.backend import Batch, LiveFacts, compute_dtype
+from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
 from trainable.model.qwen import keep_unpacked
 from trainable.tokens.chat import end_of_turn_id, load_tokenizer
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedTokenizerBase
 
 DECODE_ROWS = {"cuda": 256, "cpu": 64}
 """Documents decoded together: a GPU wants many, a CPU wants the cache to stay in its own caches."""
 
 
-def lora_config(config: TrialConfig) -> Any:
+def lora_config(config: TrialConfig) -> LoraConfig:
     """Return PEFT's LoraConfig with every value given."""
     from peft import LoraConfig
 
@@ -48,9 +51,10 @@ class PeftBackend:
     def __init__(self) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(self.device)
-        self.model: Any = None
-        self.tokenizer: Any = None
+        self.model: LanguageModel = None
+        self.tokenizer: PreTrainedTokenizerBase
         self.generator = Generator()
+        self.ran_shapes: set[Hashable] = set()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load the base in `self.dtype`, or NF4 with double quantisation."""
@@ -97,7 +101,7 @@ class PeftBackend:
         """Put a trained adapter on the base, for generation only."""
         from peft import PeftConfig, PeftModel
 
-        config: Any = PeftConfig.from_pretrained(str(directory))
+        config = PeftConfig.from_pretrained(str(directory))
         config.lora_dropout = 0.0  # it never acts here, and a layer without it can be merged for speed
         self.model = PeftModel.from_pretrained(self.model, directory, config=config)
         if self.device.type == "cpu":
@@ -150,5 +154,5 @@ class PeftBackend:
         """Read the loaded model's properties."""
         return read_facts(self.model, self.name, self.dtype)
 
-    def _autocast(self) -> AbstractContextManager[Any]:
+    def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.dtype, enabled=self.device.type == "cuda")

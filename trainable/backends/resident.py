@@ -6,10 +6,10 @@ import gc
 import hashlib
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from trainable.backends.create import create_backend
-from trainable.model.backend import Backend
+from trainable.model.backend import Backend, LanguageModel
 from trainable.model.gpu_memory import allocated_bytes, collect_garbage
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class ResidentBase:
         self._backend: Backend | None = None
         self._key: Hashable = None
         self._checksum, self._bytes, self._trials = "", 0, 0
-        self._kept: dict[Hashable, Any] = {}
+        self._kept: dict[Hashable, object] = {}
         self.loads = 0
 
     def acquire(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> Backend:
@@ -116,8 +116,7 @@ class ResidentBase:
         """Return what `build` made for this key, now or for an earlier trial."""
         if key not in self._kept:
             self._kept[key] = build()
-        value: T = self._kept[key]
-        return value
+        return cast("T", self._kept[key])  # a key is used for one kind of thing alone
 
     def _detach(self, backend: Backend) -> None:
         backend.detach_adapter()
@@ -132,7 +131,7 @@ class ResidentBase:
             raise BaseDrift("an earlier trial changed the base model's weights")
 
 
-def weights_checksum(model: Any) -> str:
+def weights_checksum(model: LanguageModel) -> str:
     """Return a SHA-256 over a fixed sample of a model's parameters, as hex."""
     import torch
 

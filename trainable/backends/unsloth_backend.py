@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 _CACHE = Path(tempfile.gettempdir()) / f"pii-tuner-{os.getuid()}" / "unsloth"
 os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(_CACHE))  # its default lies in the working directory
@@ -21,12 +21,15 @@ import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
 from trainable.model.adapters import check_init_adapter, load_weights, read_facts, set_adapter_weights
-from trainable.model.backend import Batch, LiveFacts, compute_dtype
+from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
 from trainable.model.qwen import keep_unpacked
 from trainable.tokens.chat import end_of_turn_id, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 DECODE_ROWS = 256
 DECODE_ROOM_TOKENS = 512
@@ -43,9 +46,10 @@ class UnslothBackend:
             raise RuntimeError(f"unsloth runs on {unsloth.DEVICE_TYPE!r} although torch sees a CUDA device")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(self.device)
-        self.model: Any = None
-        self.tokenizer: Any = None
+        self.model: LanguageModel = None
+        self.tokenizer: PreTrainedTokenizerBase
         self.generator = Generator()
+        self.ran_shapes: set[Hashable] = set()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load the base in `self.dtype`, or NF4 with double quantisation."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from trainable.model.adapters import without_adapter
+from trainable.model.backend import Backend, LanguageModel
 from trainable.model.gpu_memory import collect_garbage
 from trainable.model.qwen import why_unsupported
 from trainable.tokens.chat import end_of_turn_id
@@ -31,7 +32,7 @@ class Generator:
         self._give_back: Callable[[], bool] | None = None
         self.path = ""
 
-    def answers(self, backend: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Answers:
+    def answers(self, backend: Backend, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Answers:
         """Continue each prompt greedily, with dropout off.
 
         Args:
@@ -52,8 +53,7 @@ class Generator:
             collect_garbage()
             reason = "too little memory for a merged copy of the weights"
         self._say(f"slow: {reason}")
-        plain: Answers = backend.generate_plain(prompts, max_new_tokens)
-        return plain
+        return backend.generate_plain(prompts, max_new_tokens)
 
     @contextmanager
     def lent(self, give_back: Callable[[], bool]) -> Iterator[None]:
@@ -77,7 +77,12 @@ class Generator:
         return self._decoder.kept_bytes() if self._decoder is not None else 0
 
     def _fast(
-        self, model: Any, dtype: torch.dtype, end_id: int, prompts: Sequence[Sequence[int]], limit: int
+        self,
+        model: LanguageModel,
+        dtype: torch.dtype,
+        end_id: int,
+        prompts: Sequence[Sequence[int]],
+        limit: int,
     ) -> Answers | None:
         """Return None when memory does not suffice."""
         from trainable.decoding.cached import FastDecoder

@@ -1,17 +1,21 @@
-"""What a training backend must do; the two that exist are backend_unsloth.py and backend_peft.py."""
+"""What a training backend must do; `trainable/backends/` holds the two that exist."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from trainable.config import TrialConfig
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerBase
+
+LanguageModel: TypeAlias = Any
+"""A causal language model of transformers, in PEFT's wrapper or not; what it has depends on its architecture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,14 @@ class Backend(Protocol):
 
     name: str
     device: torch.device
-    model: Any
-    tokenizer: Any
+    dtype: torch.dtype
+    """What is computed in."""
+    model: LanguageModel
+    """None before a base is loaded and after it is unloaded."""
+    tokenizer: PreTrainedTokenizerBase
+    """Of the loaded base."""
+    ran_shapes: set[Hashable]
+    """Shapes of gradient passes that have run, so that their kernels are loaded; it lives as long as they do."""
 
     @property
     def generator(self) -> AnswerGenerator:
@@ -86,6 +96,9 @@ class Backend(Protocol):
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Decode greedily; each row ends with the end-of-turn token unless it hit the limit."""
+
+    def generate_plain(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Decode as `generate` does, with the library's own forward pass."""
 
     def facts(self) -> LiveFacts:
         """Read the loaded model's properties."""

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from peft.tuners.lora import LoraLayer
 
+from trainable.model.qwen import plain_weight
+
 
 def install(model: Any) -> None:
     """Replace the forward of every LoRA layer whose dropout is 0.
@@ -58,10 +60,6 @@ def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
 
 def _merged_weight(layer: Any) -> torch.Tensor:
     """Return W + s·B·A, shape (out_features, in_features); a 4-bit W is dequantised."""
-    weight = layer.base_layer.weight
-    if type(weight).__name__ == "Params4bit":
-        from bitsandbytes.functional import dequantize_4bit
-
-        weight = dequantize_4bit(weight.data, weight.quant_state)
+    weight = plain_weight(layer.base_layer.weight)
     update: torch.Tensor = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
     return torch.add(weight, update, alpha=layer.scaling["default"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from trainable.model.backend import Backend
 from trainable.model.gpu_memory import captured
 from trainable.model.qwen import why_unsupported
 from trainable.passes.forward import LoraForward
@@ -21,11 +22,9 @@ from trainable.passes.shared_prefix import shared_prefix
 
 FLASH_CAPABILITY = (8, 0)
 """CUDA compute capability from which the flash kernel runs (Ampere)."""
-_tried: set[tuple[Any, ...]] = set()
-"""Shapes that ran in this process, so that their kernels are loaded; a capture must not load any."""
 
 
-def why_not(backend: Any, checkpointing: bool) -> str:
+def why_not(backend: Backend, checkpointing: bool) -> str:
     """Return why a backend's adapter cannot be trained with these passes; empty if it can."""
     if checkpointing:
         return "gradient checkpointing is on"
@@ -35,7 +34,7 @@ def why_not(backend: Any, checkpointing: bool) -> str:
 
 
 def layout_of(
-    backend: Any, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
+    backend: Backend, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
 ) -> Layout:
     """Return how the passes of a run are laid out: without padding where the flash kernel runs.
 
@@ -72,7 +71,7 @@ class FastPasses:
         torch.OutOfMemoryError: If the largest shape does not fit.
     """
 
-    def __init__(self, backend: Any, layout: Layout) -> None:
+    def __init__(self, backend: Backend, layout: Layout) -> None:
         self.device, self.layout = backend.device, layout
         self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, layout.longest)
         self._grads = [torch.zeros_like(p) for p in self.forward.parameters]
@@ -86,6 +85,7 @@ class FastPasses:
             self.forward.shape, config.hidden_size, config.intermediate_size, config.vocab_size, rank,
             self.forward.dropout > 0, backend.dtype, backend.facts().quantised_layers > 0,
         )  # fmt: skip
+        self._ran = backend.ran_shapes
         self._pool: Any = None
         if self.device.type == "cuda":
             self._try_all()
@@ -134,15 +134,15 @@ class FastPasses:
         return self._inputs[shape]
 
     def _try_all(self) -> None:
-        """Run every shape that is new to this process."""
+        """Run every shape that is new to the backend: a capture must not load kernels."""
         side = torch.cuda.Stream()
         for shape in self.layout.shapes:
-            if (shape, self._key) not in _tried:
+            if (shape, self._key) not in self._ran:
                 side.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(side):
                     self._pass(self._input(shape))
                 torch.cuda.current_stream().wait_stream(side)
-                _tried.add((shape, self._key))
+                self._ran.add((shape, self._key))
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import torch
 
+from trainable.model.backend import Backend
 from trainable.model.qwen import why_unsupported
 from trainable.passes.attention import behind_prefix
 from trainable.passes.forward import LoraForward
@@ -17,7 +17,7 @@ from trainable.passes.padded import PaddedShape, padded_inputs
 Gradients = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
 
 
-def why_no_prefix(backend: Any, checkpointing: bool, dropout: float) -> str:
+def why_no_prefix(backend: Backend, checkpointing: bool, dropout: float) -> str:
     """Return why an adapter cannot be trained with these passes; empty if it can."""
     if checkpointing:
         return "gradient checkpointing is on"
@@ -48,7 +48,7 @@ class PrefixPasses:
         ValueError: See `LoraForward`.
     """
 
-    def __init__(self, backend: Any, samples: Sequence[Sample]) -> None:
+    def __init__(self, backend: Backend, samples: Sequence[Sample]) -> None:
         longest = max(len(prompt) + len(answer) for prompt, answer in samples)
         self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, longest, small=True)
         prefix = shared_prefix(samples)
