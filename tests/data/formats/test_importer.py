@@ -5,20 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from data.entities import Entity
 from data.files.jsonl import read_examples
 from data.files.lines import DataError
 from data.formats.importer import ImportOptions, ImportReport, import_examples
-from data.formats.registry import FORMATS
-from data.formats.tagged_tokens import tagged_spans
+from tests.data.formats.excerpts import CASES, EMOJI, imported, saved
 
 ROW = b'{"id": "%d", "input": "Ann met", "output": {"entities": [{"type": "PER", "text": "Ann"}]}}\n'
 TWO = ROW % 1 + ROW % 2
@@ -130,127 +126,6 @@ def test_problems_beyond_the_thousandth_are_counted(tmp_path: Path) -> None:
     assert len(error.value.problems) == 1000
 
 
-# --- fuzzing: whatever the bytes, an error for people or examples whose offsets are right ---
-
-CALM = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-KEYS = [
-    "text", "input", "output", "entities", "label", "labels", "spans", "start", "end", "offset", "length", "category",
-    "start_offset", "end_offset", "type", "value", "data", "annotations", "result", "tokens", "ner_tags", "full_text",
-    "trailing_whitespace", "privacy_mask", "source_text", "ents", "id", "uid", "doc_id", "entity_mentions",
-    "was_cancelled", "pii_spans", "generated_text", "answer",
-]  # fmt: skip
-scalars = st.none() | st.booleans() | st.integers(-2, 12) | st.floats(allow_nan=False) | st.sampled_from(
-    ["Ann met 张三", "Ann", "张三", "PER", "B-PER", "I-PER", "O", "", "[[0, 3, 'PER']]", '[{"start": 0, "end": 3}]', "[(", "accept"]
-)  # fmt: skip
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
-    max_leaves=15,
-)
-records = st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=6)
-
-
-def refusal(action: Callable[[Any], object], argument: object) -> str | None:
-    """Return the message if the action refuses its argument as it should, None if it does not; others propagate."""
-    try:
-        action(argument)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def sound(examples: list[Any]) -> bool:
-    return all(e.text[s.start : s.end] == s.text and s.text and s.type for e in examples for s in e.entities)
-
-
-@CALM
-@given(st.lists(records, min_size=1, max_size=4), st.sampled_from(["auto", *FORMATS]))
-def test_no_record_crashes_a_reader_or_disappears(tmp_path: Path, rows: list[Any], form: str) -> None:
-    path = tmp_path / "x.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    report = ImportReport()
-    try:
-        examples = list(import_examples(path, ImportOptions(form, drop_bad=True, new_ids=True), report))
-    except ValueError:
-        return
-    assert sound(examples)
-    if report.format == "conll":  # a row is a line there, not a document
-        assert examples or report.bad
-        return
-    left_out = sum(count for reason, count in report.dropped.items() if reason.startswith("document:"))
-    assert len(examples) + left_out == len(rows)
-
-
-@CALM
-@given(
-    st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.sampled_from(["x.jsonl", "x.json", "x.csv", "x.tsv", "x.conll", "x.jsonl.gz"]),
-)
-@example(b"[", "x.json")
-@example(b'[{"text": 1e999}]', "x.json")
-@example(b"a\tO\nb\tB-\n", "x.conll")
-@example(b'text,spans\n"', "x.csv")
-@example(b"\x1f\x8b", "x.jsonl.gz")
-def test_no_bytes_crash_a_reader(tmp_path: Path, content: bytes, name: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    for read in (run, read_examples):
-        said = refusal(read, path)
-        assert said is None or said
-
-
-@CALM
-@given(st.data())
-def test_a_damaged_file_is_read_soundly_or_refused(tmp_path: Path, data: st.DataObject) -> None:
-    text = (
-        TWO.decode()
-        + '{"id": "3", "input": "张三😀", "output": {"entities": [{"type": "N", "text": "张三"}]}}\n'
-    )
-    content = bytearray(text.encode())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    path = tmp_path / "x.jsonl"
-    path.write_bytes(bytes(content))
-    said = refusal(lambda file: sound(run(file)[0]) or pytest.fail("wrong offsets"), path)
-    assert "张三" not in (said or "")
-
-
-# --- tags ---
-
-pieces = st.lists(st.tuples(st.sampled_from(["A", "B-C"]), st.integers(1, 3), st.integers(0, 2)), max_size=5)
-
-
-@given(pieces, st.sampled_from(["IOB2", "IOB1", "BIOES", "BMES"]))
-def test_tags_of_every_scheme_give_back_the_spans_they_were_made_of(
-    parts: list[tuple[str, int, int]], scheme: str
-) -> None:
-    tags: list[str] = []
-    spans = []
-    for kind, length, gap in parts:
-        spans.append((kind, len(tags), len(tags) + length - 1))
-        adjacent = bool(tags) and tags[-1][2:] == kind
-        first = "I" if scheme == "IOB1" and not adjacent else "B"
-        inner = "M" if scheme == "BMES" else "I"
-        marks = [first, *[inner] * (length - 1)]
-        if scheme in ("BIOES", "BMES"):
-            marks = ["S"] if length == 1 else [*marks[:-1], "E"]
-        tags += [f"{mark}-{kind}" for mark in marks] + ["O"] * gap
-    assert tagged_spans(tags, scheme) == spans
-
-
-@given(
-    st.lists(st.sampled_from(["O", "B-A", "I-A", "E-A", "S-A", "M-A", "I-B", "X-A", "", "B-"]), max_size=8)
-)
-def test_any_tags_give_ordered_spans_or_an_error_that_names_a_token(tags: list[str]) -> None:
-    for scheme in ("IOB2", "IOB1", "BIOES", "BMES"):
-        spans: list[tuple[str, int, int]] = []
-        said = refusal(lambda scheme: spans.extend(tagged_spans(tags, scheme)), scheme)  # noqa: B023
-        assert said is None or said.startswith("token ")
-        ends = [-1, *(last for _, _, last in spans)]
-        assert all(before < first <= last for before, (_, first, last) in zip(ends, spans, strict=False))
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"\n\n", b"[]", b"\xef\xbb\xbf", gzip.compress(b"")],
@@ -318,3 +193,73 @@ def test_offsets_behind_an_emoji_without_a_value_are_no_guess(tmp_path: Path) ->
     rows[1]["label"] = [[3, 6, "PER"]]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert [found.entities[0].text for found in run(source, offsets="utf-16")[0]] == ["Ann", "Ann"]
+
+
+def test_what_is_left_out_is_counted_with_its_reason(tmp_path: Path) -> None:
+    by_name = {case[1]: case for case in CASES}
+    reasons = {
+        "relations.jsonl": {"relations between entities": 1},
+        "studio.json": {"results that are not labelled regions": 1},
+        "prodigy.jsonl": {"document: answer is not accept": 1},
+        "gretel.jsonl": {"further types of an entity": 1},
+        "tab.json": {"mentions marked NO_MASK": 1, "annotations of further annotators": 1},
+    }
+    for name, dropped in reasons.items():
+        assert imported(saved(tmp_path, name, by_name[name][2]))[1].dropped == dropped
+
+
+def test_offsets_that_do_not_fit_are_errors_that_name_the_unit_that_would(tmp_path: Path) -> None:
+    rows = [{"text": EMOJI, "spans": [{"start": start, "end": end, "text": "张三", "label": "NAME"}], "uid": str(start)} for start, end in ((5, 7), (4, 5), (13, 19), (1, 3))]  # fmt: skip
+    source = saved(tmp_path, "wrong.jsonl", rows)
+    with pytest.raises(DataError) as error:
+        imported(source)
+    assert [problem.line for problem in error.value.problems] == [1, 2, 3, 4]
+    for problem, hint in zip(
+        error.value.problems,
+        ("--offsets utf-16", "--offsets inclusive", "--offsets utf-8", "correct the offsets"),
+        strict=True,
+    ):
+        assert hint in problem.what
+        assert "张三" not in problem.what
+    for number, units in enumerate(("utf-16", "inclusive", "utf-8")):
+        one = saved(tmp_path, "one.jsonl", [rows[number]])
+        assert imported(one, offsets=units)[0][0].entities == (Entity("NAME", "张三", 4, 6),)
+
+
+def test_bad_records_can_be_left_out_by_request_and_are_still_listed(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "text": "Ann", "label": [[0, 3, "PER"]]},
+        {"id": 2, "text": "Bob", "label": [[0, 9, "PER"]]},
+    ]
+    source = saved(tmp_path, "d.jsonl", rows)
+    examples, report = imported(source, drop_bad=True)
+    assert [example.id for example in examples] == ["1"]
+    assert report.dropped == {"document: has problems": 1}
+    assert [problem.line for problem in report.problems] == [2]
+
+
+def test_types_are_renamed_before_they_are_chosen(tmp_path: Path) -> None:
+    source = saved(
+        tmp_path, "d.jsonl", [{"text": "Ann IBM", "label": [[0, 3, "PER"], [4, 7, "ORG"], [0, 3, "PER"]]}]
+    )
+    (example,), report = imported(source, map_types={"PER": "姓名"}, keep_types=frozenset({"姓名"}))
+    assert example.entities == (Entity("姓名", "Ann", 0, 3),)
+    assert report.dropped == {
+        "entity: type ORG is not in --keep-types": 1,
+        "entity: listed twice at the same place": 1,
+    }
+
+
+def test_a_file_without_any_known_entity_is_not_taken_for_free_of_personal_data(tmp_path: Path) -> None:
+    source = saved(tmp_path, "x.jsonl", [{"text": "Ann", "pii_values": ["Ann"]}])
+    with pytest.raises(ValueError, match="has no entity under any known key"):
+        imported(source)
+    assert len(imported(source, format="jsonl")[0]) == 1
+
+
+def test_repeated_ids_are_named_and_can_be_numbered_anew(tmp_path: Path) -> None:
+    source = saved(tmp_path, "d.jsonl", [{"id": 5, "text": "Ann", "label": [[0, 3, "PER"]]}] * 3)
+    with pytest.raises(DataError) as error:
+        imported(source)
+    assert [problem.line for problem in error.value.problems] == [2, 3]
+    assert [example.id for example in imported(source, new_ids=True)[0]] == ["d:1", "d:2", "d:3"]

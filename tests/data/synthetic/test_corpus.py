@@ -17,12 +17,9 @@ from data.entities import locate
 from data.paths import ROOT
 from data.synthetic.corpus import SPLITS, Options, canonical, quotas, write
 from data.synthetic.skeletons import families
+from tests.data.synthetic.rules import TYPES
 
 SAMPLE = ROOT / "data" / "sample"
-TYPES = {
-    "PERSON", "PHONE", "LANDLINE", "ID_NUMBER", "BANK_CARD",
-    "EMAIL", "ADDRESS", "LICENSE_PLATE", "PASSPORT", "SOCIAL_ACCOUNT",
-}  # fmt: skip
 MASK = "\u241f"
 
 

@@ -1,45 +1,19 @@
-"""Checks drawn values against independently written rules and published examples."""
+"""Building blocks of drawn values, and what the values of both languages have in common."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from random import Random
 
 import pytest
 
-from data.synthetic.drawing import choose, fill, grouped, luhn_digit, words
+from data.synthetic.drawing import choose, fill, grouped, luhn_digit, seeded_faker, table, words
 from data.synthetic.values_en import ENGLISH
-from data.synthetic.values_zh import CHINESE, cities, id_check_character, qq
-
-DRAWS = 300
-ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1)
-TYPES = {
-    "PERSON", "PHONE", "LANDLINE", "ID_NUMBER", "BANK_CARD",
-    "EMAIL", "ADDRESS", "LICENSE_PLATE", "PASSPORT", "SOCIAL_ACCOUNT",
-}  # fmt: skip
+from data.synthetic.values_zh import CHINESE
+from tests.data.synthetic.rules import TYPES, draws, passes_luhn, passes_mod_11_2
 
 
-def passes_luhn(number: str) -> bool:
-    """ISO/IEC 7812-1 by table, over the whole number."""
-    doubled = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-    digits = [int(digit) for digit in number][::-1]
-    return (sum(digits[::2]) + sum(doubled[digit] for digit in digits[1::2])) % 10 == 0
-
-
-def passes_mod_11_2(number: str) -> bool:
-    """GB 11643 by its printed weights: the weighted sum, X as 10, leaves 1 modulo 11."""
-    digits = [10 if character == "X" else int(character) for character in number]
-    return sum(weight * digit for weight, digit in zip(ID_WEIGHTS, digits, strict=True)) % 11 == 1
-
-
-def draws(provider: object, seed: int = 1, count: int = DRAWS) -> list[str]:
-    rng = Random(seed)
-    assert callable(provider)
-    return [provider(rng) for _ in range(count)]
-
-
-def test_the_checks_of_this_file_agree_with_published_examples() -> None:
+def test_the_rules_of_the_tests_agree_with_published_examples() -> None:
     assert passes_luhn("79927398713")
     assert passes_luhn("4111111111111111")
     assert passes_luhn("5555555555554444")
@@ -50,11 +24,9 @@ def test_the_checks_of_this_file_agree_with_published_examples() -> None:
     assert not passes_mod_11_2("110105194912310021")
 
 
-def test_check_digits_equal_published_examples() -> None:
+def test_luhn_digits_equal_published_examples() -> None:
     assert luhn_digit("7992739871") == "3"
     assert luhn_digit("411111111111111") == "1"
-    assert id_check_character("11010519491231002") == "X"
-    assert id_check_character("44052418800101001") == "4"
 
 
 def test_both_languages_draw_the_same_ten_types() -> None:
@@ -76,98 +48,6 @@ def test_no_value_has_space_at_its_edges_or_spans_lines(providers: dict[str, obj
         assert all(value == value.strip() and "\n" not in value for value in draws(provider, count=100))
 
 
-def test_resident_ids_name_a_known_district_a_real_date_and_the_right_check_character() -> None:
-    codes = {code for city in cities() for _, code in city.districts}
-    for value in draws(CHINESE["ID_NUMBER"]):
-        assert re.fullmatch(r"\d{17}[\dX]", value)
-        assert value[:6] in codes
-        assert 1950 <= datetime.strptime(value[6:14], "%Y%m%d").year <= 2012
-        assert passes_mod_11_2(value)
-
-
-def test_resident_ids_end_in_x_now_and_then() -> None:
-    assert 10 <= sum(value.endswith("X") for value in draws(CHINESE["ID_NUMBER"])) <= 60
-
-
-def test_chinese_cards_begin_with_62_have_16_to_19_digits_and_pass_luhn() -> None:
-    values = draws(CHINESE["BANK_CARD"])
-    for value in values:
-        digits = value.replace(" ", "")
-        assert re.fullmatch(r"62\d{14,17}", digits)
-        assert passes_luhn(digits)
-        assert " " not in value or value == grouped(digits, " ")
-    assert {len(value.replace(" ", "")) for value in values} == {16, 17, 18, 19}
-
-
-def test_mobile_numbers_have_real_prefixes_the_newer_ones_included() -> None:
-    values = [re.sub(r"^\+86|[ -]", "", value) for value in draws(CHINESE["PHONE"])]
-    assert all(re.fullmatch(r"1[3-9]\d{9}", value) for value in values)
-    assert {"166", "172", "178", "191", "198", "199"} <= {value[:3] for value in values}
-    assert not {"140", "154", "160", "179", "194"} & set(words("zh")["mobile_prefix"])
-
-
-def test_landlines_have_the_length_that_their_area_code_asks_for() -> None:
-    lengths = {city.area_code: city.local_digits for city in cities()}
-    for value in draws(CHINESE["LANDLINE"]):
-        digits = re.sub(r"\D", "", value)
-        code = digits[:3] if digits[:3] in lengths else digits[:4]
-        assert len(digits) - len(code) == lengths[code]
-        assert digits[len(code)] in "2345678"
-
-
-def test_area_codes_of_three_digits_go_with_eight_digits() -> None:
-    assert all(city.local_digits == 8 for city in cities() if len(city.area_code) == 3)
-
-
-def test_the_table_of_cities_agrees_with_itself() -> None:
-    assert sum(len(city.districts) for city in cities()) >= 100
-    assert len(cities()) >= 40
-    for city in cities():
-        assert len({code[:4] for _, code in city.districts}) == 1, city.name
-        assert re.fullmatch(r"[\u4e00-\u9fff][A-HJ-NP-Z]", city.plate)
-    provinces: dict[str, set[str]] = {}
-    for city in cities():
-        provinces.setdefault(city.province or city.name, set()).add(city.districts[0][1][:2])
-    assert all(len(codes) == 1 for codes in provinces.values())
-    assert len({city.plate for city in cities()}) == len(cities())
-    assert len({city.area_code for city in cities()}) == len(cities())
-
-
-def test_a_chinese_address_names_a_district_of_its_own_city_and_city_of_its_own_province() -> None:
-    for value in draws(CHINESE["ADDRESS"]):
-        owners = [
-            city
-            for city in cities()
-            for district, _ in city.districts
-            if value.removeprefix(city.province).startswith(city.name + district)
-        ]
-        assert len(owners) == 1, value
-        assert re.search(r"\d+号.+\d", value)
-
-
-def test_plates_have_five_characters_or_six_with_an_energy_letter() -> None:
-    values = [value.replace("·", "") for value in draws(CHINESE["LICENSE_PLATE"])]
-    ordinary = re.compile(r"[\u4e00-\u9fff][A-HJ-NP-Z][A-HJ-NP-Z\d]{5}")
-    green = re.compile(r"[\u4e00-\u9fff][A-HJ-NP-Z]([DABF][A-HJ-NP-Z\d]\d{4}|\d{5}[DF])")
-    assert all(ordinary.fullmatch(value) or green.fullmatch(value) for value in values)
-    assert {len(value) for value in values} == {7, 8}
-
-
-def test_passports_have_e_or_g_and_eight_digits_or_two_letters_and_seven() -> None:
-    assert all(re.fullmatch(r"[EG]\d{8}|E[A-HJ-NP-Z]\d{7}", value) for value in draws(CHINESE["PASSPORT"]))
-
-
-def test_social_accounts_keep_to_the_rules_of_wechat_and_qq() -> None:
-    assert all(re.fullmatch(r"[a-z][\w-]{5,19}", value) for value in draws(CHINESE["SOCIAL_ACCOUNT"]))
-    assert all(re.fullmatch(r"[1-9]\d{7,9}", value) for value in draws(qq))
-
-
-def test_chinese_names_have_two_to_four_characters() -> None:
-    values = draws(CHINESE["PERSON"])
-    assert all(re.fullmatch(r"[\u4e00-\u9fff]{2,4}", value) for value in values)
-    assert len(set(values)) > 280
-
-
 def test_emails_are_plain_addresses() -> None:
     for providers in (CHINESE, ENGLISH):
         assert all(re.fullmatch(r"[\w.]+@[\w-]+(\.[\w-]+)+", value) for value in draws(providers["EMAIL"]))
@@ -180,3 +60,23 @@ def test_fill_replaces_marks_and_keeps_the_rest() -> None:
 def test_choose_never_draws_a_value_of_weight_zero() -> None:
     rng = Random(0)
     assert {choose((("a", 1), ("b", 0), ("c", 2)), rng) for _ in range(100)} == {"a", "c"}
+
+
+def test_choose_draws_by_weight_and_groups_are_of_four() -> None:
+    rng = Random(1)
+    drawn = [choose((("a", 3), ("b", 1)), rng) for _ in range(400)]
+    assert 260 <= drawn.count("a") <= 340
+    assert grouped("622202123456789", "-") == "6222-0212-3456-789"
+    assert grouped("", "-") == ""
+
+
+def test_a_seeded_faker_gives_the_same_names_for_the_same_random_source() -> None:
+    names = [seeded_faker("zh_CN", Random(seed)).name() for seed in (3, 3, 4)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_tables_leave_comments_out_and_word_lists_are_read_by_language() -> None:
+    rows = table("cities_en.tsv")
+    assert all(len(row) == 4 and not row[0].startswith("#") for row in rows)
+    assert "city" in words("zh")
+    assert "street" in words("en")

@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 import re
-from random import Random
 
 from data.synthetic.values_en import ENGLISH
-
-DRAWS = 300
-
-
-def passes_luhn(number: str) -> bool:
-    """ISO/IEC 7812-1 by table, over the whole number."""
-    doubled = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-    digits = [int(digit) for digit in number][::-1]
-    return (sum(digits[::2]) + sum(doubled[digit] for digit in digits[1::2])) % 10 == 0
-
-
-def draws(provider: object, seed: int = 1, count: int = DRAWS) -> list[str]:
-    rng = Random(seed)
-    assert callable(provider)
-    return [provider(rng) for _ in range(count)]
+from tests.data.synthetic.rules import draws, passes_luhn
 
 
 def test_us_cards_have_16_digits_and_pass_luhn() -> None:
