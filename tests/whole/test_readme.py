@@ -1,4 +1,4 @@
-"""The README: its commands exist with their flags, and its tree is the one on disk."""
+"""The README: its commands exist with their flags, its links lead somewhere, and its tree is the one on disk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import subprocess
 from collections.abc import Callable
 from fnmatch import fnmatch
 
+import pytest
+
 from data.paths import ROOT
 
 HelpOf = Callable[[str], subprocess.CompletedProcess[str]]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md")
 COMMAND = re.compile(r"\bpython (?P<script>[\w/]+\.py)(?P<rest>[^`\n&]*)")
+LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]*)(?:#(?P<section>[^)]*))?\)")
+MAX_LINES = 180
 
 
 def blocks_of(text: str) -> list[str]:
@@ -20,6 +25,12 @@ def blocks_of(text: str) -> list[str]:
 
 def flags_of(page: str) -> set[str]:
     return set(re.findall(r"--[a-z][a-z0-9-]*", page))
+
+
+def sections_of(page: str) -> set[str]:
+    """The names by which a link can reach the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_command_names_an_existing_script_and_existing_flags(help_of: HelpOf) -> None:
@@ -47,7 +58,19 @@ def test_the_tree_lists_the_folders_on_disk() -> None:
     assert listed == kept
 
 
-def test_links_point_to_files_of_the_repository() -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings_of_the_repository(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    broken = []
+    for link in LINK.finditer(text):
+        target = (ROOT / page).parent / link["file"] if link["file"] else ROOT / page
+        lost = not target.exists()
+        if not lost and link["section"]:
+            lost = link["section"] not in sections_of(target.read_text(encoding="utf-8"))
+        if lost:
+            broken.append(link[0])
+    assert broken == []
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= MAX_LINES
