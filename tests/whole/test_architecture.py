@@ -1,0 +1,55 @@
+"""ARCHITECTURE.md: every folder is in the map, and what it names exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from data.paths import ROOT
+
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+PACKAGES = ("data", "trainable", "search")
+MAX_LINES = 150
+CODE = re.findall(r"`([^`\n]+)`", PAGE)
+MAP = re.findall(r"^\| (`[^|]+) \|", PAGE.split("\n## ")[1], re.MULTILINE)
+TOP = {path.name for path in ROOT.iterdir()}
+
+
+def named_paths() -> list[str]:
+    """Everything in backticks that starts with a file or folder at the top of the repository, patterns aside."""
+    paths = [code.split(": ")[0] for code in CODE if code.split("/")[0].split(": ")[0] in TOP]
+    return [path for path in paths if " " not in path and "<" not in path]
+
+
+def defined_in(path: str) -> set[str]:
+    """Names of a module's functions, classes and constants, and of the methods of its classes."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+def test_every_path_that_it_names_exists() -> None:
+    assert len(named_paths()) > 50
+    assert sorted({path for path in named_paths() if not (ROOT / path).exists()}) == []
+
+
+def test_every_name_that_it_points_to_is_defined_there() -> None:
+    pointers = [code.split(": ") for code in CODE if re.fullmatch(r"[\w/]+\.py: \w+", code)]
+    assert len(pointers) > 25
+    assert [f"{path}: {name}" for path, name in pointers if name not in defined_in(path)] == []
+
+
+def test_every_folder_of_the_packages_is_in_the_map() -> None:
+    modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    folders = {f"{path.parent.relative_to(ROOT).as_posix()}/" for path in modules}
+    mapped = {name for cell in MAP for name in re.findall(r"`([^`]+)`", cell)}
+    assert folders - mapped == set()
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    assert len(PAGE.splitlines()) <= MAX_LINES
