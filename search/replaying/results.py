@@ -11,7 +11,8 @@ from search.replaying.curves import CurveTable
 from search.tuning.noise import score_interval
 from trainable.config import VALIDATION_LOSS
 from trainable.requirements import TYPE_RECALL, Requirements
-from trainable.scoring.packed import DOCUMENT_COUNTS, pack_counts, ratio, score_of
+from trainable.scoring.packed import DOCUMENT_COUNTS, pack_counts
+from trainable.scoring.score import ratio, score_of
 from trainable.trial.result import Outcome, TrialResult, Value, required_score
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from search.study.provenance import provenance
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import check_init_adapter
 from trainable.model.bases import locate_base
+from trainable.model.library_output import quieten
 from trainable.scoring.intervals import bootstrap_interval
 from trainable.scoring.tables import share, type_table
 from trainable.training.full_length import (
@@ -114,7 +114,7 @@ def retrain(job: RetrainJob) -> dict[str, Any]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not job.uses_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    _quieten()
+    quieten()
     out = job.settings.out_dir
     out.mkdir(parents=True, exist_ok=True)
     run = FullLengthRun(job.config, job.settings)
@@ -173,14 +173,6 @@ def _free_memory() -> None:
 
     gc.collect()
     torch.cuda.empty_cache()
-
-
-def _quieten() -> None:
-    """Turn off the libraries' bars and hints; the lines of this command say what happens."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:

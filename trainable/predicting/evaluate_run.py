@@ -14,6 +14,7 @@ from rich.console import Console
 
 from data.entities import Example
 from data.files.jsonl import read_examples
+from trainable.model.library_output import quieten
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.evaluator import entity_types
 from trainable.predicting.predictions import read_predictions
@@ -137,8 +138,6 @@ def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
     """Return the stored predictions, or let the model answer; its memory is free afterwards."""
     if system.place is None:
         return list(system.predictions)
-    from trainable.predicting.predict_run import quieten
-
     quieten()
     options = job.options
     settings = system.settings.changed(

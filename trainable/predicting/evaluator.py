@@ -9,11 +9,12 @@ from pathlib import Path
 
 from data.entities import Example
 from data.files.jsonl import read_examples
-from data.prompt import parse
 from trainable.model.backend import Backend
-from trainable.scoring.evaluation import Evaluation, Prediction, evaluate_predictions
+from trainable.predicting.answers import answer_prompts
+from trainable.scoring.counts import Prediction
+from trainable.scoring.evaluation import Evaluation, evaluate_predictions
 from trainable.scoring.record import EvaluationRecord, make_record
-from trainable.tokens.chat import end_of_turn_id, prompt_ids, tokenize_examples
+from trainable.tokens.chat import prompt_ids, tokenize_examples
 from trainable.tokens.windowing import Windowing, cut_texts, join_answers, split_all
 
 _ORDER_SEED = 0  # not a setting: every trial of every study must see the same prefix
@@ -67,13 +68,8 @@ class Evaluator:
 
     def predict(self, n_documents: int | None = None) -> list[Prediction]:
         """Generate an answer for the first `n_documents` (all when None)."""
-        end = end_of_turn_id(self._backend.tokenizer)
         cuts = self._cuts[:n_documents]
-        outputs = self._backend.generate(self._prompts[: sum(map(len, cuts))], self._limit)
-        answers = iter(
-            Prediction(parse(text), truncated=ids[-1:] != [end])
-            for ids, text in zip(outputs, self._texts(outputs), strict=True)
-        )
+        answers = iter(answer_prompts(self._backend, self._prompts[: sum(map(len, cuts))], self._limit))
         return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
 
     def loss(self, n_documents: int | None = None) -> float:
@@ -112,9 +108,6 @@ class Evaluator:
             step=step,
             min_precision=self._min_precision,
         )
-
-    def _texts(self, outputs: list[list[int]]) -> list[str]:
-        return self._backend.tokenizer.batch_decode(outputs, skip_special_tokens=True)
 
 
 def entity_types(examples: Sequence[Example]) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
 from data.texts.redact import redacted
+from trainable.model.library_output import quieten
 from trainable.predicting.predictor import Predictor, find_model
 from trainable.predicting.rules import add_rules
 from trainable.scoring.counts import Prediction
@@ -198,14 +198,6 @@ def open_run(options: PredictOptions) -> PredictionRun:
     return PredictionRun(
         options, Predictor(place, settings, options.once), options.rejects or _free_rejects(options)
     )
-
-
-def quieten() -> None:
-    """Turn off the libraries' bars and hints."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _free_rejects(options: PredictOptions) -> Path:

@@ -15,8 +15,9 @@ from trainable.model.adapters import read_adapter_config
 from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.answers import answer_prompts
 from trainable.scoring.counts import Prediction
-from trainable.tokens.chat import end_of_turn_id, prompt_ids
+from trainable.tokens.chat import prompt_ids
 from trainable.tokens.windowing import Windowing, join_answers
 
 CHUNK_WINDOWS = 256
@@ -136,20 +137,13 @@ class Predictor:
     def _answers(
         self, windows: list[Window], limit: int, on_progress: Callable[[int, int], None] | None = None
     ) -> list[Prediction]:
-        tokenizer = self.backend.tokenizer
-        end = end_of_turn_id(tokenizer)
         answers = []
         for start in range(0, len(windows), CHUNK_WINDOWS):
             chunk = windows[start : start + CHUNK_WINDOWS]
-            prompts = prompt_ids(tokenizer, [window.text for window in chunk])
-            outputs = self.backend.generate(prompts, limit)
-            texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
+            prompts = prompt_ids(self.backend.tokenizer, [window.text for window in chunk])
+            answers += answer_prompts(self.backend, prompts, limit)
             if on_progress:
                 on_progress(len(chunk), sum(len(window.text) for window in chunk))
-            answers += [
-                Prediction(parse(text), truncated=ids[-1:] != [end])
-                for ids, text in zip(outputs, texts, strict=True)
-            ]
         return answers
 
 

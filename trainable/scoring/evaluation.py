@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from data.entities import Example
 from trainable.scoring.counts import DocumentCounts, Prediction, document_counts
+from trainable.scoring.score import ratio, score_of
 
 HEADLINE = ("micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr")
 """The numbers of a model that are always told together."""
@@ -112,18 +113,17 @@ def evaluate_counts(documents: Sequence[DocumentCounts], *, min_precision: float
     """Add up the counts of all documents; see `evaluate_predictions`."""
     tp, fp, fn = _totals(documents)
     n_gold = tp + fn
-    recall, precision = _ratio(tp, n_gold), _ratio(tp, tp + fp)
     per_type = _per_type(documents)
     return Evaluation(
-        score=(recall or 0.0) - max(0.0, min_precision - (precision or 0.0)),
-        micro_recall=recall,
-        micro_precision=precision,
+        score=score_of(tp, fp, fn, min_precision),
+        micro_recall=ratio(tp, n_gold),
+        micro_precision=ratio(tp, tp + fp),
         micro_f1=_f_beta(tp, fp, fn, 1),
         micro_f2=_f_beta(tp, fp, fn, 2),
         macro_recall=_macro(per_type, lambda row: row.recall),
         macro_f1=_macro(per_type, lambda row: row.f1),
-        json_valid_rate=_ratio(sum(document.valid for document in documents), len(documents)),
-        truncated_rate=_ratio(sum(document.truncated for document in documents), len(documents)),
+        json_valid_rate=ratio(sum(document.valid for document in documents), len(documents)),
+        truncated_rate=ratio(sum(document.truncated for document in documents), len(documents)),
         pii_free_fpr=_pii_free_fpr(documents),
         leak_rate=_leak_rate(documents),
         hallucinated=sum(document.hallucinated for document in documents),
@@ -137,30 +137,26 @@ def evaluate_counts(documents: Sequence[DocumentCounts], *, min_precision: float
     )
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
 def _f_beta(tp: int, fp: int, fn: int, beta: int) -> float | None:
     """(1 + b²) TP / ((1 + b²) TP + b² FN + FP): 0 if nothing is predicted, None if nothing is gold either."""
     weighted = (1 + beta**2) * tp
-    return _ratio(weighted, weighted + beta**2 * fn + fp)
+    return ratio(weighted, weighted + beta**2 * fn + fp)
 
 
 def _leak_rate(documents: Sequence[DocumentCounts]) -> float | None:
-    return _ratio(
+    return ratio(
         sum(document.leaked for document in documents), sum(document.n_gold for document in documents)
     )
 
 
 def _pii_free_fpr(documents: Sequence[DocumentCounts]) -> float | None:
     free = [document for document in documents if document.pii_free]
-    return _ratio(sum(document.false_alarm for document in free), len(free))
+    return ratio(sum(document.false_alarm for document in free), len(free))
 
 
 def _macro(rows: Sequence[TypeRow], value: Callable[[TypeRow], float | None]) -> float | None:
     values = [value(row) or 0.0 for row in rows if row.support]
-    return _ratio(sum(values), len(values))
+    return ratio(sum(values), len(values))
 
 
 def _totals(documents: Sequence[DocumentCounts]) -> tuple[int, int, int]:
@@ -177,7 +173,7 @@ def _per_type(documents: Sequence[DocumentCounts]) -> tuple[TypeRow, ...]:
     rows = []
     for kind in sorted(tps | fps | fns):
         tp, fp, fn = tps[kind], fps[kind], fns[kind]
-        ratios = _ratio(tp, tp + fn), _ratio(tp, tp + fp), _f_beta(tp, fp, fn, 1)
+        ratios = ratio(tp, tp + fn), ratio(tp, tp + fp), _f_beta(tp, fp, fn, 1)
         rows.append(TypeRow(kind, tp + fn, tp + fp, tp, fp, fn, *ratios))
     return tuple(rows)
 
@@ -194,7 +190,7 @@ def _slices(documents: Sequence[DocumentCounts]) -> tuple[SliceRow, ...]:
     for name, value in sorted(groups, key=lambda key: (key[0], rank.get(key[1], 0), key[1])):
         group = groups[name, value]
         tp, fp, fn = _totals(group)
-        ratios = _ratio(tp, tp + fn), _ratio(tp, tp + fp), _f_beta(tp, fp, fn, 1)
+        ratios = ratio(tp, tp + fn), ratio(tp, tp + fp), _f_beta(tp, fp, fn, 1)
         rows.append(
             SliceRow(
                 name, value, len(group), tp + fn, tp, fp, fn, *ratios, _leak_rate(group), _pii_free_fpr(group)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from trainable.scoring.counts import DocumentCounts
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 Statistic = Literal["micro_recall", "micro_precision", "micro_f1"]
 
@@ -50,7 +52,7 @@ def bootstrap_interval(
         # 3 is -ln(0.05) rounded up as usual: the rule of three.
         errors = max(3.0, -math.log(1 - level))
         return max(0.0, 1 - errors / int(counts[:, 0].sum())), 1.0
-    return _percentiles(_values(_resampled_sums(counts, resamples, seed), statistic), level)
+    return middle(_values(_drawn_sums(counts, resamples, seed), statistic), level)
 
 
 def paired_difference(
@@ -90,11 +92,45 @@ def paired_difference(
             "evaluate both systems on one list of documents."
         )
     both = np.hstack([_counts(a), _counts(b)])
-    sums = np.vstack([both.sum(axis=0), _resampled_sums(both, resamples, seed)])
+    sums = np.vstack([both.sum(axis=0), _drawn_sums(both, resamples, seed)])
     differences = _values(sums[:, :3], statistic) - _values(sums[:, 3:], statistic)
     if math.isnan(differences[0]):
         return 0.0, -1.0, 1.0
-    return float(differences[0]), *_percentiles(differences[1:], level)
+    return float(differences[0]), *middle(differences[1:], level)
+
+
+def resampled_sums(counts: NDArray[np.integer | np.floating], resamples: int) -> NDArray[np.float32]:
+    """Return the column sums of (n, k) counts in each resample of the n documents, (resamples, k).
+
+    Resample i of n documents is the same whatever the counts are, so what two models reach in it can be compared.
+    One product does all resamples, much faster than drawing them anew; sums are exact up to 16 million.
+
+    Args:
+        counts: Whole numbers of each document.
+        resamples: How many times as many documents are drawn, with replacement.
+    """
+    import numpy as np
+
+    return _weights(len(counts), resamples) @ counts.astype(np.float32)
+
+
+def middle(values: NDArray[np.floating], level: float) -> tuple[float, float]:
+    """Return the ends of the middle `level` share of the values; undefined values (nan) are left out."""
+    import numpy as np
+
+    tail = 50 * (1 - level)
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+@lru_cache(maxsize=8)
+def _weights(documents: int, resamples: int) -> NDArray[np.float32]:
+    """Return how often each document occurs in each resample, (resamples, documents)."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    shares = np.full(documents, 1 / documents)
+    return rng.multinomial(documents, shares, size=resamples).astype(np.float32)
 
 
 def _check(statistic: str, resamples: int, level: float) -> None:
@@ -109,7 +145,7 @@ def _check(statistic: str, resamples: int, level: float) -> None:
         raise ValueError("; ".join(problems) + ".")
 
 
-def _counts(documents: Sequence[DocumentCounts]) -> np.ndarray:
+def _counts(documents: Sequence[DocumentCounts]) -> NDArray[np.int64]:
     """Return the (n, 3) integers TP, FP, FN of each document."""
     import numpy as np
 
@@ -117,7 +153,7 @@ def _counts(documents: Sequence[DocumentCounts]) -> np.ndarray:
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
-def _resampled_sums(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+def _drawn_sums(counts: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
     """Return the (resamples, k) column sums of documents drawn with replacement from (n, k) counts.
 
     One resample at a time: all indices at once would take 8 n resamples bytes, 0.8 GB for 100,000 documents.
@@ -129,19 +165,11 @@ def _resampled_sums(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray
     return np.stack([counts[rng.integers(n, size=n)].sum(axis=0) for _ in range(resamples)])
 
 
-def _values(sums: np.ndarray, statistic: Statistic) -> np.ndarray:
+def _values(sums: NDArray[np.int64], statistic: Statistic) -> NDArray[np.float64]:
     """Return the statistic of (..., 3) sums, nan where it is undefined."""
     import numpy as np
 
     weights = _WEIGHTS[statistic]
     with np.errstate(invalid="ignore"):
-        return weights[0] * sums[..., 0] / (sums @ np.array(weights))
-
-
-def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
-    """Return the middle `level` share of the values; undefined resamples are left out."""
-    import numpy as np
-
-    tail = 50 * (1 - level)
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
-    return float(low), float(high)
+        values: NDArray[np.float64] = weights[0] * sums[..., 0] / (sums @ np.array(weights))
+    return values

@@ -27,13 +27,3 @@ def unpack_counts(packed: str) -> np.ndarray:
 
     content = zlib.decompress(base64.b85decode(packed))
     return np.frombuffer(content, np.uint8).reshape(3, -1).T
-
-
-def score_of(tp: int, fp: int, fn: int, min_precision: float) -> float:
-    """Return `micro_recall - max(0, min_precision - micro_precision)`; undefined ratios count as 0."""
-    return (ratio(tp, tp + fn) or 0.0) - max(0.0, min_precision - (ratio(tp, tp + fp) or 0.0))
-
-
-def ratio(part: float, whole: float) -> float | None:
-    """Return part / whole; None if there is no whole."""
-    return part / whole if whole else None
