@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -34,6 +34,11 @@ class Example:
     def has_entities(self) -> bool:
         """Whether the text holds at least one entity."""
         return bool(self.entities)
+
+
+def entity_types(examples: Sequence[Example]) -> frozenset[str]:
+    """Return the types that occur in the gold entities."""
+    return frozenset(entity.type for example in examples for entity in example.entities)
 
 
 def locate(text: str, items: Iterable[tuple[str, str]]) -> tuple[tuple[Entity, ...], list[str]]:

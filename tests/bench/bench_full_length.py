@@ -98,8 +98,8 @@ def main() -> None:
     from stacked_scores import Scorer, read_documents
 
     from data.corpus import find_corpus
+    from data.entities import entity_types
     from trainable.model.bases import locate_base
-    from trainable.predicting.evaluator import entity_types
 
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     torch.set_float32_matmul_precision("high")

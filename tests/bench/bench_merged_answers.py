@@ -57,11 +57,11 @@ def answered(
 def main() -> None:
     """Answer four times and compare."""
     options = tyro.cli(MergedOptions)
+    from data.entities import entity_types
     from data.files.jsonl import read_examples
     from data.prompt import parse
     from trainable.model.adapters import read_adapter_config
     from trainable.model.bases import locate_base
-    from trainable.predicting.evaluator import entity_types
     from trainable.scoring.evaluation import Prediction, evaluate_predictions
     from trainable.tokens.chat import end_of_turn_id, load_tokenizer, prompt_ids
 

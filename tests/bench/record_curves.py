@@ -73,10 +73,10 @@ class Recorder:
         from stacked_scores import Scorer, read_documents
 
         from data.corpus import find_corpus
+        from data.entities import entity_types
         from data.files.jsonl import read_examples
         from search.replaying.curves import CurveTable
         from trainable.model.bases import locate_base
-        from trainable.predicting.evaluator import entity_types
 
         self.options, self.work, self.files = options, work, find_corpus(None)
         step = options.horizon_steps // options.rungs

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from data.entities import Example
+from data.entities import Example, entity_types
 from data.files.jsonl import read_examples
 from trainable.model.library_output import quieten
 from trainable.model.prediction_settings import PredictionSettings
-from trainable.predicting.evaluator import entity_types
 from trainable.predicting.predictions import read_predictions
 from trainable.predicting.predictor import ModelPlace, Predictor, find_model
 from trainable.predicting.rules import active_rules, add_rules

@@ -108,8 +108,3 @@ class Evaluator:
             step=step,
             min_precision=self._min_precision,
         )
-
-
-def entity_types(examples: Sequence[Example]) -> frozenset[str]:
-    """Return the types that occur in the gold entities."""
-    return frozenset(entity.type for example in examples for entity in example.entities)

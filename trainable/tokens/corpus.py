@@ -6,11 +6,13 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.entities import Example, entity_types
 from data.files.checksum import file_checksum
 from data.files.jsonl import read_examples
 from data.prompt import chat_messages
@@ -19,7 +21,7 @@ from trainable.tokens.chat import load_tokenizer, tokenize_examples
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_FORMAT = 2  # raise it when the columns change, so that no old cache is read
+_FORMAT = 3  # raise it when columns or description change, so that no old cache is read
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class TokenizedCorpus:
     `dataset` has one row a document, or several for one that is longer than the window: `row` (its place in
     the file), `prompt_ids` and `completion_ids` (int32, the completion ends with the end-of-turn token),
     `has_entities`. `windowed_documents` counts the long ones, `cut_entities` their entities that lie whole in
-    no window. `overlap_tokens` is what neighbouring windows share at least.
+    no window. `overlap_tokens` is what neighbouring windows share at least. `types` are those of all entities,
+    sorted.
     """
 
     dataset: Dataset
     windowed_documents: int
     cut_entities: int
     overlap_tokens: int
+    types: tuple[str, ...]
 
     def samples(self) -> list[tuple[list[int], list[int]]]:
         """Return (prompt ids, completion ids) of every row; read once, so do not change them."""
@@ -57,7 +61,12 @@ class TokenizedCorpus:
 
 
 def tokenized(
-    base_dir: Path, data_file: Path, window_tokens: int, cache_dir: Path, overlap_tokens: int | None = None
+    base_dir: Path,
+    data_file: Path,
+    window_tokens: int,
+    cache_dir: Path,
+    overlap_tokens: int | None = None,
+    examples: Sequence[Example] | None = None,
 ) -> TokenizedCorpus:
     """Return the tokenised documents of a file, from the cache when it has them.
 
@@ -67,6 +76,7 @@ def tokenized(
         window_tokens: Most tokens of a sample; longer documents become several, see `trainable.tokens.windowing`.
         cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
         overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
+        examples: The documents of the file, where they have been read already.
 
     Raises:
         ValueError: If a document does not fit however it is cut; it lists all such documents.
@@ -75,9 +85,13 @@ def tokenized(
 
     path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens)
     if not path.is_dir():
-        _write(base_dir, data_file, window_tokens, overlap_tokens, path)
+        examples = read_examples(data_file) if examples is None else examples
+        if not examples:
+            raise ValueError(f"{data_file} is empty, but must hold at least one document")
+        _write(base_dir, examples, window_tokens, overlap_tokens, path)
     dataset = load_from_disk(str(path))
-    return TokenizedCorpus(dataset, **json.loads(dataset.info.description))
+    described = json.loads(dataset.info.description)
+    return TokenizedCorpus(dataset, **described | {"types": tuple(described["types"])})
 
 
 def answer_limit(corpus: TokenizedCorpus) -> int:
@@ -94,15 +108,17 @@ def _cache_key(base_dir: Path, data_file: Path, window_tokens: int, overlap_toke
 
 
 def _write(
-    base_dir: Path, data_file: Path, window_tokens: int, overlap_tokens: int | None, path: Path
+    base_dir: Path,
+    examples: Sequence[Example],
+    window_tokens: int,
+    overlap_tokens: int | None,
+    path: Path,
 ) -> None:
-    from datasets import Dataset, DatasetInfo, Features, Sequence, Value
+    from datasets import Dataset, DatasetInfo, Features, Value
+    from datasets import Sequence as Values
 
     from trainable.tokens.windowing import Windowing, split_all  # it builds on this module
 
-    examples = read_examples(data_file)
-    if not examples:
-        raise ValueError(f"{data_file} is empty, but must hold at least one document")
     tokenizer = load_tokenizer(base_dir)
     windowing = Windowing(tokenizer, window_tokens, overlap_tokens, examples)
     split = split_all(windowing, examples)
@@ -111,8 +127,9 @@ def _write(
         "windowed_documents": split.windowed_documents,
         "cut_entities": split.cut_entities,
         "overlap_tokens": windowing.overlap_tokens,
+        "types": sorted(entity_types(examples)),
     }
-    ids = Sequence(Value("int32"))
+    ids = Values(Value("int32"))
     features = {
         "row": Value("int32"),
         "prompt_ids": ids,

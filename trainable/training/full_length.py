@@ -11,20 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from data.files.jsonl import read_examples
-from trainable.backends.create import create_backend
 from trainable.config import TrialConfig
 from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
-from trainable.model.backend import Backend
-from trainable.model.bases import locate_base
-from trainable.model.prediction_settings import PredictionSettings
-from trainable.predicting.evaluator import Evaluator, entity_types
 from trainable.scoring.evaluation import Evaluation
 from trainable.scoring.masking import masked_items
-from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
-from trainable.tokens.windowing import Windowing
 from trainable.training.checkpoint import STATE_FILE, read_state
 from trainable.training.longer_run import rate_for, write_augmented
 from trainable.training.loop import TrainingRun, schedule_batches
+from trainable.training.parts import Parts, PartsSettings
 
 PROGRESS_PARTS = 10
 """Progress reports an epoch; reading the loss waits for the device, so not each step."""
@@ -52,6 +46,18 @@ class FullLengthSettings:
     def adapter_dir(self) -> Path:
         """Adapter of the best epoch."""
         return self.out_dir / "adapter"
+
+    @property
+    def parts(self) -> PartsSettings:
+        """What the run is put together from."""
+        return PartsSettings(
+            backend=self.backend,
+            train_file=self.train_file,
+            token_cache=self.out_dir / "tokens",
+            window_tokens=self.window_tokens,
+            overlap_tokens=self.overlap_tokens,
+            min_precision=self.min_precision,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class FullLengthRun:
 
     Attributes:
         config: The same with the learning rate of this length.
-        corpus: Tokenised training documents as they are.
+        parts: Base with adapter, the training documents as they are.
         training_corpus: What is trained on, of all epochs if it is augmented.
         schedule: Batches of `training_corpus`.
         total_steps: Length of the run, in optimizer steps.
@@ -91,40 +97,32 @@ class FullLengthRun:
 
     def __init__(self, config: TrialConfig, settings: FullLengthSettings) -> None:
         self.settings = settings
-        base_dir = locate_base(config.model)
-        self.backend: Backend = create_backend(settings.backend)
-        self.backend.load_base(base_dir, config.load_in_4bit, settings.window_tokens)
-        self.backend.attach_adapter(config)
-        self.corpus = self._tokenized(base_dir, settings.train_file)
-        examples = read_examples(settings.train_file)
-        self.training_corpus, self._facts = self.corpus, self.corpus.facts()
-        factor = config.oversampling
-        if settings.augmented:
-            file = settings.out_dir / "tokens" / "augmented.jsonl"  # goes when the run has ended
-            self._facts |= write_augmented(config, examples, settings.epochs, file)
-            self.training_corpus, factor = self._tokenized(base_dir, file), 1.0
+        examples = read_examples(settings.train_file) if settings.augmented else None
+        self.parts = Parts(config, settings.parts, examples=examples)
+        self.backend = self.parts.backend
+        self.training_corpus, factor = self.parts.corpus, config.oversampling
+        self._augmentation: dict[str, int] = {}
+        if examples is not None:
+            file = settings.parts.token_cache / "augmented.jsonl"  # goes when the run has ended
+            self._augmentation = write_augmented(config, examples, settings.epochs, file)
+            self.training_corpus, factor = self.parts.tokenized(file), 1.0
         self.schedule = schedule_batches(config.with_changes(oversampling=factor), self.training_corpus)
         self.total_steps = self.schedule.steps_per_epoch * (1 if settings.augmented else settings.epochs)
         self.config = config.with_changes(
             learning_rate=rate_for(config.learning_rate, settings.searched_steps, self.total_steps)
         )
-        self.windowing = Windowing(self.backend.tokenizer, settings.window_tokens, self.corpus.overlap_tokens)
-        self._known_types = entity_types(examples)
-        self.validation = self._evaluator(settings.validation_file)
+        self.validation = self.parts.evaluator(read_examples(settings.validation_file))
         self.epochs: list[EpochResult] = []
 
     def facts(self) -> dict[str, Any]:
         """Return what is known of backend and data."""
         return {
             **asdict(self.backend.facts()),
-            **self._facts,
+            **self.parts.corpus.facts(),
+            **self._augmentation,
             "samples_per_epoch": self.schedule.samples_per_epoch
             // (self.settings.epochs if self.settings.augmented else 1),
         }
-
-    def _tokenized(self, base_dir: Path, file: Path) -> TokenizedCorpus:
-        cache, settings = self.settings.out_dir / "tokens", self.settings
-        return tokenized(base_dir, file, settings.window_tokens, cache, settings.overlap_tokens)
 
     def finish_epoch(self, epoch: int, train_loss: float) -> EpochResult:
         """Evaluate on validation, and keep the adapter if it is the best so far."""
@@ -133,7 +131,8 @@ class FullLengthRun:
         self.epochs.append(result)
         if self.best().epoch == epoch:
             save_adapter(self.backend.model, self.settings.adapter_dir, self.config.model)
-            self._prediction_settings().save(self.settings.adapter_dir)
+            prediction = self.parts.prediction_settings(frozenset(self.parts.corpus.types))
+            prediction.save(self.settings.adapter_dir)
         return result
 
     def best(self) -> EpochResult:
@@ -145,7 +144,7 @@ class FullLengthRun:
         if self.settings.test_file is None:
             return None
         set_adapter_weights(self.backend.model, load_weights(self.settings.adapter_dir))
-        evaluator = self._evaluator(self.settings.test_file)
+        evaluator = self.parts.evaluator(read_examples(self.settings.test_file))
         predictions = evaluator.predict()
         with (self.settings.out_dir / "predictions.jsonl").open("w", encoding="utf-8") as file:
             for example, prediction in zip(evaluator.examples, predictions, strict=True):
@@ -153,28 +152,6 @@ class FullLengthRun:
                 row = {"id": example.id, "valid": prediction.parsed.valid, "entities": items}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
         return evaluator.score(predictions)
-
-    def _prediction_settings(self) -> PredictionSettings:
-        return PredictionSettings(
-            load_in_4bit=self.config.load_in_4bit,
-            window_tokens=self.settings.window_tokens,
-            overlap_tokens=self.windowing.overlap_tokens,
-            max_new_tokens=answer_limit(self.corpus),
-            types=tuple(sorted(self._known_types)),
-            min_precision=self.settings.min_precision,
-        )
-
-    def _evaluator(self, path: Path) -> Evaluator:
-        examples = read_examples(path)
-        types = self._known_types | entity_types(examples)
-        return Evaluator(
-            self.backend,
-            examples,
-            answer_limit(self.corpus),
-            types,
-            self.settings.min_precision,
-            self.windowing,
-        )
 
 
 def train_full_length(
@@ -235,5 +212,5 @@ def conclude(run: FullLengthRun, facts: dict[str, Any]) -> FullLengthResult:
     """Test the best epoch once and remove what only a resume needed."""
     result = FullLengthResult(tuple(run.epochs), run.best().epoch, run.test(), facts)
     (run.settings.out_dir / STATE_FILE).unlink(missing_ok=True)
-    shutil.rmtree(run.settings.out_dir / "tokens", ignore_errors=True)
+    shutil.rmtree(run.settings.parts.token_cache, ignore_errors=True)
     return result

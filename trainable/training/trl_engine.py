@@ -160,7 +160,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     """
     started = time.perf_counter()
     out_dir = run.settings.out_dir / "trl"
-    trainer = make_trainer(run.config, run.backend, run.corpus, out_dir, epochs=run.settings.epochs)
+    trainer = make_trainer(run.config, run.backend, run.parts.corpus, out_dir, epochs=run.settings.epochs)
     trainer.add_callback(_EpochEvaluation(run, on_epoch))
     checkpoint = get_last_checkpoint(str(out_dir)) if out_dir.is_dir() else None
     if checkpoint is not None:

@@ -10,19 +10,15 @@ from pathlib import Path
 
 import torch
 
-from data.files.jsonl import read_examples
 from trainable.backends.resident import ResidentBase
 from trainable.config import VALIDATION_LOSS, TrialConfig, TrialSettings
 from trainable.model.adapters import save_adapter
-from trainable.model.bases import locate_base
 from trainable.model.gpu_memory import GIB, cap_memory
-from trainable.model.prediction_settings import PredictionSettings
-from trainable.predicting.evaluator import Evaluator, entity_types, shuffled_documents
+from trainable.predicting.evaluator import Evaluator, shuffled_documents
 from trainable.scoring.record import RECORD_FILE, EvaluationRecord, save_record
-from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
-from trainable.tokens.windowing import Windowing
 from trainable.training.checkpoint import STATE_FILE, UnreadableState
 from trainable.training.loop import OutOfMemoryAtOne, TrainingRun, schedule_batches
+from trainable.training.parts import Parts, PartsSettings
 from trainable.trial.result import (
     LiveValues,
     Outcome,
@@ -54,34 +50,20 @@ class Trial:
         _limit_resources(settings)
         self.config, self.settings, self.directory = config, settings, directory
         resident = ResidentBase() if resident is None else resident
-        base_dir = locate_base(config.model)
-        self.backend = resident.acquire(
-            settings.backend, base_dir, config.load_in_4bit, settings.window_tokens
+        parts = Parts(config, _parts_settings(settings), resident)
+        self.backend = parts.backend
+        schedule = schedule_batches(config, parts.corpus)
+        self.run = TrainingRun(config, self.backend, parts.corpus, schedule, settings.horizon_steps)
+        self.evaluator: Evaluator = resident.keep(
+            (parts.base_dir, settings),
+            lambda: parts.evaluator(shuffled_documents(Path(settings.validation_file))),
         )
-        self.backend.attach_adapter(config)
-        corpus = resident.keep(
-            (base_dir, settings.train_file, settings.window_tokens, settings.overlap_tokens),
-            lambda: tokenized(
-                base_dir, Path(settings.train_file), settings.window_tokens, Path(settings.token_cache),
-                settings.overlap_tokens,
-            ),
-        )  # fmt: skip
-        schedule = schedule_batches(config, corpus)
-        self.run = TrainingRun(config, self.backend, corpus, schedule, settings.horizon_steps)
-        self.evaluator: Evaluator = resident.keep((base_dir, settings), lambda: self._make_evaluator(corpus))
-        self._prediction = PredictionSettings(
-            load_in_4bit=config.load_in_4bit,
-            window_tokens=settings.window_tokens,
-            overlap_tokens=corpus.overlap_tokens,
-            max_new_tokens=answer_limit(corpus),
-            types=tuple(sorted(self.evaluator.known_types)),
-            min_precision=settings.min_precision,
-        )
+        self._prediction = parts.prediction_settings(self.evaluator.known_types)
         self.last_result: TrialResult | None = None
         """Of the last rung, this process's or an earlier one's; None before the first."""
         self._generate_s = self._train_peak = self._peak = 0.0
         self._record: EvaluationRecord | None = None
-        self._facts: dict[str, Value] = {**corpus.facts(), **asdict(self.backend.facts())}
+        self._facts: dict[str, Value] = {**parts.corpus.facts(), **asdict(self.backend.facts())}
         self._restore()
         self._load_s = time.perf_counter() - started
 
@@ -130,15 +112,6 @@ class Trial:
         self.run.save(self.directory / STATE_FILE, result.to_dict())
         self.last_result = result
         return result
-
-    def _make_evaluator(self, corpus: TokenizedCorpus) -> Evaluator:
-        settings = self.settings
-        documents = shuffled_documents(Path(settings.validation_file))
-        types = entity_types(documents) | entity_types(read_examples(Path(settings.train_file)))
-        windowing = Windowing(self.backend.tokenizer, settings.window_tokens, corpus.overlap_tokens)
-        return Evaluator(
-            self.backend, documents, answer_limit(corpus), types, settings.min_precision, windowing
-        )
 
     def _validation(self, rung: int) -> tuple[float, dict[str, Value]]:
         """Return the score that counts the user's requirements, and the numbers beside it."""
@@ -190,6 +163,17 @@ def peak_memory_gib() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / GIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+def _parts_settings(settings: TrialSettings) -> PartsSettings:
+    return PartsSettings(
+        backend=settings.backend,
+        train_file=Path(settings.train_file),
+        token_cache=Path(settings.token_cache),
+        window_tokens=settings.window_tokens,
+        overlap_tokens=settings.overlap_tokens,
+        min_precision=settings.min_precision,
+    )
 
 
 def _limit_resources(settings: TrialSettings) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from data.entities import entity_types
 from data.files.jsonl import read_examples
 from data.paths import ROOT
 from data.prompt import Parsed
 from search.reporting.sections.write import build_report, write_report
 from search.reporting.view import read_study
-from trainable.predicting.evaluator import entity_types
 from trainable.scoring.counts import Prediction
 from trainable.scoring.evaluation import evaluate_predictions
 from trainable.scoring.record import make_record, save_record

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from data.corpus import SAMPLE_DIR
+from data.entities import entity_types
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
-from trainable.predicting.evaluator import Evaluator, entity_types, shuffled_documents
+from trainable.predicting.evaluator import Evaluator, shuffled_documents
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from data.entities import Example, locate
+from data.files.jsonl import read_examples
 from data.prompt import completion
 from trainable.model.bases import locate_base
 from trainable.tokens.chat import end_of_turn_id, load_tokenizer, tokenize_examples
@@ -63,6 +64,20 @@ def test_a_file_is_tokenised_once_and_long_documents_become_windows(data_file: P
     assert tokenized(_BASE, data_file, 512, cache).samples() == corpus.samples()
     assert (folder / "state.json").stat().st_mtime_ns == made
     assert cache.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_types_of_all_entities_are_kept_with_the_token_ids(data_file: Path, tmp_path: Path) -> None:
+    assert tokenized(_BASE, data_file, 512, tmp_path / "cache").types == ("PERSON", "PHONE")
+    data_file.write_text(json.dumps(_ROWS[1], ensure_ascii=False) + "\n", "utf-8")
+    assert tokenized(_BASE, data_file, 512, tmp_path / "cache").types == ()
+
+
+def test_documents_that_were_read_already_are_not_parsed_again(data_file: Path, tmp_path: Path) -> None:
+    examples = read_examples(data_file)
+    expected = tokenized(_BASE, data_file, 512, tmp_path / "parsed")
+    data_file.write_text("no JSON at all", "utf-8")
+    corpus = tokenized(_BASE, data_file, 512, tmp_path / "given", examples=examples)
+    assert (corpus.samples(), corpus.types) == (expected.samples(), expected.types)
 
 
 def test_another_window_overlap_or_file_is_tokenised_anew(data_file: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_an_augmented_run_sees_its_epochs_anew_and_leaves_no_texts_behind(
     assert run.total_steps < plain.total_steps  # pairs are one sample
     assert plain.config.learning_rate < run.config.learning_rate < _CONFIG.learning_rate
     samples = {tuple(answer) for _, answer in run.training_corpus.samples()}
-    assert samples - {tuple(answer) for _, answer in run.corpus.samples()}
+    assert samples - {tuple(answer) for _, answer in run.parts.corpus.samples()}
     result = train_full_length(run, lambda epoch: None)
     assert [epoch.epoch for epoch in result.epochs] == [1, 2]
     assert result.facts["steps"] == run.total_steps

@@ -1,0 +1,107 @@
+"""The parts of a fine-tune, put together in one place for trials and full-length runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.entities import Example, entity_types
+from trainable.backends.create import create_backend
+from trainable.backends.resident import ResidentBase
+from trainable.config import TrialConfig
+from trainable.model.backend import Backend
+from trainable.model.bases import locate_base
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.evaluator import Evaluator
+from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
+from trainable.tokens.windowing import Windowing
+
+
+@dataclass(frozen=True, slots=True)
+class PartsSettings:
+    """What the parts are made of, beside a config."""
+
+    backend: str
+    """unsloth or peft."""
+    train_file: Path
+    token_cache: Path
+    """Directory of the tokenised corpora; private."""
+    window_tokens: int
+    """Longest training sample, prompt and completion together."""
+    overlap_tokens: int | None
+    """Least tokens that neighbouring windows share; None means as many as the longest entity has."""
+    min_precision: float
+    """Precision below this costs score."""
+
+
+class Parts:
+    """A base with a fresh adapter, the tokenised training documents, and what follows from both.
+
+    Args:
+        config: Hyperparameters.
+        settings: Files, backend and windows.
+        resident: What earlier trials of this process left loaded; without it everything is loaded here.
+        examples: The training documents, where they have been read already.
+
+    Attributes:
+        base_dir: Directory of the base.
+        backend: Holds it, with the adapter.
+        corpus: The training documents as they are.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        settings: PartsSettings,
+        resident: ResidentBase | None = None,
+        examples: Sequence[Example] | None = None,
+    ) -> None:
+        self.config, self.settings, self.base_dir = config, settings, locate_base(config.model)
+        self.backend = self._with_base(resident)
+        self.backend.attach_adapter(config)
+        if resident is None:
+            self.corpus = self.tokenized(settings.train_file, examples)
+        else:
+            self.corpus = resident.keep(
+                (self.base_dir, settings), lambda: self.tokenized(settings.train_file, examples)
+            )
+
+    def tokenized(self, file: Path, examples: Sequence[Example] | None = None) -> TokenizedCorpus:
+        """Return a file of training documents as token ids, see `trainable.tokens.corpus.tokenized`."""
+        settings = self.settings
+        return tokenized(
+            self.base_dir,
+            file,
+            settings.window_tokens,
+            settings.token_cache,
+            settings.overlap_tokens,
+            examples,
+        )
+
+    def evaluator(self, documents: Sequence[Example]) -> Evaluator:
+        """Return what scores the adapter on documents, whose types are known beside those of training."""
+        types = frozenset(self.corpus.types) | entity_types(documents)
+        windowing = Windowing(self.backend.tokenizer, self.settings.window_tokens, self.corpus.overlap_tokens)
+        limit = answer_limit(self.corpus)
+        return Evaluator(self.backend, documents, limit, types, self.settings.min_precision, windowing)
+
+    def prediction_settings(self, types: frozenset[str]) -> PredictionSettings:
+        """Return what is written beside the adapter, so that it answers later as it does here."""
+        return PredictionSettings(
+            load_in_4bit=self.config.load_in_4bit,
+            window_tokens=self.settings.window_tokens,
+            overlap_tokens=self.corpus.overlap_tokens,
+            max_new_tokens=answer_limit(self.corpus),
+            types=tuple(sorted(types)),
+            min_precision=self.settings.min_precision,
+        )
+
+    def _with_base(self, resident: ResidentBase | None) -> Backend:
+        settings = self.settings
+        wanted = (self.base_dir, self.config.load_in_4bit, settings.window_tokens)
+        if resident is not None:
+            return resident.acquire(settings.backend, *wanted)
+        backend = create_backend(settings.backend)
+        backend.load_base(*wanted)
+        return backend
