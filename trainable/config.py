@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from trainable.requirements import Requirements
 
@@ -23,6 +23,8 @@ VALIDATION_LOSS = "validation_loss"
 SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
 
+Values: TypeAlias = dict[str, Any]
+"""Hyperparameters by name, as a file or a Ray config holds them."""
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 WARMUP_STEPS_MAX = 100  # of the starting configs; shorter runs warm up for a tenth of their steps
 
@@ -90,7 +92,7 @@ class TrialConfig:
         return 2 * self.lora_rank if self.lora_alpha is None else self.lora_alpha
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrialConfig:
+    def from_dict(cls, values: Values) -> TrialConfig:
         """Build a config from plain values, as a file or Ray holds them.
 
         Raises:
@@ -103,7 +105,7 @@ class TrialConfig:
             values = {**values, "target_modules": tuple(values["target_modules"])}
         return cls(**values)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Values:
         """Return plain values that `from_dict` reads back."""
         return asdict(self)
 
@@ -178,7 +180,7 @@ def warmup_steps(total_steps: int) -> int:
     return min(WARMUP_STEPS_MAX, max(1, total_steps // 10))
 
 
-def split_ray_config(ray_config: dict[str, Any]) -> tuple[TrialConfig, Path]:
+def split_ray_config(ray_config: Values) -> tuple[TrialConfig, Path]:
     """Return the hyperparameters and the settings file of a Ray config."""
     values = dict(ray_config)
     settings_file = Path(values.pop(SETTINGS_KEY))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 TYPE_RECALL = "recall_"
 """Prefix of an entity type's recall in a trial's result, as in `recall_PHONE`."""
@@ -19,17 +18,21 @@ class Requirements:
     type_recall: tuple[tuple[str, float], ...] = ()
     """Entity types with the recall that each needs."""
 
-    def constraints(self, result: Mapping[str, Any]) -> dict[str, float]:
+    def constraints(self, result: Mapping[str, object]) -> dict[str, float]:
         """Return by how much each floor is missed, positive when it is; an undefined ratio counts as 0."""
         floors = {"micro_precision": self.micro_precision, "json_valid_rate": self.json_valid_rate}
         floors |= {TYPE_RECALL + kind: floor for kind, floor in self.type_recall}
-        return {name: floor - (result.get(name) or 0.0) for name, floor in floors.items() if floor > 0}
+        return {name: floor - _reached(result.get(name)) for name, floor in floors.items() if floor > 0}
 
-    def penalty(self, result: Mapping[str, Any]) -> float:
+    def penalty(self, result: Mapping[str, object]) -> float:
         """Return what the score loses for floors other than precision, which the metric counts already."""
         missed = self.constraints(result)
         missed.pop("micro_precision", None)
         return sum(max(0.0, lacking) for lacking in missed.values())
+
+
+def _reached(value: object) -> float:
+    return value if isinstance(value, int | float) else 0.0
 
 
 def parse_type_recall(text: str) -> tuple[tuple[str, float], ...]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -82,7 +82,7 @@ def check(options: EvaluateOptions) -> EvaluationJob:
     return EvaluationJob(options, examples, systems[0], systems[1])
 
 
-def evaluate(job: EvaluationJob) -> dict[str, Any]:
+def evaluate(job: EvaluationJob) -> dict[str, object]:
     """Predict, score, compare and show; return the summary."""
     options, examples = job.options, job.examples
     known = frozenset(job.system.settings.types) | entity_types(examples)
@@ -153,9 +153,9 @@ def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
     return [prediction for prediction, _ in results]
 
 
-def _numbers(evaluation: Evaluation, base: Evaluation | None = None) -> dict[str, Any]:
+def _numbers(evaluation: Evaluation, base: Evaluation | None = None) -> dict[str, object]:
     """Return headline numbers with intervals; of a second system also how much it is better than `base`."""
-    numbers: dict[str, Any] = {
+    numbers: dict[str, object] = {
         name: getattr(evaluation, name) for name in (*_NUMBERS, "n_documents", "n_gold")
     }
     for name in _STATISTICS:

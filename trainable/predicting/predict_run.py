@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
@@ -48,7 +48,7 @@ class PredictionRun:
     _started: float = field(default_factory=time.monotonic)
     _told: float = 0.0
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> dict[str, object]:
         """Work through the source; return the summary."""
         source = self.options.source
         name = (
@@ -81,7 +81,7 @@ class PredictionRun:
             )
         return self.summary()
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Return the numbers of the run."""
         seconds = time.monotonic() - self._started
         return {
@@ -212,13 +212,13 @@ def _free_rejects(options: PredictOptions) -> Path:
 
 def _row(
     document: Document, prediction: Prediction, by_rules: tuple[Entity, ...], n_windows: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return one line of predictions: what `data.files.jsonl` reads, and what the metric needs besides."""
     placed = [_item(entity) for entity in prediction.entities]
     left = list(prediction.parsed.items)
     for entity in prediction.entities:
         left.remove((entity.type, entity.text))
-    row: dict[str, Any] = {"id": document.id, "input": document.text, "output": {"entities": placed}}
+    row: dict[str, object] = {"id": document.id, "input": document.text, "output": {"entities": placed}}
     if by_rules:
         row["rule_entities"] = [_item(entity) for entity in by_rules]
     if left:
@@ -230,7 +230,7 @@ def _row(
     return {**row, **facts}
 
 
-def _item(entity: Entity) -> dict[str, Any]:
+def _item(entity: Entity) -> dict[str, object]:
     return {"type": entity.type, "text": entity.text, "start": entity.start, "end": entity.end}
 
 

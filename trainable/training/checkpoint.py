@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 STATE_FILE = "state.pt"
+State: TypeAlias = dict[str, Any]
+"""Tensors and plain values by name."""
 
 
-def write_state(path: Path, state: dict[str, Any]) -> None:
+def write_state(path: Path, state: Mapping[str, object]) -> None:
     """Write tensors and plain values; an interrupted write leaves the old file as it was."""
     import torch
 
@@ -26,7 +29,7 @@ class UnreadableState(ValueError):
     """A state file is torn, damaged or of another version."""
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path) -> State:
     """Read what `write_state` wrote, without running any code from the file.
 
     Raises:
@@ -35,7 +38,7 @@ def read_state(path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zipfile, pickle and torch each have errors of their own for a torn file
         raise UnreadableState(f"{path.name} cannot be read ({type(error).__name__})") from error
     return state

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from data.files.jsonl import read_examples
 from trainable.config import TrialConfig
@@ -20,6 +19,8 @@ from trainable.training.longer_run import rate_for, write_augmented
 from trainable.training.loop import TrainingRun, schedule_batches
 from trainable.training.parts import Parts, PartsSettings
 
+Facts = dict[str, float | int | str]
+"""What is known of backend, data and run, by name."""
 PROGRESS_PARTS = 10
 """Progress reports an epoch; reading the loss waits for the device, so not each step."""
 
@@ -67,7 +68,7 @@ class EpochResult:
     epoch: int
     train_loss: float
     score: float
-    validation: dict[str, Any]
+    validation: dict[str, float | int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class FullLengthResult:
     epochs: tuple[EpochResult, ...]
     best_epoch: int
     test: Evaluation | None
-    facts: dict[str, Any]
+    facts: Facts
 
 
 class FullLengthRun:
@@ -114,7 +115,7 @@ class FullLengthRun:
         self.validation = self.parts.evaluator(read_examples(settings.validation_file))
         self.epochs: list[EpochResult] = []
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """Return what is known of backend and data."""
         return {
             **asdict(self.backend.facts()),
@@ -208,7 +209,7 @@ def train_full_length(
     return conclude(run, facts)
 
 
-def conclude(run: FullLengthRun, facts: dict[str, Any]) -> FullLengthResult:
+def conclude(run: FullLengthRun, facts: Facts) -> FullLengthResult:
     """Test the best epoch once and remove what only a resume needed."""
     result = FullLengthResult(tuple(run.epochs), run.best().epoch, run.test(), facts)
     (run.settings.out_dir / STATE_FILE).unlink(missing_ok=True)

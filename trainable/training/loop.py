@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,7 +19,7 @@ from trainable.passes.layout import Sample
 from trainable.passes.shared_prefix import PrefixPasses, why_no_prefix
 from trainable.tokens.corpus import TokenizedCorpus
 from trainable.training.batches import BatchSchedule
-from trainable.training.checkpoint import read_state, write_state
+from trainable.training.checkpoint import State, read_state, write_state
 from trainable.training.optimizer import learning_rate_factor, make_optimizer
 
 EVALUATION_ROOM = 0.35
@@ -111,16 +110,16 @@ class TrainingRun:
         self.train_s += time.perf_counter() - started
         return mean
 
-    def save(self, path: Path, extra: dict[str, Any]) -> None:
+    def save(self, path: Path, extra: Mapping[str, object]) -> None:
         """Write everything needed to go on, and `extra`, atomically to one file."""
         state = {
             "step": self.step, "tokens": self.tokens, "train_s": self.train_s, "micro_batch": self.micro_batch,
             "adapter": adapter_weights(self.backend.model), "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(), "extra": extra,
+            "scaler": self.scaler.state_dict(), "extra": dict(extra),
         }  # fmt: skip
         write_state(path, state)
 
-    def restore(self, path: Path) -> dict[str, Any]:
+    def restore(self, path: Path) -> State:
         """Go back to what `save` wrote and return its `extra`."""
         state = read_state(path)
         set_adapter_weights(self.backend.model, state["adapter"])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback
@@ -22,6 +22,11 @@ from trainable.tokens.corpus import TokenizedCorpus
 from trainable.training.batches import BatchSchedule
 from trainable.training.full_length import EpochResult, FullLengthResult, FullLengthRun, conclude
 from trainable.training.loop import automatic_micro_batch, schedule_batches
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
 EPOCHS_FILE = "epochs.json"
 """Results of the epochs so far, beside SFTTrainer's checkpoints: a resumed run needs them to name the best."""
@@ -51,14 +56,18 @@ class ScheduleTrainer(SFTTrainer):
     schedule: BatchSchedule
 
     def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
-    ) -> Any:
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, object]:
         """Return TRL's loss; on a CPU, where its Triton kernel does not run, transformers' equal one."""
         if self.args.use_cpu:
             return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> ScheduleSampler:
+    def _get_train_sampler(self, train_dataset: object = None) -> ScheduleSampler:
         return ScheduleSampler(self.schedule)
 
 
@@ -134,12 +143,14 @@ def _arguments(
 
 
 class _EpochEvaluation(TrainerCallback):
-    """Runs our evaluation at the end of each epoch."""
+    """Runs our evaluation at the end of each epoch, and notes the results so far in a file."""
 
-    def __init__(self, run: FullLengthRun, on_epoch: Callable[[EpochResult], None]) -> None:
-        self._run, self._on_epoch = run, on_epoch
+    def __init__(self, run: FullLengthRun, file: Path, on_epoch: Callable[[EpochResult], None]) -> None:
+        self._run, self._file, self._on_epoch = run, file, on_epoch
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **info: Any) -> None:
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **info: object
+    ) -> None:
         """Evaluate the epoch that has just ended."""
         steps = state.global_step // round(state.epoch)
         losses = [entry["loss"] for entry in state.log_history[-steps:] if "loss" in entry]
@@ -147,7 +158,7 @@ class _EpochEvaluation(TrainerCallback):
             round(state.epoch), sum(losses) / len(losses) if losses else float("nan")
         )
         epochs = [asdict(epoch) for epoch in self._run.epochs]
-        (Path(args.output_dir) / EPOCHS_FILE).write_text(json.dumps(epochs), encoding="utf-8")
+        self._file.write_text(json.dumps(epochs), encoding="utf-8")
         self._on_epoch(result)
 
 
@@ -161,7 +172,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     started = time.perf_counter()
     out_dir = run.settings.out_dir / "trl"
     trainer = make_trainer(run.config, run.backend, run.parts.corpus, out_dir, epochs=run.settings.epochs)
-    trainer.add_callback(_EpochEvaluation(run, on_epoch))
+    trainer.add_callback(_EpochEvaluation(run, out_dir / EPOCHS_FILE, on_epoch))
     checkpoint = get_last_checkpoint(str(out_dir)) if out_dir.is_dir() else None
     if checkpoint is not None:
         done = int(checkpoint.rpartition("-")[2]) // trainer.schedule.steps_per_epoch
@@ -180,7 +191,7 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     return result
 
 
-def _labelled(corpus: TokenizedCorpus) -> Any:
+def _labelled(corpus: TokenizedCorpus) -> Dataset:
     """Return the corpus with the columns that SFTTrainer's collator takes as they are."""
     from datasets import Dataset
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ray import tune
 
-from trainable.config import SETTINGS_KEY, TrialSettings, knobs, split_ray_config
+from trainable.config import SETTINGS_KEY, TrialSettings, Values, knobs, split_ray_config
 from trainable.trial.dashboard_name import ActorName
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
-from trainable.trial.result import Outcome, TrialResult
+from trainable.trial.result import Outcome, TrialResult, Value
 
 if TYPE_CHECKING:
     from trainable.trial.trial import Trial
@@ -20,12 +20,12 @@ class TunerTrial(tune.Trainable):
     """Owns its checkpoints: Tune is handed none, so a stale snapshot can never name a deleted one."""
 
     @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    def default_resource_request(cls, config: Values) -> tune.PlacementGroupFactory:
         """Ask for the trial's CPU threads and, on the GPU preset, for one whole GPU."""
         settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
         return tune.PlacementGroupFactory([{"CPU": settings.threads, "GPU": settings.gpus}])
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: Values) -> None:
         """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
         from trainable.backends.resident import ResidentBase
 
@@ -33,7 +33,7 @@ class TunerTrial(tune.Trainable):
         self._live: LiveMetrics | None = None
         self._note(config)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: Values) -> bool:
         """Note another trial (new, or paused here or elsewhere) to run in this process, on the loaded base.
 
         Returns:
@@ -63,14 +63,14 @@ class TunerTrial(tune.Trainable):
             pass  # the first step says what is wrong with the config
         return True
 
-    def _note(self, config: dict[str, Any]) -> None:
+    def _note(self, config: Values) -> None:
         self._values = config
         self._settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
         self._trial: Trial | None = None
         self._live = None
         self._broken: Outcome | None = None
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> dict[str, Value]:
         """Return the numbers of the next rung; whatever the config itself breaks is a result with an outcome.
 
         A trial that goes on from a saved rung reports that one again first: the search may never have
@@ -124,7 +124,7 @@ class TunerTrial(tune.Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Give Tune nothing; the trial saved itself at the rung."""
 
-    def load_checkpoint(self, checkpoint: Any) -> None:
+    def load_checkpoint(self, checkpoint: object) -> None:
         """Do nothing; the trial finds its own state."""
 
     def __repr__(self) -> str:

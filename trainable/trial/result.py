@@ -96,9 +96,9 @@ class TrialResult:
         """Seconds spent on evaluations so far."""
         return self.live.generate_s if self.live else 0.0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Value]:
         """Return flat plain values; what does not apply has no key."""
-        flat: dict[str, Any] = {TIME_ATTR: self.step}
+        flat: dict[str, Value] = {TIME_ATTR: self.step}
         if self.rung is not None:
             flat |= {_ITERATION: self.rung + 1, TRAIN_LOSS: self.train_loss}
         flat |= {_OUTCOME: self.outcome.value, **({_REASON: self.reason} if self.reason else {})}
