@@ -17,7 +17,7 @@ from search.tuning.noise import resampled_scores, score_interval
 from search.tuning.promotion import RacePolicy, chance_to_beat, peers_of
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.slots import Slots
-from trainable.scoring.packed import pack_counts, unpack_counts
+from trainable.scoring.packed import pack_counts
 
 RUNGS = (1, 3, 9)
 POLICY = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)
@@ -179,14 +179,6 @@ def test_of_two_equal_trials_neither_is_surely_better_and_a_better_one_wins() ->
     weak, strong = counts_of([1] * 30), counts_of([3] * 30)
     assert chance_to_beat(strong, weak, 0.0) == 1.0
     assert chance_to_beat(weak, strong, 0.0) == 0.0
-
-
-def test_packed_counts_come_back_and_are_short() -> None:
-    counts = np.random.default_rng(2).integers(0, 5, (300, 3))
-    packed = pack_counts(counts)
-    assert (unpack_counts(packed) == counts).all()
-    assert len(packed) < 600
-    assert unpack_counts(pack_counts(np.array([[999, 0, 1]])))[0].tolist() == [255, 0, 1]
 
 
 # --- crashes ---

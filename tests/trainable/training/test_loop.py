@@ -1,4 +1,4 @@
-"""The training loop: its schedule, its labels, and that a stopped run goes on as if it had not stopped."""
+"""The training loop: its labels, and that a stopped run goes on as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trainable.config import TrialConfig, warmup_steps
+from trainable.config import TrialConfig
 from trainable.model.adapters import adapter_weights, save_adapter
 from trainable.model.bases import locate_base
 from trainable.tokens.chat import end_of_turn_id
@@ -47,23 +47,6 @@ def train(run: Any, to_step: int) -> list[float]:
     losses: list[float] = []
     run.train_to(to_step, lambda _, loss: losses.append(loss))
     return losses
-
-
-@pytest.mark.parametrize("total_steps", [1, 7, 40, 1000, 3000])
-def test_the_learning_rate_follows_the_cosine_schedule_of_transformers(total_steps: int) -> None:
-    import torch
-    from transformers import get_cosine_schedule_with_warmup
-
-    from trainable.training.optimizer import learning_rate_factor
-
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = get_cosine_schedule_with_warmup(optimizer, warmup_steps(total_steps), total_steps)
-    for step in range(total_steps):
-        assert learning_rate_factor(step, total_steps) == pytest.approx(
-            optimizer.param_groups[0]["lr"], abs=1e-12
-        )
-        optimizer.step()
-        schedule.step()
 
 
 def test_only_the_answer_and_its_end_of_turn_token_carry_loss(train_file: Path) -> None:
