@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
+from trainable.knob import Choice, Knob, Range, Value, base_name, bits, knobs_of
 from trainable.requirements import Requirements
 
 METRIC = "score"
@@ -26,42 +27,65 @@ SETTINGS_KEY = "settings_file"
 Values: TypeAlias = dict[str, Any]
 """Hyperparameters by name, as a file or a Ray config holds them."""
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_EITHER, _RANKS = Choice((False, True)), Choice((8, 12, 16, 32, 64))
 WARMUP_STEPS_MAX = 100  # of the starting configs; shorter runs warm up for a tenth of their steps
 
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
-    """The hyperparameters of one fine-tune; equal configs with equal seeds give equal adapters."""
+    """The hyperparameters of one fine-tune; equal configs with equal seeds give equal adapters.
 
-    model: str
+    A field with a `Knob` can be searched: space file, trials.csv, report, dashboard and curve tables follow from it.
+    """
+
+    model: Annotated[
+        str,
+        Knob(
+            "base model",
+            Choice(("small-2m", "small-4m")),
+            Choice(("Qwen3-0.6B", "Qwen3-1.7B")),
+            brief=base_name,
+        ),
+    ]
     """Bundled base model, hub id or directory."""
-    load_in_4bit: bool = False
+    load_in_4bit: Annotated[bool, Knob("4-bit base", _EITHER, _EITHER, brief=bits)] = False
     """Quantise the base to NF4 (double quantisation)."""
-    lora_rank: int = 12
+    lora_rank: Annotated[int, Knob("rank", _RANKS, _RANKS, above=0, brief="r={}".format)] = 12
     """Rank r of the update B·A."""
-    learning_rate: float = 1.5e-4
+    learning_rate: Annotated[
+        float,
+        Knob(
+            "learning rate",
+            Range(3e-4, 3e-2, log=True),
+            Range(5e-5, 5e-4, log=True),
+            above=0,
+            brief="lr={:.1e}".format,
+        ),
+    ] = 1.5e-4
     """Peak AdamW learning rate, after warm-up."""
-    oversampling: float = 1.0
+    oversampling: Annotated[
+        float, Knob("oversampling", Range(1, 4), Range(1, 4), at_least=1, brief="x{:g}".format)
+    ] = 1.0
     """How often a sample with an entity counts in an epoch; 1 = as often as any other."""
-    lora_alpha: int | None = None
+    lora_alpha: Annotated[int | None, Knob("alpha")] = None
     """Scale of the update, alpha / r; None means 2 r."""
-    lora_dropout: float = 0.1
+    lora_dropout: Annotated[float, Knob("dropout", 0.0, 0.1, at_least=0, below=1)] = 0.1
     """Dropout on the input of the update."""
-    use_rslora: bool = False
+    use_rslora: Annotated[bool, Knob("rsLoRA")] = False
     """Scale by alpha / sqrt(r) instead."""
     target_modules: tuple[str, ...] = ALL_PROJECTIONS
     """Linear layers that get an update."""
-    weight_decay: float = 0.01
+    weight_decay: Annotated[float, Knob("weight decay")] = 0.01
     """AdamW's decoupled weight decay."""
-    max_grad_norm: float = 1.0
+    max_grad_norm: Annotated[float, Knob("gradient clipping", above=0)] = 1.0
     """Gradients are clipped to this norm."""
-    effective_batch: int = 32
+    effective_batch: Annotated[int, Knob("batch", 16, 32, above=0)] = 32
     """Sequences in one optimizer step."""
-    micro_batch: int | None = None
+    micro_batch: Annotated[int | None, Knob("micro-batch")] = None
     """Sequences in one forward pass; None means as many as memory holds."""
-    optimizer: str = "adamw"
+    optimizer: Annotated[str, Knob("optimizer", one_of=("adamw", "adamw_8bit"))] = "adamw"
     """adamw, or adamw_8bit (bitsandbytes)."""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Annotated[bool, Knob("gradient checkpointing")] = False
     """Recompute activations in the backward pass: less memory, about a third slower."""
     init_adapter: str | None = None
     """Adapter directory to continue from instead of a fresh one; its rank must equal lora_rank."""
@@ -69,16 +93,11 @@ class TrialConfig:
     """Seeds adapter weights, dropout, sample order and fractional oversampling."""
 
     def __post_init__(self) -> None:
-        problems = []
-        for name in ("lora_rank", "effective_batch", "learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                problems.append(f"`{name}` is {getattr(self, name)!r}, but must be above 0")
-        if self.oversampling < 1:
-            problems.append(f"`oversampling` is {self.oversampling!r}, but must be at least 1")
-        if not 0 <= self.lora_dropout < 1:
-            problems.append(f"`lora_dropout` is {self.lora_dropout!r}, but must be in [0, 1)")
-        if self.optimizer not in ("adamw", "adamw_8bit"):
-            problems.append(f"`optimizer` is {self.optimizer!r}, but must be adamw or adamw_8bit")
+        problems = [
+            f"`{name}` is {getattr(self, name)!r}, but {rule}"
+            for name, knob in KNOBS.items()
+            if (rule := knob.broken_rule(getattr(self, name)))
+        ]
         if self.micro_batch is not None and self.effective_batch % self.micro_batch:
             problems.append(
                 f"`micro_batch` is {self.micro_batch}, but must divide `effective_batch` ({self.effective_batch})"
@@ -112,6 +131,10 @@ class TrialConfig:
     def with_changes(self, **changes: Any) -> TrialConfig:
         """Return a copy with some values replaced."""
         return replace(self, **changes)
+
+
+KNOBS = knobs_of(TrialConfig)
+"""The hyperparameters that can be searched, by name and in the order of the fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +210,29 @@ def split_ray_config(ray_config: Values) -> tuple[TrialConfig, Path]:
     return TrialConfig.from_dict(values), settings_file
 
 
+def unusual_knobs(config: TrialConfig) -> dict[str, Value | None]:
+    """Return the values that neither a search nor the class gives by default, of knobs that are not searched by default."""
+    usual = TrialConfig("any")
+    return {
+        name: value
+        for name, knob in KNOBS.items()
+        if not knob.searched
+        and (value := getattr(config, name)) not in (getattr(usual, name), knob.cpu, knob.gpu)
+    }
+
+
 def knobs(config: TrialConfig) -> str:
-    """Return the searched hyperparameters in one short string.
+    """Return what tells a config from others in one short string: the searched knobs and whatever is unusual.
 
     Example:
         >>> knobs(TrialConfig("small-2m", True, 16, 2e-3, 3))
         'small-2m 4-bit r=16 lr=2.0e-03 x3'
+        >>> knobs(TrialConfig("small-2m", weight_decay=0.05))
+        'small-2m 16-bit r=12 lr=1.5e-04 x1 weight_decay=0.05'
     """
-    bits = "4-bit" if config.load_in_4bit else "16-bit"
-    name = Path(config.model).name
-    return f"{name} {bits} r={config.lora_rank} lr={config.learning_rate:.1e} x{config.oversampling:g}"
+    unusual = unusual_knobs(config)
+    return " ".join(
+        knob.told(name, getattr(config, name))
+        for name, knob in KNOBS.items()
+        if knob.searched or name in unusual
+    )

@@ -12,11 +12,12 @@ from typing import Any
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
 from search.options import SearchOptions
-from search.planning.space import Choice, Range, SearchSpace, read_space
+from search.planning.space import SearchSpace, read_space
 from search.study.config_file import read_config, starting_configs_in
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
 from search.study.lock import is_held
+from trainable.knob import Choice, Range
 
 MAY_CHANGE = frozenset(
     {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}

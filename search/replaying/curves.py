@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trainable.config import KNOBS, TrialConfig
+from trainable.knob import Range, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +34,9 @@ _DIMENSIONS = {
     "configs": "configs",
     "meta": "",
 }
-_NEAREST = {"model": 8.0, "load_in_4bit": 4.0}
-"""What a wrong model or precision costs in distance; the other knobs add at most about 5 together."""
+_USUAL: dict[str, Value | None] = {name: getattr(TrialConfig("any"), name) for name in KNOBS}
+_COSTS = {"model": 8.0, "load_in_4bit": 4.0}
+"""What a wrong model or precision costs in distance, and 1 any other choice; numbers add at most about 5 together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,7 @@ class CurveTable:
             raise ValueError("\n".join(problems))
 
     @cached_property
-    def parsed_configs(self) -> list[dict[str, Any]]:
+    def parsed_configs(self) -> list[dict[str, Value]]:
         """The hyperparameters of each recorded config."""
         return [json.loads(text) for text in self.configs.tolist()]
 
@@ -103,14 +108,15 @@ class CurveTable:
         fn = self.gold_by_type.sum(-1, dtype=np.uint16) - tp
         return np.stack([tp, fp, fn], axis=-1)
 
-    def nearest(self, config: dict[str, Any], used: frozenset[int] = frozenset()) -> tuple[int, float]:
+    def nearest(self, config: Mapping[str, Value], used: frozenset[int] = frozenset()) -> tuple[int, float]:
         """Return the index of the recorded config closest to a suggested one, and its distance.
 
         The distance adds 8 for another model, 4 for another precision of the base, and the absolute
-        differences of ln(learning rate), log2(rank) and oversampling; of equally close ones the first.
+        differences of ln(learning rate), log2(rank) and oversampling; likewise for every other knob, by its
+        default where a config does not name it. Of equally close ones the first.
 
         Args:
-            config: Has model, load_in_4bit, lora_rank, learning_rate and oversampling.
+            config: The hyperparameters.
             used: Indices that may not be returned.
         """
         distances = {
@@ -181,8 +187,17 @@ def snapped_rungs(rungs: tuple[int, ...], table: CurveTable) -> tuple[int, ...]:
     return (*sorted(snapped - {steps[-1]}), steps[-1])
 
 
-def _distance(a: dict[str, Any], b: dict[str, Any]) -> float:
-    exact = sum(cost for name, cost in _NEAREST.items() if a[name] != b[name])
-    rate = abs(math.log(a["learning_rate"] / b["learning_rate"]))
-    rank = abs(math.log2(a["lora_rank"] / b["lora_rank"]))
-    return exact + rate + rank + abs(a["oversampling"] - b["oversampling"])
+def _distance(a: Mapping[str, Value], b: Mapping[str, Value]) -> float:
+    return sum(_apart(name, a.get(name, usual), b.get(name, usual)) for name, usual in _USUAL.items())
+
+
+def _apart(name: str, a: Value | None, b: Value | None) -> float:
+    """Return what a knob adds to the distance: numbers by how far they are apart on the scale of their range."""
+    if a == b:
+        return 0.0
+    if not isinstance(a, int | float) or not isinstance(b, int | float) or isinstance(a, bool):
+        return _COSTS.get(name, 1.0)
+    scale = KNOBS[name].cpu
+    if isinstance(scale, Range):
+        return abs(math.log(a / b)) if scale.log else abs(a - b)
+    return abs(math.log2(a / b)) if a > 0 and b > 0 else abs(a - b)

@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from search.reporting.view import StudyView, TrialView
+from trainable.config import KNOBS, TrialConfig, unusual_knobs
 
 GOAL_RECALL, GOAL_F1 = (0.88, 0.92), (0.90, 0.93)
 """What the users want."""
 START = {"micro_precision": 0.94, "micro_recall": 0.74, "micro_f1": 0.835}
 """What they had before: Qwen3-0.6B, 16-bit, on their own data."""
-KNOBS = {
-    "model": "base model", "load_in_4bit": "4-bit base", "lora_rank": "rank", "learning_rate": "learning rate",
-    "oversampling": "oversampling", "lora_alpha": "alpha", "lora_dropout": "dropout", "use_rslora": "rsLoRA",
-    "weight_decay": "weight decay", "max_grad_norm": "gradient clipping", "effective_batch": "batch",
-    "micro_batch": "micro-batch", "gradient_checkpointing": "gradient checkpointing",
-}  # fmt: skip
 
 
 def knob(name: str) -> str:
     """Return a hyperparameter's name for people."""
-    return KNOBS.get(name, name.replace("_", " "))
+    return KNOBS[name].words if name in KNOBS else name.replace("_", " ")
 
 
 def value_of(name: str, value: Any) -> str:
@@ -52,10 +47,14 @@ def config_words(config: dict[str, Any]) -> str:
         if factor == 1
         else f"documents with personal data counted {factor:g} times"
     )
+    others = unusual_knobs(TrialConfig.from_dict(config)).items()
+    more = "".join(
+        f", {knob(name)} {value_of(name, value)}" for name, value in others if name != "lora_alpha"
+    )
     start = ", continued from an adapter" if config.get("init_adapter") else ""
     return (
         f"{value_of('model', config['model'])} in {value_of('load_in_4bit', config['load_in_4bit'])}, LoRA rank "
-        f"{rank} (alpha {alpha}), learning rate {value_of('learning_rate', config['learning_rate'])}, {often}{start}"
+        f"{rank} (alpha {alpha}), learning rate {value_of('learning_rate', config['learning_rate'])}, {often}{more}{start}"
     )
 
 

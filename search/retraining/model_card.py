@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, unusual_knobs
 from trainable.scoring.evaluation import HEADLINE
 
+_SHOWN = (
+    "load_in_4bit", "lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "oversampling", "effective_batch",
+)  # fmt: skip
+"""Knobs that every card names; others follow where their value is unusual."""
 _TEMPLATE = """# PII extraction adapter
 
 LoRA adapter for `{model}`, trained to turn a text into `{{"entities": [{{"type", "text"}}]}}`.
@@ -44,20 +48,11 @@ def model_card(metrics: dict[str, Any]) -> str:
     Args:
         metrics: Content of metrics.json.
     """
-    config, test = {**metrics["config"]}, metrics["test"]
-    config["lora_alpha"] = TrialConfig.from_dict(metrics["config"]).alpha
+    trained, test = TrialConfig.from_dict(metrics["config"]), metrics["test"]
+    config = {**metrics["config"], "lora_alpha": trained.alpha}
     config["learning_rate"] = f"{config['learning_rate']:.3g}"
     config["augmented texts"] = "yes" if metrics.get("augmented") else "no"
-    shown = (
-        "load_in_4bit",
-        "lora_rank",
-        "lora_alpha",
-        "lora_dropout",
-        "learning_rate",
-        "oversampling",
-        "effective_batch",
-        "augmented texts",
-    )
+    shown = dict.fromkeys((*_SHOWN, *unusual_knobs(trained), "augmented texts"))
     source = metrics["provenance"]
     interval = ""
     if test:

@@ -16,9 +16,10 @@ from search.planning.settings_files import note_session, write_settings
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
-from search.study.files import StudyFiles, write_trials_table
+from search.study.files import StudyFiles
 from search.study.lock import StudyLock
 from search.study.result import load_study
+from search.study.trials_table import write_trials_table
 from search.study.winner import keep_best_adapters, write_best
 from search.tuning.assembly import make_scheduler, make_searcher, make_slots
 from trainable.config import METRIC, MODE

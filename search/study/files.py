@@ -1,8 +1,7 @@
-"""The study on disk: where its files lie, how its trials rank, and the table drawn from the Optuna study."""
+"""The study on disk: where its files lie, and how its trials rank."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from dataclasses import dataclass
@@ -22,13 +21,6 @@ STARTING_CONFIG_NAMES = (STARTING_CONFIG, "plan")
 """User attribute with the name of the starting config that a trial is; older studies have the second."""
 NO_RESULTS = frozenset({"ray_trial_id", "outcome", *STARTING_CONFIG_NAMES})
 """User attributes of a trial that are none of its results."""
-_CONFIG_COLUMNS = ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
-_RESULT_COLUMNS = (
-    "score", "micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1", "micro_f2",
-    "json_valid_rate", "truncated_rate", "pii_free_fpr", "leak_rate", "train_loss", "lora_scaling",
-    "trainable_parameters", "quantised_layers", "samples_per_epoch", "positives_per_epoch", "micro_batch",
-    "tokens_per_s", "peak_gib", "train_peak_gib", "predicted_gib", "load_s", "train_s", "generate_s",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,44 +159,6 @@ def trial_config(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> Tria
     )
 
 
-def write_trials_table(
-    study: optuna.Study, files: StudyFiles, fixed: dict[str, Any], reasons: dict[str, str]
-) -> None:
-    """Write trials.csv, one row a trial in the order they were asked for.
-
-    Args:
-        study: The Optuna study.
-        files: Where to write.
-        fixed: Hyperparameters that were not searched.
-        reasons: Last rung decision of each Ray trial.
-    """
-    header = [
-        "number",
-        "trial",
-        "starting_config",
-        "state",
-        "reason",
-        "steps",
-        *_CONFIG_COLUMNS,
-        *_RESULT_COLUMNS,
-    ]
-    scratch = files.trials.with_suffix(".tmp")
-    with scratch.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, header, restval="", extrasaction="ignore")
-        table.writeheader()
-        for trial in study.trials:
-            if trial.state.name == "WAITING":
-                continue
-            attributes = trial.user_attrs
-            name = attributes.get("ray_trial_id", "")
-            state = outcome_of(trial)
-            row = {"number": trial.number, "trial": name, "starting_config": starting_config_of(trial), "state": state,
-                   "reason": attributes.get("reason") or reasons.get(name, ""), "steps": last_step(trial)}  # fmt: skip
-            results = {key: _rounded(attributes.get(key, "")) for key in _RESULT_COLUMNS}
-            table.writerow({**fixed, **trial.params, **results, **row})
-    scratch.replace(files.trials)
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON with a temporary file, so that a reader never sees half of it."""
     scratch = path.with_suffix(".tmp")
@@ -219,7 +173,3 @@ def cost_share(study: optuna.Study, horizon_steps: int) -> float:
     """Return optimizer steps spent over trials x horizon."""
     steps = [last_step(trial) for trial in study.trials if trial.state.is_finished()]
     return sum(steps) / (len(steps) * horizon_steps) if steps else 0.0
-
-
-def _rounded(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value

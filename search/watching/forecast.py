@@ -10,9 +10,10 @@ from typing import Any
 from search.planning.memory import ModelShape, estimate_gib
 from search.planning.plan import SearchPlan, expected_cost_share
 from search.planning.sample_length import mean_tokens
-from search.planning.space import Choice, SpaceSampler, Value
+from search.planning.space import SpaceSampler
 from search.study.confirmation import runs_at_most
 from trainable.config import ALL_PROJECTIONS, TrialConfig
+from trainable.knob import Choice, Value
 from trainable.model.bases import locate_base
 
 FIRST_CONFIGS = 10

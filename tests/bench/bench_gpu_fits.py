@@ -38,7 +38,8 @@ class FitsOptions(StartOptions):
 
 def configs() -> list[tuple[str, dict[str, Any]]]:
     """Return what of the default space differs in shape, base by base, and which of the starting configs each one is."""
-    from search.planning.space import Choice, default_space
+    from search.planning.space import default_space
+    from trainable.knob import Choice
 
     space = default_space("gpu", SEED)
     names = ("model", "load_in_4bit", "lora_rank")

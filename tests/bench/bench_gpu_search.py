@@ -70,8 +70,8 @@ def ours(options: SearchBenchOptions) -> None:
     """Run our search."""
     from search.options import SearchOptions
     from search.planning.plan import make_plan
-    from search.planning.space import Choice
     from search.running.driver import run_search
+    from trainable.knob import Choice
 
     os.environ["PII_TUNER_MODELS"] = str(options.work / "models")
     grace, horizon = options.rungs[0], options.rungs[-1]

@@ -35,7 +35,7 @@ from trainable.config import METRIC, TIME_ATTR
 from trainable.requirements import Requirements
 
 TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
-PLANS = 4
+STARTING_CONFIGS = 4
 """The first configs of a table are the starting configs; both halves have them."""
 
 
@@ -172,8 +172,8 @@ def half_of(table: CurveTable, half: str) -> CurveTable:
     """Return the table of the starting configs and every second other config."""
     if half == "all":
         return table
-    others = range(PLANS + (half == "report"), len(table.configs), 2)
-    kept = [*range(PLANS), *others]
+    others = range(STARTING_CONFIGS + (half == "report"), len(table.configs), 2)
+    kept = [*range(STARTING_CONFIGS), *others]
     names = (
         "tp_by_type",
         "fp_by_type",

@@ -18,7 +18,7 @@ PACKAGES = ("data", "trainable", "search")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SHARED = {
     "data": {"entities", "paths", "prompt", "corpus"},
-    "trainable": {"config", "requirements"},
+    "trainable": {"config", "knob", "requirements"},
     "search": {"options", "retrain_options"},
 }
 """Modules beside the scripts of a package that its folders build on; the scripts build on the folders."""
