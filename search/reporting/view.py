@@ -19,6 +19,7 @@ from search.study.files import (
     violated,
 )
 from search.study.journal import RungDecision, read_decisions
+from search.study.storage import study_to_read
 from trainable.scoring.record import RECORD_FILE
 from trainable.trial.result import Outcome
 
@@ -192,20 +193,13 @@ def read_study(root: Path) -> StudyView:
     Args:
         root: Folder with config.json and study.db.
     """
-    import optuna
-
     files = StudyFiles(root)
     config_json = _json(files.config)
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{files.database}", engine_kwargs={"connect_args": {"timeout": 30}}
-    )
-    name = storage.get_all_studies()[0].study_name  # a renamed folder keeps the name inside
-    study = optuna.load_study(study_name=name, storage=storage)
     fixed = config_json["space"]["fixed"]
-    asked = [_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
-    confirmation = confirmation_of(study, files, config_json["options"].get("confirm", "0"))
-    names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked_by_mean(study, confirmation)]
-    storage.engine.dispose()
+    with study_to_read(root) as study:
+        asked = [_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
+        confirmation = confirmation_of(study, files, config_json["options"].get("confirm", "0"))
+        names = [trial.user_attrs.get("ray_trial_id", "") for trial in ranked_by_mean(study, confirmation)]
     metrics = root / "retrain" / "metrics.json"
     return StudyView(
         root=root,

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 
 from search.study.files import StudyFiles
+from search.study.storage import connect
 from trainable.trial.result import Outcome
 
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")
@@ -21,7 +22,7 @@ def ended_trials(files: StudyFiles) -> int:
     """
     if not files.database.is_file():
         return 0
-    with closing(_connect(files)) as database:
+    with closing(connect(files.database)) as database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone():
             return 0
         marks = ", ".join("?" * len(_ENDED))
@@ -43,7 +44,7 @@ def database_problems(files: StudyFiles) -> list[str]:
     try:
         ended_trials(files)
         if files.database.is_file():
-            with closing(_connect(files)) as database:
+            with closing(connect(files.database)) as database:
                 found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
@@ -53,11 +54,3 @@ def database_problems(files: StudyFiles) -> list[str]:
             "or choose another --study"
         )
     return problems
-
-
-def _connect(files: StudyFiles) -> sqlite3.Connection:
-    """Open the database, never make one; a transaction that a crash cut short is rolled back, as SQLite must.
-
-    Opened read-only that fails, and a study killed in the middle of a write would look damaged.
-    """
-    return sqlite3.connect(f"{files.database.as_uri()}?mode=rw", uri=True, timeout=30)

@@ -1,26 +1,29 @@
-"""The Optuna study of a folder, opened for Optuna."""
+"""The one place that opens study.db: with Optuna to write, with Optuna to read, or as plain SQLite."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     import optuna
 
+TIMEOUT_S = 30
+"""How long whoever opens the file waits for another process that writes."""
+
 
 def open_storage(database: str, durable: bool = True) -> optuna.storages.RDBStorage:
-    """Open (or make) a SQLite study file; readers such as optuna-dashboard may look in at any time.
+    """Open (or make) a study file to write; readers such as optuna-dashboard may look in at any time.
 
     Args:
         database: Absolute path.
         durable: Wait for the disk at each write; not needed where a search is over in seconds.
     """
-    import optuna
-
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": 30}}
-    )
+    storage = _storage(Path(database), "rwc")
     if not durable:
         from sqlalchemy import event
 
@@ -32,7 +35,53 @@ def open_storage(database: str, durable: bool = True) -> optuna.storages.RDBStor
 
 
 def open_study(folder: Path) -> optuna.Study:
-    """Open the study in its folder."""
+    """Open the study in its folder to write."""
     import optuna
 
     return optuna.load_study(study_name=folder.name, storage=open_storage(str(folder / "study.db")))
+
+
+def open_to_read(database: Path) -> optuna.storages.RDBStorage:
+    """Open a study file that nothing can be written to through this storage.
+
+    Raises:
+        sqlite3.Error: If the file is missing or damaged.
+    """
+    with closing(connect(database)) as plain:  # a reader alone could not roll back what a crash cut short
+        plain.execute("SELECT 1 FROM sqlite_master").fetchone()
+    return _storage(database, "ro")
+
+
+@contextmanager
+def study_to_read(folder: Path) -> Iterator[optuna.Study]:
+    """Yield the study of a folder to read, under whatever name it has inside: a renamed folder keeps it.
+
+    Raises:
+        sqlite3.Error: If the file is missing or damaged.
+    """
+    import optuna
+
+    storage = open_to_read(folder / "study.db")
+    try:
+        yield optuna.load_study(study_name=storage.get_all_studies()[0].study_name, storage=storage)
+    finally:
+        storage.engine.dispose()
+
+
+def connect(database: Path) -> sqlite3.Connection:
+    """Open a study file without Optuna, never make one; a transaction that a crash cut short is rolled back.
+
+    Opened read-only that fails, and a study killed in the middle of a write would look damaged.
+    """
+    return sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True, timeout=TIMEOUT_S)
+
+
+def _storage(database: Path, mode: str) -> optuna.storages.RDBStorage:
+    """Open a file in one of SQLite's modes: rwc (makes it) or ro."""
+    import optuna
+
+    path = quote(quote(str(database.resolve())))  # SQLAlchemy and SQLite each undo one
+    return optuna.storages.RDBStorage(
+        f"sqlite:///file:{path}?mode={mode}&uri=true",
+        engine_kwargs={"connect_args": {"timeout": TIMEOUT_S}},
+    )

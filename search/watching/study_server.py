@@ -42,16 +42,13 @@ class StudyServer:
     """
 
     def __init__(self, database: Path, port: int = 0) -> None:
-        import optuna
         import optuna_dashboard
+
+        from search.study.storage import open_to_read
 
         # of too few trials to tell importances apart; the terminal belongs to the search
         warnings.filterwarnings("ignore", module="optuna.importance")
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///file:{_quoted(database)}?mode=ro&uri=true",
-            engine_kwargs={"connect_args": {"timeout": 30}},
-        )
-        self._server = _listen(_reading_only(optuna_dashboard.wsgi(storage)), port)
+        self._server = _listen(_reading_only(optuna_dashboard.wsgi(open_to_read(database))), port)
         self.url = f"http://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="study-page", daemon=True)
         self._thread.start()
@@ -64,13 +61,6 @@ class StudyServer:
         """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
-
-
-def _quoted(database: Path) -> str:
-    """Return a path as part of a SQLite URI."""
-    from urllib.parse import quote
-
-    return quote(str(database.resolve()))
 
 
 def _listen(app: Callable[..., Iterable[bytes]], port: int) -> WSGIServer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from search.planning.settings_files import note_session, write_settings
 from search.planning.space import SpaceSampler
 from search.study.database import ended_trials
 from search.study.files import StudyFiles
-from search.study.lock import StudyInUse, StudyLock
+from search.study.lock import StudyLock
 from search.study.storage import open_storage
 from search.tuning.searcher import TruthfulOptunaSearch
 
@@ -196,13 +195,6 @@ def test_damaged_files_are_named_and_left_alone(tmp_path: Path, data: Path, dama
     assert path.read_bytes() == content
 
 
-def test_a_database_without_its_tables_counts_as_empty(tmp_path: Path) -> None:
-    files = StudyFiles(tmp_path)
-    assert ended_trials(files) == 0
-    sqlite3.connect(files.database).close()
-    assert ended_trials(files) == 0
-
-
 def test_a_transaction_cut_short_by_a_kill_is_rolled_back(tmp_path: Path, data: Path) -> None:
     import subprocess
     import sys
@@ -226,26 +218,3 @@ def test_a_transaction_cut_short_by_a_kill_is_rolled_back(tmp_path: Path, data: 
     assert files.database.with_name("study.db-journal").is_file()
     assert make_plan(options(tmp_path, study="s", trials=5)).options.resume
     assert ended_trials(files) == 2
-
-
-# --- the lock ---
-
-
-def test_a_second_process_is_told_who_runs_the_study(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    hold = f"import time; from pathlib import Path; from search.study.lock import StudyLock\nwith StudyLock(Path({str(tmp_path / 'study.lock')!r})): print('held', flush=True); time.sleep(60)"
-    first = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
-    assert first.stdout
-    assert first.stdout.readline() == "held\n"
-    with (
-        pytest.raises(StudyInUse, match=f"is being run by process {first.pid} on .* since 20") as error,
-        StudyLock(tmp_path / "study.lock"),
-    ):
-        pass
-    assert "\n" not in str(error.value)
-    first.kill()
-    first.wait()
-    with StudyLock(tmp_path / "study.lock"):
-        assert json.loads((tmp_path / "study.lock").read_text(encoding="utf-8"))["pid"] != first.pid
