@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -111,7 +112,7 @@ class TrialConfig:
         return 2 * self.lora_rank if self.lora_alpha is None else self.lora_alpha
 
     @classmethod
-    def from_dict(cls, values: Values) -> TrialConfig:
+    def from_dict(cls, values: Mapping[str, object]) -> TrialConfig:
         """Build a config from plain values, as a file or Ray holds them.
 
         Raises:
@@ -120,17 +121,18 @@ class TrialConfig:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}")
-        if "target_modules" in values:
-            values = {**values, "target_modules": tuple(values["target_modules"])}
-        return cls(**values)
+        plain: dict[str, Any] = dict(values)
+        if "target_modules" in plain:
+            plain["target_modules"] = tuple(plain["target_modules"])
+        return cls(**plain)
 
-    def to_dict(self) -> Values:
+    def to_dict(self) -> dict[str, object]:
         """Return plain values that `from_dict` reads back."""
         return asdict(self)
 
-    def with_changes(self, **changes: Any) -> TrialConfig:
+    def with_changes(self, **changes: object) -> TrialConfig:
         """Return a copy with some values replaced."""
-        return replace(self, **changes)
+        return replace(self, **changes)  # type: ignore[arg-type]  # their rules judge them
 
 
 KNOBS = knobs_of(TrialConfig)
@@ -203,10 +205,10 @@ def warmup_steps(total_steps: int) -> int:
     return min(WARMUP_STEPS_MAX, max(1, total_steps // 10))
 
 
-def split_ray_config(ray_config: Values) -> tuple[TrialConfig, Path]:
+def split_ray_config(ray_config: Mapping[str, object]) -> tuple[TrialConfig, Path]:
     """Return the hyperparameters and the settings file of a Ray config."""
     values = dict(ray_config)
-    settings_file = Path(values.pop(SETTINGS_KEY))
+    settings_file = Path(str(values.pop(SETTINGS_KEY)))
     return TrialConfig.from_dict(values), settings_file
 
 

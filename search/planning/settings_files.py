@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from data.auditing.summary import short_audit
 from search.planning.plan import SearchPlan
+from search.study.config_file import read_config
 from search.study.files import STUDY_FORMAT, write_json
 from search.study.provenance import commit, provenance
 
 
-def write_settings(plan: SearchPlan) -> None:
+def write_settings(plan: SearchPlan) -> dict[str, object]:
     """Write trial_settings.json and config.json of a new study; config.json comes last and makes it a study.
+
+    Returns:
+        The provenance of the study.
 
     Raises:
         FileExistsError: If another process made the same study meanwhile.
@@ -26,6 +29,7 @@ def write_settings(plan: SearchPlan) -> None:
     print(f"audit      {audit.verdict}", flush=True)
     values = asdict(plan.options).items()
     options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
+    source = provenance(plan.corpus, plan.options.seed)
     write_json(
         plan.files.config,
         {
@@ -35,15 +39,20 @@ def write_settings(plan: SearchPlan) -> None:
             "concurrent_trials": plan.concurrent_trials,
             "space": asdict(plan.space),
             "trial_settings": asdict(plan.settings),
-            "provenance": provenance(plan.corpus, plan.options.seed),
+            "provenance": source,
             "audit": audit.as_json(),
         },
     )
+    return source
 
 
-def note_session(plan: SearchPlan) -> None:
-    """Note in config.json that the study goes on, its new total of trials and which of them are confirmed."""
-    config = json.loads(plan.files.config.read_text(encoding="utf-8"))
+def note_session(plan: SearchPlan) -> dict[str, object]:
+    """Note in config.json that the study goes on, its new total of trials and which of them are confirmed.
+
+    Returns:
+        The provenance of the study.
+    """
+    config = read_config(plan.files)
     config["options"] |= {"trials": plan.options.trials, "confirm": plan.options.confirm}
     session = {
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
@@ -52,3 +61,5 @@ def note_session(plan: SearchPlan) -> None:
     }
     config.setdefault("continued", []).append(session)
     write_json(plan.files.config, config)
+    source: dict[str, object] = config["provenance"]
+    return source

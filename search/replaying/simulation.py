@@ -63,11 +63,11 @@ def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
     started = time.monotonic()
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
-        write_settings(plan)
+        source = write_settings(plan)
         seeds = table.seeds.tolist()
         place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0
         controller = _replay(plan, _results(plan, table, place))
-        return finish_and_confirm(plan, _rerun(plan, table, place, controller), started)
+        return finish_and_confirm(plan, _rerun(plan, table, place, controller), started, source)
 
 
 def _results(plan: SearchPlan, table: CurveTable, place: int) -> ReplayedResults:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from search.planning.settings_files import note_session, write_settings
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
+from search.study.database import ended_trials
 from search.study.files import StudyFiles
 from search.study.lock import StudyLock
 from search.study.result import load_study
@@ -54,14 +54,11 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
-        if plan.options.resume:
-            note_session(plan)
-        else:
-            write_settings(plan)
+        source = note_session(plan) if plan.options.resume else write_settings(plan)
         _run_trials(plan)
         try:
             with rerun_in_process(plan) as rerun:
-                return finish_and_confirm(plan, rerun, started)
+                return finish_and_confirm(plan, rerun, started, source)
         except Exception as error:
             if is_full_disk(error):  # nothing is wrong with the trials
                 raise SearchBroke(what_broke(error, plan.files)) from error
@@ -168,38 +165,49 @@ def _trial_name(trial: Any) -> str:
     return str(trial.trial_id)
 
 
-def finish_and_confirm(plan: SearchPlan, rerun: Rerun, started: float) -> dict[str, Any]:
-    """Write what the trials came to; if all have ended, confirm the best and write it again; return the summary.
+def finish_and_confirm(
+    plan: SearchPlan, rerun: Rerun, started: float, source: Mapping[str, object]
+) -> dict[str, Any]:
+    """Write what the trials came to, confirm the best if all have ended, and choose; return the summary.
+
+    trials.csv does not depend on confirming runs and is written first. best.json names those that are pending
+    before they start: a search that is killed meanwhile is known by that to be unfinished (search/planning/resume.py).
+    Report and adapters wait for the choice.
 
     Args:
         plan: The search.
         rerun: How a confirming run is done.
         started: When the command began, of `time.monotonic`.
+        source: Provenance of the study, for best.json.
+
+    Raises:
+        RuntimeError: If no trial has a score.
     """
-    summary = finish_search(plan, plan.files, time.monotonic() - started)
-    if summary["trials"] >= plan.options.trials and confirm_best(plan, rerun):
-        from search.watching.callbacks import guarded
-        from search.watching.study_page import update_study_note
-
-        guarded(update_study_note)(plan)
-        summary = finish_search(plan, plan.files, time.monotonic() - started)
-    return summary
-
-
-def finish_search(plan: SearchPlan, files: StudyFiles, seconds: float) -> dict[str, Any]:
-    """Write the study's tables and its winner; return the summary of the command."""
     from search.reporting.sections.write import try_report
     from search.study.journal import read_decisions
     from search.study.storage import open_study
 
+    files, fixed, confirm = plan.files, plan.space.fixed, plan.options.confirm
     study = open_study(files.root)
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
-    write_trials_table(study, files, plan.space.fixed, reasons)
-    provenance_of_study = json.loads(files.config.read_text(encoding="utf-8"))["provenance"]
-    confirmation = confirmation_of(study, files, plan.options.confirm)
-    write_best(study, files, plan.space.fixed, provenance_of_study, confirmation)
-    result = load_study(files.root)
-    if not result.interrupted:
-        keep_best_adapters(study, files, confirmation)
-    try_report(files.root)
-    return {**result.summary(), "seconds": round(seconds, 1)}
+    write_trials_table(study, files, fixed, reasons)
+    confirmation = confirmation_of(study, files, confirm)
+    write_best(study, files, fixed, source, confirmation)
+    try:
+        if ended_trials(files) >= plan.options.trials and confirm_best(plan, rerun):
+            confirmation = confirmation_of(study, files, confirm)
+            write_best(study, files, fixed, source, confirmation)
+            _tell_study_page(plan)
+        result = load_study(files.root)
+        if not result.interrupted:
+            keep_best_adapters(study, files, confirmation)
+    finally:
+        try_report(files.root)
+    return {**result.summary(), "seconds": round(time.monotonic() - started, 1)}
+
+
+def _tell_study_page(plan: SearchPlan) -> None:
+    from search.watching.callbacks import guarded
+    from search.watching.study_page import update_study_note
+
+    guarded(update_study_note)(plan)

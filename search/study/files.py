@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainable.config import TrialConfig
 from trainable.trial.result import Outcome
@@ -151,7 +152,7 @@ def last_step(trial: optuna.trial.FrozenTrial) -> int:
     return max(trial.intermediate_values, default=0)
 
 
-def trial_config(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> TrialConfig:
+def trial_config(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, object]) -> TrialConfig:
     """Return the config that a trial ran with."""
     names = TrialConfig.__dataclass_fields__
     return TrialConfig.from_dict(
@@ -159,7 +160,7 @@ def trial_config(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any]) -> Tria
     )
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write indented JSON with a temporary file, so that a reader never sees half of it."""
     scratch = path.with_suffix(".tmp")
     with scratch.open("w", encoding="utf-8") as file:

@@ -6,7 +6,6 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
@@ -15,7 +14,7 @@ from data.paths import ROOT
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "unsloth", "ray", "optuna")
 
 
-def provenance(corpus: CorpusFiles, seed: int) -> dict[str, Any]:
+def provenance(corpus: CorpusFiles, seed: int) -> dict[str, object]:
     """Return what a stranger needs to judge or repeat a result; no host or user name."""
     return {
         "commit": commit(),

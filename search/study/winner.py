@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from search.study.confirmation import Confirmation, ranked_by_mean
 from search.study.files import (
@@ -25,10 +26,10 @@ BEST_ADAPTERS = 3
 def write_best(
     study: optuna.Study,
     files: StudyFiles,
-    fixed: dict[str, Any],
-    provenance: dict[str, Any],
+    fixed: Mapping[str, object],
+    provenance: Mapping[str, object],
     confirmation: Confirmation | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write best.json and return its content.
 
     Args:
@@ -48,7 +49,7 @@ def write_best(
         )
     winner = trials[0]
     metrics = {key: value for key, value in winner.user_attrs.items() if key not in NO_RESULTS | {"reason"}}
-    content = {
+    content: dict[str, object] = {
         "study": files.root.name,
         "trial": winner.user_attrs["ray_trial_id"],
         "number": winner.number,
@@ -57,7 +58,7 @@ def write_best(
         "violated": violated(winner),
         "validation": metrics,
         "confirmation": confirmation and confirmation.as_json(),
-        "provenance": provenance,
+        "provenance": dict(provenance),
     }
     write_json(files.best, content)
     return content

@@ -24,7 +24,7 @@ from search.planning.plan import SearchPlan, make_plan
 from search.planning.settings_files import write_settings
 from search.planning.space import SpaceSampler
 from search.running.confirming import confirm_best, rerun_in_process
-from search.running.driver import finish_search
+from search.running.driver import finish_and_confirm
 from search.study.confirmation import ConfirmingRun, confirmation_of, read_runs
 from search.study.files import trial_config
 from search.study.result import load_study
@@ -99,7 +99,7 @@ def test_the_outcome_is_told_and_written(command: SearchOptions, capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["confirming", "t000", "confirming", "t001", "confirmed"]
     assert lines[-1].endswith("mean 0.480; best is t001")
-    summary = finish_search(plan, plan.files, 0.0)
+    summary = finish_and_confirm(plan, scores({}), time.monotonic(), {})
     assert (summary["best_trial"], summary["confirmed"]) == ("t001", ["t000", "t001"])
     assert summary["selection_bias"] == pytest.approx(0.1)
     assert (summary["trials"], summary["interrupted"]) == (3, False)
