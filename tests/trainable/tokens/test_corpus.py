@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from data.entities import Example, locate
 from data.files.jsonl import read_examples
-from data.prompt import completion
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import end_of_turn_id, load_tokenizer, tokenize_examples
 from trainable.tokens.corpus import answer_limit, tokenized
 
 _BASE = locate_base("small-2m")
@@ -27,25 +23,11 @@ _ROWS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return load_tokenizer(_BASE)
-
-
 @pytest.fixture
 def data_file(tmp_path: Path) -> Path:
     file = tmp_path / "train.jsonl"
     file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _ROWS), "utf-8")
     return file
-
-
-def test_prompt_and_completion_render_to_the_chat_template_of_the_whole_dialogue(tokenizer: Any) -> None:
-    text = str(_ROWS[0]["input"])
-    entities = locate(text, _ITEMS)[0]
-    [(prompt, answer)] = tokenize_examples(tokenizer, [Example("1", text, entities)])
-    assert tokenizer.decode(prompt).endswith(f"{text}<|im_end|>\n<|im_start|>assistant\n")
-    assert tokenizer.decode(answer) == completion(entities) + "<|im_end|>"
-    assert answer[-1] == end_of_turn_id(tokenizer)
 
 
 def test_a_file_is_tokenised_once_and_long_documents_become_windows(data_file: Path, tmp_path: Path) -> None:
