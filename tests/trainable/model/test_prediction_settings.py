@@ -1,0 +1,41 @@
+"""The settings that lie beside an adapter: written, read back, and the defaults for adapters of other origin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
+
+CHANGED = PredictionSettings(True, 384, 24, 96, ("姓名", "PHONE"), 0.9)
+
+
+def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
+    CHANGED.save(tmp_path)
+    assert PredictionSettings.load(tmp_path) == CHANGED
+    assert json.loads((tmp_path / SETTINGS_FILE).read_text(encoding="utf-8")) == {
+        "load_in_4bit": True,
+        "window_tokens": 384,
+        "overlap_tokens": 24,
+        "max_new_tokens": 96,
+        "types": ["姓名", "PHONE"],
+        "min_precision": 0.9,
+    }
+
+
+def test_a_folder_without_the_file_has_the_defaults(tmp_path: Path) -> None:
+    assert PredictionSettings.load(tmp_path) == PredictionSettings()
+
+
+def test_a_file_made_before_a_setting_existed_is_read_with_its_default(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS_FILE).write_text('{"types": [], "window_tokens": 1024}', encoding="utf-8")
+    assert PredictionSettings.load(tmp_path) == PredictionSettings(window_tokens=1024)
+
+
+def test_only_values_that_are_given_replace_those_of_the_file() -> None:
+    assert CHANGED.changed(window_tokens=512, max_new_tokens=None).window_tokens == 512
+    assert CHANGED.changed(window_tokens=None, max_new_tokens=None) == CHANGED
+    with pytest.raises(TypeError):
+        CHANGED.changed(windows=3)
