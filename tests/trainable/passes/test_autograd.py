@@ -4,77 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.functional import dropout as torch_dropout
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
-from trainable.passes.autograd import Gated, Turned
-from trainable.passes.projections import Projection, Projections
-
-TOKENS, WIDTH = (2, 3), 6
-RANKS = ((3, 0, 2), (0, 0), (4,), (0,))
-"""Ranks of the adapters on projections that share an input; 0: none."""
+from trainable.passes.autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
 
 
 def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
-
-
-def layers(ranks: tuple[int, ...]) -> tuple[list[Projection], list[torch.Tensor]]:
-    parts: list[Projection] = []
-    down: list[torch.Tensor] = []
-    up: list[torch.Tensor] = []
-    for number, rank in enumerate(ranks):
-        out = 4 + number
-        places = (len(down), len(down)) if rank else ()
-        bias = drawn(out).detach() if number else None
-        parts.append(Projection(drawn(out, WIDTH).detach(), bias, places, rank, 0.5 + number))
-        if rank:
-            down.append(drawn(rank, WIDTH))
-            up.append(drawn(out, rank))
-    return parts, [*down, *up]
-
-
-def double(x: torch.Tensor) -> torch.Tensor:
-    return 2 * x
-
-
-@pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_projections_equal_the_same_written_with_plain_autograd(
-    ranks: tuple[int, ...], dropout: float
-) -> None:
-    torch.manual_seed(1)
-    source = drawn(*TOKENS, WIDTH)
-    parts, matrices = layers(ranks)
-    residual = drawn(*TOKENS, 4) if len(ranks) == 1 else None
-
-    def plain() -> list[torch.Tensor]:
-        x = double(source)
-        dropped = torch_dropout(x.flatten(0, -2), dropout).unflatten(0, TOKENS) if dropout and matrices else x
-        pairs = iter(zip(matrices[: len(matrices) // 2], matrices[len(matrices) // 2 :], strict=True))
-        results = []
-        for part in parts:
-            y = linear(x, part.weight, part.bias)
-            if part.rank:
-                a, b = next(pairs)
-                y = y + part.scaling * (dropped @ a.mT @ b.mT)
-            results.append(y if residual is None else residual + y)
-        return results
-
-    def own() -> list[torch.Tensor]:
-        x, sources = double(source), (source,)
-        return list(Projections.apply(x, residual, double, sources, dropout, None, parts, *matrices))
-
-    leaves = [source, *matrices, *([] if residual is None else [residual])]
-    outcomes = []
-    for way in (plain, own):
-        torch.manual_seed(7)  # the same dropout mask
-        results = way()
-        loss = sum(
-            (result * torch.arange(1.0, result.numel() + 1).view_as(result)).sum() for result in results
-        )
-        outcomes.append((results, torch.autograd.grad(loss, leaves)))
-    torch.testing.assert_close(outcomes[0], outcomes[1])
 
 
 def test_turning_has_the_gradient_of_finite_differences_and_turns_back() -> None:
@@ -90,3 +26,50 @@ def test_the_gate_has_the_gradient_of_finite_differences() -> None:
     gate, up = drawn(3, 4), drawn(3, 4)
     assert torch.autograd.gradcheck(Gated.apply, (gate, up))
     torch.testing.assert_close(Gated.apply(gate, up), silu(gate) * up)
+
+
+def test_the_chunked_cross_entropy_equals_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainable.passes.autograd.LOSS_ROWS", 4)
+    torch.manual_seed(0)
+    hidden, head = (
+        torch.randn(11, 6, dtype=torch.float64, requires_grad=True),
+        torch.randn(9, 6, dtype=torch.float64),
+    )
+    targets = torch.tensor([0, 1, -100, 3, 8, 5, 6, -100, 2, 2, 7])
+    expected = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="sum") / 7
+    (gradient,) = torch.autograd.grad(expected, hidden)
+    loss = ChunkedCrossEntropy.apply(hidden, head, targets, torch.tensor(1 / 7, dtype=torch.float64))
+    (found,) = torch.autograd.grad(loss, hidden)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert torch.allclose(found, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_a_row_that_is_certain_has_a_loss_and_gradient_without_cancellation() -> None:
+    hidden = torch.tensor([[40.0, 0.0], [0.0, 40.0]], dtype=torch.float32, requires_grad=True)
+    targets, share = torch.tensor([0, 0]), torch.tensor(1.0)
+    loss = ChunkedCrossEntropy.apply(hidden, torch.eye(2), targets, share)
+    exact = torch.nn.functional.cross_entropy(hidden.double(), targets, reduction="sum")
+    torch.testing.assert_close(loss.double(), exact)
+    found, expected = (torch.autograd.grad(value, hidden)[0] for value in (loss, exact))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
+
+
+def test_a_gradient_of_the_loss_is_scaled_by_what_comes_from_behind() -> None:
+    hidden = drawn(5, 3)
+    head, targets = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 3, -100])
+    share = torch.tensor(0.5, dtype=torch.float64)
+    once, thrice = (
+        torch.autograd.grad(times * ChunkedCrossEntropy.apply(hidden, head, targets, share), hidden)[0]
+        for times in (1, 3)
+    )
+    torch.testing.assert_close(thrice, 3 * once)
+
+
+def test_the_gated_product_may_be_made_without_autograd() -> None:
+    gate, up = torch.randn(3, 4), torch.randn(3, 4)
+    torch.testing.assert_close(gated(gate, up), silu(gate) * up)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are here")
+def test_heads_are_turned_by_a_kernel_only_where_there_are_kernels() -> None:
+    assert not TurnedHeads.can_take(torch.zeros(5, 2, 8), torch.zeros(5, 1, 4))

@@ -57,22 +57,6 @@ def test_captured_passes_learn_as_the_library_does(
     assert losses == pytest.approx(expected, rel=tolerance)
 
 
-@pytest.mark.parametrize(("heads", "kv_heads", "width"), [(8, 4, 32), (8, 2, 64), (16, 8, 128)])
-def test_attention_that_shares_keys_reads_what_it_should(heads: int, kv_heads: int, width: int) -> None:
-    import torch
-
-    from trainable.passes.attention import causal
-
-    torch.manual_seed(0)
-    q, k, v = (
-        torch.randn(4, 128, n, width, device="cuda", dtype=torch.bfloat16).transpose(1, 2)
-        for n in (heads, kv_heads, kv_heads)
-    )
-    read = causal(q, k, v, heads // kv_heads)
-    exact = causal(q.float(), k.float(), v.float(), heads // kv_heads)
-    assert (read.float() - exact).abs().max() < 0.02
-
-
 def test_the_graph_decoder_answers_as_the_unmerged_model(tmp_path: Path) -> None:
     from data.corpus import SAMPLE_DIR
     from data.files.jsonl import read_examples

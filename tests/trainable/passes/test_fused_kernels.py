@@ -2,46 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
-ON_GPU = pytest.mark.gpu
-SHAPES = [(1, 16), (33, 70), (64, 256)]
-
-
-@pytest.fixture(params=[pytest.param("cpu", id="interpreted"), pytest.param("cuda", marks=ON_GPU)])
-def device(request: Any) -> str:
-    if request.param == "cpu":
-        os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
-    pytest.importorskip("triton", reason="Triton is not installed: pip install triton")
-    return str(request.param)
-
-
-def drawn(device: str, *shapes: tuple[int, ...]) -> list[Any]:
-    """Random tensors; the interpreter multiplies no bfloat16 matrices."""
-    import torch
-
-    generator = torch.Generator().manual_seed(1)
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    return [torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes]
-
-
-def same(result: Any, expected: Any) -> None:
-    """Equal but for one rounding."""
-    import torch
-
-    tolerance = 1e-5 if result.dtype == torch.float32 else 1e-2
-    torch.testing.assert_close(result.float(), expected, rtol=tolerance, atol=tolerance)
-
-
-def close(result: Any, expected: Any) -> None:
-    """Equal but for roundings of the size of the largest element."""
-    import torch
-
-    tolerance = (1e-5 if result.dtype == torch.float32 else 1e-2) * float(expected.abs().max())
-    torch.testing.assert_close(result.float(), expected, rtol=0, atol=tolerance)
+from tests.trainable.passes.kernels import SHAPES, drawn, same, use_kernels
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -124,55 +89,6 @@ def test_the_gradient_of_a_prefix_is_the_sum_of_those_of_its_copies(device: str)
     )
 
 
-def test_dropout_keeps_its_share_in_every_row_column_and_pair_and_other_seeds_keep_others(
-    device: str,
-) -> None:
-    import torch
-
-    from trainable.passes import fused_kernels
-
-    torch.manual_seed(5)
-    seeds = fused_kernels.draw_seeds(2, torch.device(device))
-    kept, other = (fused_kernels.kept(seed, 0.3, (300, 400)).float() for seed in seeds)
-    assert torch.equal(kept, fused_kernels.kept(seeds[0], 0.3, (300, 400)).float())
-    assert abs(float(kept.mean()) - 0.7) < 0.005
-    for side, n in ((0, 300), (1, 400)):  # five standard deviations
-        assert float((kept.mean(side) - 0.7).abs().max()) < 5 * (0.21 / n) ** 0.5
-    pairs = [(kept[1:], kept[:-1]), (kept[:, 1:], kept[:, :-1]), (kept[:, 64:], kept[:, :-64]), (kept, other)]
-    for a, b in pairs:
-        assert abs(float((a * b).mean()) - 0.49) < 0.007
-
-
-@pytest.mark.parametrize("shape", [*SHAPES, (300, 1100)])
-@pytest.mark.parametrize("rank", [1, 36, 192])
-def test_thin_products_of_what_dropout_keeps(shape: tuple[int, int], rank: int, device: str) -> None:
-    import torch
-    from torch.nn.functional import silu
-
-    from trainable.passes import fused_kernels
-
-    x, up, total, down, thin = drawn(device, shape, shape, shape, (rank, shape[1]), (shape[0], rank))
-    down = down / 16
-    seed = torch.tensor([123456789, 987654321], dtype=torch.int32, device=device)
-    kept = fused_kernels.kept(seed, 0.3, shape) / 0.7
-    same(fused_kernels.dropped_product(x, down, seed, 0.3), (x.float() * kept) @ down.float().T)
-    for sources, wide in (((x,), x.float()), ((x, up), silu(x.float()) * up.float())):
-        wide = wide.to(x.dtype).float()
-        expected = thin.float().T @ (wide * kept)
-        close(fused_kernels.dropped_gradient(sources, thin, seed, 0.3), expected)
-    expected = total.float() + kept * (thin.float() @ down.float())
-    fused_kernels.add_dropped_product(total, thin, down, seed, 0.3)
-    same(total, expected)
-
-
-def use_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let training on a CPU use the kernels."""
-    from trainable.passes import fused_kernels
-
-    for module in ("autograd", "projections", "forward", "packed"):
-        monkeypatch.setattr(f"trainable.passes.{module}.kernels_for", lambda x: fused_kernels)
-
-
 def gradients_of_a_pass() -> dict[str, Any]:
     from tests.adapters import backend_with
     from trainable.config import TrialConfig
@@ -194,37 +110,3 @@ def test_a_whole_pass_with_the_kernels_equals_one_without(
     expected = gradients_of_a_pass()
     use_kernels(monkeypatch)
     torch.testing.assert_close(gradients_of_a_pass(), expected, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("device", ["cpu"], indirect=True)
-@pytest.mark.parametrize("of_gate", [False, True])
-def test_projections_with_a_seed_equal_plain_ones_under_the_mask_of_that_seed(
-    of_gate: bool, device: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-    from torch.nn.functional import linear, silu
-
-    from trainable.passes import fused_kernels
-    from trainable.passes.autograd import Gated, gated
-    from trainable.passes.projections import Projection, Projections
-
-    torch.manual_seed(4)
-    sources = [torch.randn(37, 48, requires_grad=True) for _ in range(1 + of_gate)]
-    parts = [Projection(torch.randn(n, 48), None, (0, 0), rank, 0.5) for n, rank in ((20, 3), (12, 5))]
-    down = [torch.randn(part.rank, 48, requires_grad=True) for part in parts]
-    up = [torch.randn(len(part.weight), part.rank, requires_grad=True) for part in parts]
-    seed = torch.tensor([7, 8], dtype=torch.int32)
-    x = silu(sources[0]) * sources[1] if of_gate else sources[0] * 1
-    dropped = x * fused_kernels.kept(seed, 0.3, (37, 48)) / 0.7
-    plain = [
-        linear(x, p.weight) + 0.5 * dropped @ a.mT @ b.mT for p, a, b in zip(parts, down, up, strict=True)
-    ]
-    use_kernels(monkeypatch)
-    x, make = (Gated.apply(*sources), gated) if of_gate else (sources[0], torch.clone)
-    found = Projections.apply(x, None, make, tuple(sources), 0.3, seed, parts, *down, *up)
-    weights = [torch.randn_like(y) for y in plain]
-    for ours, expected in zip(found, plain, strict=True):
-        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
-    leaves = [*sources, *down, *up]
-    grads = [torch.autograd.grad(outputs, leaves, weights) for outputs in (list(found), plain)]
-    torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-4)
