@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainable.backends.create import create_backend
 from trainable.backends.resident import BaseDrift, ResidentBase, weights_checksum
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import load_weights
-from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
@@ -110,52 +107,3 @@ def test_a_base_whose_weights_changed_is_not_reused() -> None:
 def test_what_is_kept_is_built_once() -> None:
     resident = ResidentBase()
     assert [resident.keep("key", lambda: object()) for _ in range(2)].count(resident.keep("key", list)) == 2
-
-
-def test_a_process_whose_base_leaves_memory_behind_is_given_up_before_the_next_base(
-    settings: TrialSettings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from trainable.trial.ray_trainable import SETTINGS_KEY, TunerTrial
-
-    file = tmp_path / "trial_settings.json"
-    settings.save(file)
-    trial = TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
-    config = {SETTINGS_KEY: str(file), **_CONFIG.to_dict()}
-    trial.setup(config)
-    acquire(trial._resident)
-    assert trial.reset_config({**config, "lora_rank": 64})
-    monkeypatch.setattr("trainable.backends.resident.allocated_bytes", lambda: 1 << 30)
-    monkeypatch.setattr(trial._resident, "settle", lambda: None)  # only the base is looked at
-    assert not trial.reset_config({**config, "load_in_4bit": True})
-    assert "this worker process is given up: 1024 MiB" in capsys.readouterr().out
-
-
-def test_a_library_that_keeps_the_frames_of_its_import_keeps_no_trial(
-    settings: TrialSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from trainable.trial.ray_trainable import SETTINGS_KEY, TunerTrial
-
-    errors = []
-
-    def created(name: str) -> Backend:
-        try:
-            raise ImportError("no such kernel")
-        except ImportError as error:
-            errors.append(error)
-        return create_backend(name)
-
-    monkeypatch.setattr("trainable.backends.resident.create_backend", created)
-    monkeypatch.setattr(TunerTrial, "trial_id", "t000")
-    file = tmp_path / "trial_settings.json"
-    settings.save(file)
-    worker = TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
-    config = {SETTINGS_KEY: str(file), **_CONFIG.to_dict()}
-    worker.setup(config)
-    assert worker.step()["outcome"] == "ok"
-    first = weakref.ref(worker._trial)
-    assert worker.reset_config({**config, "lora_rank": 64})
-    assert errors
-    assert first() is None

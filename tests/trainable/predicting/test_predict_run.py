@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from data.files.jsonl import read_examples
 from data.paths import ROOT
+from tests.commands import run_script
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.training.full_length import (
@@ -35,23 +33,6 @@ class Trained:
     folder: Path
     test_file: Path
     result: FullLengthResult
-
-
-def run(script: str, *arguments: str, stdin: bytes = b"", cwd: Path | None = None) -> Any:
-    """Run a command in this process, which has loaded torch already."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    module = importlib.import_module(f"trainable.{script.removesuffix('.py')}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [script, *arguments])
-        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
-        patch.setattr(sys, "stdout", out)
-        patch.setattr(sys, "stderr", err)
-        if cwd is not None:
-            patch.chdir(cwd)
-        code = module.main()
-    for stream in (out, err):
-        stream.flush()
-    return subprocess.CompletedProcess(arguments, code, out.buffer.getvalue(), err.buffer.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +61,26 @@ def test_retrain_evaluate_predict_and_the_merged_model_agree(trained: Trained, t
     assert trained.result.facts["windowed_documents"] == 1
     expected = {name: value for name, value in test.headline().items() if name in ("score", "micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr", "n_gold")}  # fmt: skip
     predictions = tmp_path / "predictions.jsonl"
-    done = run("predict.py", str(trained.folder), str(trained.test_file), "--out", str(predictions), "--once")
+    done = run_script(
+        "trainable/predict.py",
+        str(trained.folder),
+        str(trained.test_file),
+        "--out",
+        str(predictions),
+        "--once",
+    )
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout.splitlines()[-1])["windowed_documents"] == 1
     for system in (trained.folder / "adapter", trained.folder / "merged", predictions):
-        done = run("evaluate.py", str(system), str(trained.test_file), "--min-precision", "0.85", "--once")
+        done = run_script(
+            "trainable/evaluate.py", str(system), str(trained.test_file), "--min-precision", "0.85", "--once"
+        )
         assert done.returncode == 0, done.stderr.decode()
         summary = json.loads(done.stdout.splitlines()[-1])
         assert {name: summary[name] for name in expected} == expected
-    done = run("evaluate.py", str(trained.folder), str(trained.test_file), "--min-precision", "0.85")
+    done = run_script(
+        "trainable/evaluate.py", str(trained.folder), str(trained.test_file), "--min-precision", "0.85"
+    )
     assert json.loads(done.stdout.splitlines()[-1])["micro_recall"] >= expected["micro_recall"]
 
 
@@ -99,7 +91,9 @@ def test_lines_that_cannot_be_read_are_kept_and_the_others_answered(trained: Tra
     bad = [b'{"input": "\xc4\xe3\xba\xc3"}\n', b"{oops\n", b"[]\n"]
     source = tmp_path / "mixed.jsonl"
     source.write_bytes(good[0] + b"".join(bad) + b"\n" + good[1])
-    done = run("predict.py", str(trained.folder), "mixed.jsonl", "--out", "out.jsonl", cwd=tmp_path)
+    done = run_script(
+        "trainable/predict.py", str(trained.folder), "mixed.jsonl", "--out", "out.jsonl", cwd=tmp_path
+    )
     assert done.returncode == 0
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["documents"], summary["rejects"]) == (2, 3)
@@ -108,7 +102,9 @@ def test_lines_that_cannot_be_read_are_kept_and_the_others_answered(trained: Tra
         example.text for example in read_examples(trained.test_file)[:2]
     ]
     assert b"line 2: byte 12 is not UTF-8" in done.stderr
-    again = run("predict.py", str(trained.folder), "mixed.jsonl", "--out", "out.jsonl", cwd=tmp_path)
+    again = run_script(
+        "trainable/predict.py", str(trained.folder), "mixed.jsonl", "--out", "out.jsonl", cwd=tmp_path
+    )
     assert again.returncode == 2
     assert b"`--out` out.jsonl exists" in again.stderr
 
@@ -118,11 +114,15 @@ def test_lines_that_cannot_be_read_are_kept_and_the_others_answered(trained: Tra
 def test_redacted_text_keeps_its_lines_and_loses_what_was_found(trained: Trained) -> None:
     example = next(example for example in read_examples(trained.test_file) if example.entities)
     lines = f"{example.text}\n\n13800138000\n".encode()
-    done = run("predict.py", str(trained.folder), "-", "--format", "redacted", "--with-rules", stdin=lines)
+    done = run_script(
+        "trainable/predict.py", str(trained.folder), "-", "--format", "redacted", "--with-rules", stdin=lines
+    )
     assert done.returncode == 0
     first, blank, last = done.stdout.decode().splitlines()
     assert (blank, last) == ("", "[PHONE]")
-    found = run("predict.py", str(trained.folder), "-", "--format", "text", stdin=example.text.encode())
+    found = run_script(
+        "trainable/predict.py", str(trained.folder), "-", "--format", "text", stdin=example.text.encode()
+    )
     texts = [json.loads(line.split("\t")[3]) for line in found.stdout.decode().splitlines()]
     assert not [text for text in texts if text in first]
 
@@ -133,7 +133,7 @@ def test_an_empty_file_gives_no_documents_and_a_closed_pipe_no_traceback(
     trained: Trained, tmp_path: Path
 ) -> None:
     (tmp_path / "empty.jsonl").touch()
-    done = run("predict.py", str(trained.folder), "empty.jsonl", cwd=tmp_path)
+    done = run_script("trainable/predict.py", str(trained.folder), "empty.jsonl", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"")
     assert json.loads(done.stderr.splitlines()[-1])["documents"] == 0
     script = f"yes 你好 | {sys.executable} {ROOT}/trainable/predict.py {trained.folder} - | head -n 1"

@@ -1,0 +1,37 @@
+"""The command predict.py: where results and summary go, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.commands import run_script
+
+
+def test_results_have_standard_output_to_themselves() -> None:
+    texts = "今天天气很好。\n\nhello\n".encode()
+    done = run_script("trainable/predict.py", "small-2m", "-", "--max-new-tokens", "8", stdin=texts)
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["input"] for row in rows] == ["今天天气很好。", "", "hello"]
+    assert all(row["valid"] and row["output"] == {"entities": []} for row in rows)
+    assert json.loads(done.stderr.splitlines()[-1])["documents"] == 3
+
+
+def test_with_a_file_for_the_results_the_summary_is_the_last_line(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("hello 13800138000\n", encoding="utf-8")
+    arguments = ("small-2m", "texts.txt", "--out", "out.txt", "--format", "redacted", "--with-rules")
+    done = run_script("trainable/predict.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "hello [PHONE]\n"
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["documents"], summary["rule_entities"]) == (1, 1)
+    assert summary["out"] == str(tmp_path / "out.txt")
+
+
+def test_what_cannot_start_is_told_on_standard_error_and_ends_with_2(tmp_path: Path) -> None:
+    done = run_script("trainable/predict.py", "no-such-model", "none.txt", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    told = done.stderr.decode()
+    assert told.startswith("cannot start:\nnone.txt is no file")
+    assert "no-such-model must be an adapter's folder" in told
