@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +35,31 @@ _REFERENCE = ROOT / "results" / "reference" / "cpu"
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two processes for the whole fast tier, one for chosen files and for tests that start Ray or train."""
     return 2 if "not slow" in config.option.markexpr and not config.option.file_or_dir else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process begin with the tests of `trainable/` and the others end with them.
+
+    They need transformers and PEFT, which take twelve seconds to import where there is no bytecode yet.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _assign_work_unit(self, node: Any) -> None:
+            first = node is self.nodes[0]
+            own = [file for file in self.workqueue if file.startswith("tests/trainable/") == first]
+            if own:
+                self.workqueue.move_to_end(own[0], last=False)
+            super()._assign_work_unit(node)
+
+    return Scheduling(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the temporary files of the fast tier into memory: on a busy disk a study waits for every line it writes."""
+    memory = Path("/dev/shm")
+    if "not slow" in config.option.markexpr and memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 @pytest.fixture(scope="session")
@@ -74,16 +100,12 @@ def sample_head(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int]
 @pytest.fixture
 def reference_study(_reference_study: Path, tmp_path: Path) -> Path:
     """The published CPU search as the folder it was, to change at will."""
-    import shutil
-
     return Path(shutil.copytree(_reference_study, tmp_path / "study-001"))
 
 
 @pytest.fixture(scope="session")
 def _reference_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Turn the trials.csv of the published CPU search back into an Optuna study, once."""
-    import shutil
-
     import optuna
 
     root = tmp_path_factory.mktemp("reference") / "study-001"

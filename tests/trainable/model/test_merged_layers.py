@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,10 +11,17 @@ import torch
 from tests.adapters import backend_with
 from tests.tiny_models import tiny_qwen, with_adapter
 from trainable.config import TrialConfig
-from trainable.model import merged_layers
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 IDS = torch.tensor([[3, 5, 7, 11, 13], [2, 4, 6, 8, 10]])
+
+
+@pytest.fixture
+def merged_layers() -> ModuleType:
+    """The module; it loads PEFT, which each process that collects tests would have to."""
+    from trainable.model import merged_layers
+
+    return merged_layers
 
 
 def logits_and_gradients(model: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -24,14 +32,14 @@ def logits_and_gradients(model: Any) -> tuple[torch.Tensor, dict[str, torch.Tens
 
 
 @pytest.mark.parametrize("rslora", [False, True])
-def test_outputs_and_gradients_are_those_of_peft(rslora: bool) -> None:
+def test_outputs_and_gradients_are_those_of_peft(rslora: bool, merged_layers: ModuleType) -> None:
     model = with_adapter(tiny_qwen(), use_rslora=rslora, lora_alpha=12)
     expected = logits_and_gradients(model)
     merged_layers.install(model)
     torch.testing.assert_close(logits_and_gradients(model), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_layer_with_dropout_is_left_to_peft() -> None:
+def test_a_layer_with_dropout_is_left_to_peft(merged_layers: ModuleType) -> None:
     model = with_adapter(tiny_qwen(), lora_dropout=0.5).train()
     layer = model.get_base_model().model.layers[0].self_attn.q_proj
     merged_layers.install(model)
@@ -41,7 +49,9 @@ def test_a_layer_with_dropout_is_left_to_peft() -> None:
     assert not found[0].equal(found[1])  # dropout still acts
 
 
-def test_inside_frozen_the_weights_are_merged_once_and_afterwards_follow_the_adapter() -> None:
+def test_inside_frozen_the_weights_are_merged_once_and_afterwards_follow_the_adapter(
+    merged_layers: ModuleType,
+) -> None:
     model = with_adapter(tiny_qwen())
     merged_layers.install(model)
     layer = model.get_base_model().model.layers[1].mlp.up_proj
@@ -58,7 +68,7 @@ def test_inside_frozen_the_weights_are_merged_once_and_afterwards_follow_the_ada
     torch.testing.assert_close(after, expected)
 
 
-def test_an_error_inside_frozen_leaves_no_frozen_weight_behind() -> None:
+def test_an_error_inside_frozen_leaves_no_frozen_weight_behind(merged_layers: ModuleType) -> None:
     model = with_adapter(tiny_qwen())
     merged_layers.install(model)
     layer = model.get_base_model().model.layers[0].mlp.down_proj
