@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, cast
 
 from data.files.keys import TEXT_KEYS, first_key, kind_of
 from data.files.lines import encoding_of
@@ -61,7 +61,7 @@ def open_source(source: str) -> Iterator[BinaryIO]:
             raw.close()
 
 
-def _encoding_of(source: str, buffered: io.BufferedReader[Any]) -> str:
+def _encoding_of(source: str, buffered: io.BufferedReader[io.RawIOBase]) -> str:
     try:
         encoding = encoding_of(buffered.peek(4)[:4])
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -149,7 +149,7 @@ def _document(raw: bytes, line: int, name: str, shape: Shape) -> Document | Reje
 class _Utf16Lines(io.BufferedIOBase):
     """Lines of a UTF-16 source as UTF-8 bytes; half a surrogate pair stays wrong, and so is reported."""
 
-    def __init__(self, raw: io.BufferedReader[Any]) -> None:
+    def __init__(self, raw: io.BufferedReader[io.RawIOBase]) -> None:
         self._text = io.TextIOWrapper(raw, encoding="utf-16", errors="surrogatepass", newline="\n")
 
     def __iter__(self) -> Iterator[bytes]:

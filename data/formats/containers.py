@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from data.files.jsonl import parse_json
 from data.files.keys import TEXT_KEYS, first_key
-from data.files.lines import Problem, numbered_lines, open_utf8
+from data.files.lines import Problem, Recoded, numbered_lines, open_utf8
 from data.formats.hub import hub_records
 from data.formats.tagged_tokens import TAG, token_blocks
 
@@ -131,7 +131,7 @@ def _json_records(path: Path, problems: list[Problem]) -> Records:
     number = 0
     try:
         array = open_utf8(path).read(64).lstrip().startswith(b"[")
-        handle: Any = open_utf8(path)
+        handle = open_utf8(path)
         # in large blocks, since the parser copies a string that goes on anew for each
         records = (
             ijson.items(_Shallow(handle), "item", use_float=True, buf_size=_BLOCK)
@@ -150,11 +150,11 @@ def _json_records(path: Path, problems: list[Problem]) -> Records:
 class _Shallow:
     """A stream that refuses rows of brackets, of which the parser would keep every path: memory in their square."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: IO[bytes] | Recoded) -> None:
         self._handle, self._rest = handle, b""
 
     def read(self, size: int) -> bytes:
-        block: bytes = self._handle.read(size)
+        block = self._handle.read(size)
         if _BRACKETS.search(self._rest + block):
             raise ValueError(_TOO_DEEP)
         self._rest = block[-2 * _MOST_BRACKETS :]

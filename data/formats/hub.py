@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from data.files.keys import START_KEYS, TYPE_KEYS
 
@@ -19,7 +18,7 @@ def hub_records(path: Path, split: str) -> Iterator[tuple[int, object]]:
 
     datasets.disable_progress_bars()
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        loaded: Any = datasets.load_from_disk(str(path))
+        loaded = datasets.load_from_disk(str(path))
     else:
         loaded = datasets.load_dataset(str(path), streaming=True)
     if hasattr(loaded, "column_names") and isinstance(loaded, dict):
@@ -31,7 +30,7 @@ def hub_records(path: Path, split: str) -> Iterator[tuple[int, object]]:
         yield number, {key: _named(features.get(key), value) for key, value in row.items()}
 
 
-def _named(feature: Any, value: Any) -> Any:
+def _named(feature: object, value: object) -> object:
     """Return a value with names in place of integer tags, and a list of objects in place of an object of lists."""
     if value is None:
         return None
