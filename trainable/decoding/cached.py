@@ -6,13 +6,17 @@ Rows that finish make room for waiting documents; towards the end the batch shri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from trainable.decoding.cached_forward import StaticCache
 from trainable.model.gpu_memory import allowed_bytes, available_bytes, captured
+from trainable.model.parts import CausalModel
 from trainable.model.qwen import MergedWeights, rotation_table
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE
 
 GPU_ROWS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
 """Batch sizes that graphs are captured for. More rows would share the longest prompt's width."""
@@ -35,12 +39,12 @@ class FastDecoder:
     """Decodes for one base model; keeps its buffers and graphs from trial to trial when memory is plenty.
 
     Args:
-        model: Causal language model without PEFT's wrapper, see `trainable.model.qwen.why_unsupported`.
+        model: One that `trainable.model.qwen.why_unsupported` has nothing against.
         dtype: Of weights and cache.
         end_id: Token that ends an answer; it is kept.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype, end_id: int) -> None:
+    def __init__(self, model: CausalModel, dtype: torch.dtype, end_id: int) -> None:
         self.weights = MergedWeights(model, dtype)
         self.device, self.end_id = self.weights.embedding.device, end_id
         self._batch: _Batch | None = None
@@ -96,8 +100,8 @@ class _Batch:
         self.done = torch.ones(rows, dtype=torch.bool, device=self.device)
         self.answers = torch.zeros(rows, limit, dtype=torch.int32, device=self.device)
         self._row_numbers = torch.arange(rows, device=self.device)
-        self._graphs: dict[tuple[int, int], Any] = {}
-        self._pool: Any = None
+        self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph | None] = {}
+        self._pool: _POOL_HANDLE | None = None
         self._prefill_tokens = 0
 
     def run(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -155,21 +159,20 @@ class _Batch:
 
     def _advance(self, rows: int, seen: int) -> None:
         """Do one token step; the second time for a shape it is captured, from then on replayed."""
-        graph = self._graphs.get((rows, seen))
-        if graph is not None and graph is not True:
-            graph.replay()
+        shape = (rows, seen)
+        if shape not in self._graphs:
+            self._step(rows, seen)
+            if self.device.type == "cuda":
+                self._graphs[shape] = None  # ran once, so its kernels are loaded
             return
-        if graph is True:
+        graph = self._graphs[shape]
+        if graph is None:
             graph = torch.cuda.CUDAGraph()
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             with captured(graph, self._pool):
                 self._step(rows, seen)
-            self._graphs[rows, seen] = graph
-            graph.replay()
-            return
-        self._step(rows, seen)
-        if self.device.type == "cuda":
-            self._graphs[rows, seen] = True  # ran once, so libraries are warm
+            self._graphs[shape] = graph
+        graph.replay()
 
     def _step(self, rows: int, seen: int) -> None:
         tokens, positions, made = (x[:rows] for x in (self.tokens, self.positions, self.made))

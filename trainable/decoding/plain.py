@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trainable.model.parts import CausalModel
 
 if TYPE_CHECKING:
     import torch
@@ -13,7 +15,11 @@ SHRINK_SHARE = 0.25
 
 
 def greedy_decode(
-    model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, end_id: int, batch_size: int
+    model: CausalModel,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    end_id: int,
+    batch_size: int,
 ) -> list[list[int]]:
     """Return the most likely continuation of each prompt, token by token.
 
@@ -82,7 +88,9 @@ def left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple
     return ids.to(device), mask.to(device)
 
 
-def _decode_batch(model: Any, prompts: list[Sequence[int]], limit: int, end_id: int) -> list[list[int]]:
+def _decode_batch(
+    model: CausalModel, prompts: list[Sequence[int]], limit: int, end_id: int
+) -> list[list[int]]:
     import torch
     from transformers import DynamicCache
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trainable.config import TrialConfig
 from trainable.model.backend import LiveFacts
+from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
+from trainable.model.qwen import is_packed
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 
-def save_adapter(model: Any, directory: Path, base_model: str) -> None:
+def save_adapter(model: PeftModel, directory: Path, base_model: str) -> None:
     """Write the adapter as PEFT does: adapter_config.json and adapter_model.safetensors.
 
     Args:
@@ -23,12 +26,12 @@ def save_adapter(model: Any, directory: Path, base_model: str) -> None:
         directory: Made if missing.
         base_model: What `base_model_name_or_path` shall say.
     """
-    model.peft_config["default"].base_model_name_or_path = base_model
-    model.save_pretrained(directory, safe_serialization=True, save_embedding_layers=False)
+    model.peft_config[ADAPTER].base_model_name_or_path = base_model
+    model.save_pretrained(str(directory), safe_serialization=True, save_embedding_layers=False)
     (directory / "README.md").unlink(missing_ok=True)  # PEFT's empty card template
 
 
-def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
+def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
     """Return the adapter's tensors by name, on the CPU."""
     from peft import get_peft_model_state_dict
 
@@ -37,7 +40,7 @@ def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
-def set_adapter_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
+def set_adapter_weights(model: PeftModel, weights: dict[str, torch.Tensor]) -> None:
     """Copy tensors into the attached adapter.
 
     Raises:
@@ -90,12 +93,12 @@ def check_init_adapter(config: TrialConfig) -> Path:
     return directory
 
 
-def read_facts(model: Any, backend: str, compute_dtype: torch.dtype) -> LiveFacts:
+def read_facts(model: PeftModel, backend: str, compute_dtype: torch.dtype) -> LiveFacts:
     """Read rank, sizes and quantisation from the modules of a PEFT model."""
     from peft.tuners.lora import LoraLayer
 
-    layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    ranks = {module.lora_A["default"].weight.shape[0] for module in layers}
+    layers = [cast("LoraLinear", module) for module in model.modules() if isinstance(module, LoraLayer)]
+    ranks = {layer.lora_A[ADAPTER].weight.shape[0] for layer in layers}
     if len(ranks) != 1:
         raise RuntimeError(f"the LoRA layers have ranks {sorted(ranks)}, but must all have one")
     return LiveFacts(
@@ -103,24 +106,21 @@ def read_facts(model: Any, backend: str, compute_dtype: torch.dtype) -> LiveFact
         device=str(next(model.parameters()).device),
         compute_dtype=str(compute_dtype).removeprefix("torch."),
         lora_rank=ranks.pop(),
-        lora_scaling=float(layers[0].scaling["default"]),
+        lora_scaling=float(layers[0].scaling[ADAPTER]),
         lora_modules=len(layers),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total_parameters=sum(_size(p) for p in model.parameters()),
         # Not by module: PEFT's wrapper of a quantised layer has the same class name as the layer.
-        quantised_layers=sum(_is_4bit(p) for p in model.parameters()),
+        quantised_layers=sum(is_packed(p) for p in model.parameters()),
     )
 
 
-def _size(parameter: Any) -> int:
+def _size(parameter: torch.Tensor) -> int:
     """Count weights; a packed 4-bit tensor holds two in a byte."""
-    return parameter.numel() * (2 if _is_4bit(parameter) else 1)
+    return parameter.numel() * (2 if is_packed(parameter) else 1)
 
 
-def _is_4bit(parameter: Any) -> bool:
-    return type(parameter).__name__ == "Params4bit"
-
-
-def without_adapter(model: Any) -> Any:
+def without_adapter(model: CausalModel | PeftModel) -> CausalModel:
     """Return the transformers model inside a PEFT wrapper, or the model itself where there is none."""
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+    base = cast("PeftModel", model).get_base_model() if hasattr(model, "peft_config") else model
+    return cast("CausalModel", base)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE
 
 GIB = 2**30
 CONTEXT_GIB = 0.6
@@ -44,7 +47,7 @@ def release_workspaces() -> None:
 
 
 @contextmanager
-def captured(graph: Any, pool: Any) -> Iterator[None]:
+def captured(graph: torch.cuda.CUDAGraph, pool: _POOL_HANDLE | None) -> Iterator[None]:
     """Capture what runs inside into a CUDA graph, with a workspace of its own that goes with the graph's pool."""
     release_workspaces()
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
@@ -54,15 +57,11 @@ def captured(graph: Any, pool: Any) -> Iterator[None]:
 
 def allocated_bytes() -> int:
     """Return the GPU memory that live tensors of this process take; 0 without a GPU."""
-    import torch
-
     return torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
 
 
 def collect_garbage() -> None:
     """Free what nothing refers to, and give cached GPU memory back."""
-    import torch
-
     gc.collect()
     if torch.cuda.is_available():
         release_workspaces()

@@ -10,28 +10,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MethodType
-from typing import Any
+from typing import Protocol, cast
 
 import torch
 from peft.tuners.lora import LoraLayer
 
+from trainable.model.parts import ADAPTER, LoraLinear
 from trainable.model.qwen import plain_weight
 
 
-def install(model: Any) -> None:
+class MergedLayer(LoraLinear, Protocol):
+    """A LoRA layer with our forward: one product with the weight kept for now, or with one merged anew."""
+
+    merged_weight: torch.Tensor | None
+    forward: MethodType
+
+
+def install(model: torch.nn.Module) -> None:
     """Replace the forward of every LoRA layer whose dropout is 0.
 
     Args:
         model: PEFT model with one adapter named default.
     """
     for layer in _layers(model):
-        if isinstance(layer.lora_dropout["default"], torch.nn.Identity):
+        if isinstance(layer.lora_dropout[ADAPTER], torch.nn.Identity):
             layer.forward = MethodType(_forward, layer)
             layer.merged_weight = None  # also the mark of a replaced layer
 
 
 @contextmanager
-def frozen(model: Any) -> Iterator[None]:
+def frozen(model: torch.nn.Module) -> Iterator[None]:
     """Compute W + s·B·A once for all forward passes inside; for generation.
 
     Args:
@@ -48,18 +56,18 @@ def frozen(model: Any) -> Iterator[None]:
             layer.merged_weight = None
 
 
-def _layers(model: Any) -> list[Any]:
-    return [module for module in model.modules() if isinstance(module, LoraLayer)]
+def _layers(model: torch.nn.Module) -> list[MergedLayer]:
+    return [cast("MergedLayer", module) for module in model.modules() if isinstance(module, LoraLayer)]
 
 
-def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
+def _forward(layer: MergedLayer, x: torch.Tensor) -> torch.Tensor:
     """Apply the layer; x has shape (..., in_features)."""
     weight = _merged_weight(layer) if layer.merged_weight is None else layer.merged_weight
     return torch.nn.functional.linear(x, weight, layer.base_layer.bias)
 
 
-def _merged_weight(layer: Any) -> torch.Tensor:
+def _merged_weight(layer: LoraLinear) -> torch.Tensor:
     """Return W + s·B·A, shape (out_features, in_features); a 4-bit W is dequantised."""
     weight = plain_weight(layer.base_layer.weight)
-    update: torch.Tensor = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
-    return torch.add(weight, update, alpha=layer.scaling["default"])
+    update = layer.lora_B[ADAPTER].weight @ layer.lora_A[ADAPTER].weight
+    return torch.add(weight, update, alpha=layer.scaling[ADAPTER])

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.nn.functional import linear
+
+from trainable.model.parts import (
+    ADAPTER,
+    AdaptedLinear,
+    Attention,
+    CausalModel,
+    DecoderLayer,
+    Linear,
+    adapter_of,
+)
+
+if TYPE_CHECKING:
+    from bitsandbytes.nn import Linear4bit, Params4bit
+    from transformers import PreTrainedConfig
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -29,12 +43,8 @@ class Shape:
         return self.heads // self.kv_heads
 
 
-def why_unsupported(model: Any) -> str:
-    """Return why the own forward passes cannot stand in for a model's; empty if they can.
-
-    Args:
-        model: Causal language model of transformers, without PEFT's wrapper.
-    """
+def why_unsupported(model: CausalModel) -> str:
+    """Return why the own forward passes cannot replace a model's; empty if they can."""
     config = model.config
     if config.model_type not in ("qwen3", "qwen2"):
         return f"model type {config.model_type}"
@@ -49,17 +59,19 @@ def why_unsupported(model: Any) -> str:
     return ""
 
 
-def read_shape(config: Any) -> Shape:
+def read_shape(config: PreTrainedConfig) -> Shape:
     """Return the shape of a supported config."""
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return Shape(
         config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads, head_dim,
-        config.rms_norm_eps, float(_rope(config)["rope_theta"]),
+        config.rms_norm_eps, float(cast("float", _rope(config)["rope_theta"])),
     )  # fmt: skip
 
 
-def _rope(config: Any) -> dict[str, Any]:
-    rope = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
+def _rope(config: PreTrainedConfig) -> dict[str, object]:
+    rope: dict[str, object] = dict(
+        getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    )
     rope.setdefault("rope_theta", getattr(config, "rope_theta", None) or 10_000.0)
     return rope
 
@@ -87,26 +99,32 @@ def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, direction:
     return turned.flatten(-2)
 
 
-def projection(layer: Any, name: str) -> Any:
+def projection(layer: DecoderLayer, name: str) -> AdaptedLinear:
     """Return one of a decoder layer's seven linear modules, wrapped by PEFT or not."""
-    return getattr(layer.self_attn if name in ATTENTION else layer.mlp, name)
+    module: AdaptedLinear = getattr(layer.self_attn if name in ATTENTION else layer.mlp, name)
+    return module
 
 
-def base_layer(module: Any) -> Any:
+def base_layer(module: AdaptedLinear) -> Linear:
     """Return the frozen linear layer below PEFT's wrapper."""
-    return getattr(module, "base_layer", module)
+    return cast("Linear", getattr(module, "base_layer", module))
 
 
-def plain_weight(weight: Any) -> torch.Tensor:
+def plain_weight(weight: torch.Tensor) -> torch.Tensor:
     """Return a weight as an ordinary tensor, (out, in); a 4-bit one is dequantised."""
-    if type(weight).__name__ != "Params4bit":
+    if not is_packed(weight):
         return weight.detach()
     from bitsandbytes.functional import dequantize_4bit
 
-    return dequantize_4bit(weight.data, weight.quant_state)
+    return dequantize_4bit(weight.data, cast("Params4bit", weight).quant_state)
 
 
-def keep_unpacked(model: Any) -> None:
+def is_packed(weight: torch.Tensor) -> bool:
+    """Return whether a weight is one of bitsandbytes, two values of 4 bits in a byte."""
+    return type(weight).__name__ == "Params4bit"
+
+
+def keep_unpacked(model: CausalModel) -> None:
     """Forbid bitsandbytes to repack 4-bit weights for inference on a CPU with AVX-512 BF16.
 
     Once it has, in a first forward pass without gradients, `dequantize_4bit` reads the packed bytes as if they
@@ -114,25 +132,24 @@ def keep_unpacked(model: Any) -> None:
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            cast("Linear4bit", module).support_avx512bf16_for_cpu = False
 
 
-def merged_weight(module: Any, dtype: torch.dtype) -> torch.Tensor:
+def merged_weight(module: AdaptedLinear, dtype: torch.dtype) -> torch.Tensor:
     """Return W + s·B·A of a projection, (out, in), summed in float32; W alone without an adapter."""
     weight = plain_weight(base_layer(module).weight)
-    if not getattr(module, "lora_A", None):
+    adapted = adapter_of(module)
+    if adapted is None:
         return weight.to(dtype)
-    update = (
-        module.lora_B["default"].weight.detach().float() @ module.lora_A["default"].weight.detach().float()
-    )
-    return torch.add(weight.float(), update, alpha=module.scaling["default"]).to(dtype)
+    update = adapted.lora_B[ADAPTER].weight.detach().float() @ adapted.lora_A[ADAPTER].weight.detach().float()
+    return torch.add(weight.float(), update, alpha=adapted.scaling[ADAPTER]).to(dtype)
 
 
 class MergedWeights:
     """A plain copy of a model's linear weights with the adapter folded in; its addresses never change.
 
     Args:
-        model: Causal language model without PEFT's wrapper; its linear layers may carry adapters.
+        model: Its linear layers may carry an adapter.
         dtype: Of the copy.
 
     Attributes:
@@ -140,7 +157,7 @@ class MergedWeights:
         gate_up: For each layer the joined gate and up weights.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+    def __init__(self, model: CausalModel, dtype: torch.dtype) -> None:
         self.shape, self.dtype = read_shape(model.config), dtype
         self._layers = list(model.model.layers)
         self.embedding = model.model.embed_tokens.weight.detach()
@@ -176,16 +193,20 @@ class MergedWeights:
         """Return the logits of hidden states, (..., vocabulary)."""
         return linear(hidden, self.head)
 
-    def _joined(self, layer: Any, names: tuple[str, ...]) -> torch.Tensor:
+    def _joined(self, layer: DecoderLayer, names: tuple[str, ...]) -> torch.Tensor:
         modules = [base_layer(projection(layer, name)) for name in names]
         rows = sum(module.out_features for module in modules)
         return torch.empty(rows, modules[0].in_features, dtype=self.dtype, device=self.embedding.device)
 
-    def _bias(self, layer: Any) -> torch.Tensor | None:
+    def _bias(self, layer: DecoderLayer) -> torch.Tensor | None:
         biases = [base_layer(projection(layer, name)).bias for name in ATTENTION[:3]]
-        return None if biases[0] is None else torch.cat([bias.detach() for bias in biases]).to(self.dtype)
+        return (
+            None
+            if biases[0] is None
+            else torch.cat([bias.detach() for bias in biases if bias is not None]).to(self.dtype)
+        )
 
-    def _head_norm(self, attention: Any) -> torch.Tensor | None:
+    def _head_norm(self, attention: Attention) -> torch.Tensor | None:
         """Return the norm weights of each query and key head, (heads + key-value heads, head_dim)."""
         if not hasattr(attention, "q_norm"):
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -48,7 +48,11 @@ def behind_prefix(n: int, rows: int, width: int, group: int, dtype: torch.dtype)
 
 
 def in_segments(
-    q_ends: torch.Tensor, k_ends: torch.Tensor, longest_q: int, longest_k: int, take: Any
+    q_ends: torch.Tensor,
+    k_ends: torch.Tensor,
+    longest_q: int,
+    longest_k: int,
+    take: Callable[[torch.Tensor], torch.Tensor],
 ) -> Attend:
     """Return the causal attention of segments that stand one after the other, by the flash kernel.
 

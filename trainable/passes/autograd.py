@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch.nn.functional import linear, silu
@@ -12,6 +12,22 @@ from trainable.passes.kernel_choice import kernels_for
 
 LOSS_ROWS = 512
 """Label tokens whose logits exist at one time."""
+
+
+class Context(Protocol):
+    """What autograd hands from the forward to the backward pass of a function."""
+
+    saved_tensors: tuple[torch.Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+    def save_for_backward(self, *tensors: torch.Tensor | None) -> None:
+        """Keep tensors."""
+
+
+class NormContext(Context, Protocol):
+    """Also the epsilon of a norm."""
+
+    eps: float
 
 
 def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
@@ -26,13 +42,13 @@ class Turned(torch.autograd.Function):
     """Pairs (i, i + half) of the last dimension turned by an angle each; keeps only the angles."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Context, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
         """Return x turned; cosine and sine broadcast to half of its last dimension."""
         ctx.save_for_backward(cosine, sine)
         return rotate(x, cosine, sine)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Context, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """Turn the gradient back."""
         cosine, sine = ctx.saved_tensors
         return rotate(grads[0], cosine, sine, direction=-1), None, None
@@ -43,7 +59,7 @@ class TurnedHeads(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: NormContext,
         x: torch.Tensor,
         norm: torch.Tensor | None,
         eps: float,
@@ -57,7 +73,7 @@ class TurnedHeads(torch.autograd.Function):
         return turned
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: NormContext, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradient of x."""
         x, norm, cosine, sine = ctx.saved_tensors
         return kernels_for(x).turn_backward(grads[0], x, norm, ctx.eps, cosine, sine), None, None, None, None
@@ -73,13 +89,13 @@ class Gated(torch.autograd.Function):
     """silu(gate) · up that keeps only its two inputs for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Context, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
         """Return the product."""
         ctx.save_for_backward(gate, up)
         return gated(gate, up)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward(ctx: Context, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gradients of gate and up."""
         gate, up = ctx.saved_tensors
         (grad,) = grads
@@ -94,7 +110,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
+        ctx: Context, hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
     ) -> torch.Tensor:
         """Return the sum over targets that are not -100, times `share`."""
         total = torch.zeros((), device=hidden.device)
@@ -109,7 +125,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+    def backward(ctx: Context, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         """Return the gradient of the hidden states."""
         (grad,) = ctx.saved_tensors
         return grad * grads[0].to(grad.dtype), None, None, None

@@ -6,8 +6,8 @@ captured at once, the others when a batch needs them, all into one memory pool: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,10 +15,13 @@ from trainable.model.backend import Backend
 from trainable.model.gpu_memory import captured
 from trainable.model.qwen import why_unsupported
 from trainable.passes.forward import LoraForward
-from trainable.passes.layout import Layout, Sample
+from trainable.passes.layout import AnyLayout, PassInputs, Sample
 from trainable.passes.packed import PackedLayout
 from trainable.passes.padded import PaddedLayout
 from trainable.passes.shared_prefix import shared_prefix
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE
 
 FLASH_CAPABILITY = (8, 0)
 """CUDA compute capability from which the flash kernel runs (Ampere)."""
@@ -35,7 +38,7 @@ def why_not(backend: Backend, checkpointing: bool) -> str:
 
 def layout_of(
     backend: Backend, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
-) -> Layout:
+) -> AnyLayout:
     """Return how the passes of a run are laid out: without padding where the flash kernel runs.
 
     Args:
@@ -71,14 +74,14 @@ class FastPasses:
         torch.OutOfMemoryError: If the largest shape does not fit.
     """
 
-    def __init__(self, backend: Backend, layout: Layout) -> None:
+    def __init__(self, backend: Backend, layout: AnyLayout) -> None:
         self.device, self.layout = backend.device, layout
         self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, layout.longest)
         self._grads = [torch.zeros_like(p) for p in self.forward.parameters]
         self._wide = [torch.zeros_like(p) for p in self.forward.parameters]
         self._share = torch.zeros((), device=self.device)
-        self._inputs: dict[Any, Any] = {}
-        self._graphs: dict[Any, tuple[Any, torch.Tensor]] = {}
+        self._inputs: dict[Hashable, PassInputs] = {}
+        self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
         config = backend.model.get_base_model().config
         rank = max(min(p.shape) for p in self.forward.parameters)
         self._key = (
@@ -86,7 +89,7 @@ class FastPasses:
             self.forward.dropout > 0, backend.dtype, backend.facts().quantised_layers > 0,
         )  # fmt: skip
         self._ran = backend.ran_shapes
-        self._pool: Any = None
+        self._pool: _POOL_HANDLE | None = None
         if self.device.type == "cuda":
             self._try_all()
             self._pool = torch.cuda.graph_pool_handle()
@@ -120,7 +123,7 @@ class FastPasses:
         graph.replay()
         return loss
 
-    def _pass(self, inputs: Any) -> torch.Tensor:
+    def _pass(self, inputs: PassInputs) -> torch.Tensor:
         self.forward.refresh()
         loss = self.layout.loss(self.forward, inputs, self._share)
         grads = torch.autograd.grad(loss, self.forward.working)
@@ -128,7 +131,7 @@ class FastPasses:
         torch._foreach_add_(self._grads, self._wide)
         return loss.detach()
 
-    def _input(self, shape: Any) -> Any:
+    def _input(self, shape: Hashable) -> PassInputs:
         if shape not in self._inputs:
             self._inputs[shape] = self.layout.pack([], shape).on(self.device)
         return self._inputs[shape]
@@ -146,7 +149,7 @@ class FastPasses:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
-    def _capture(self, shape: Any) -> None:
+    def _capture(self, shape: Hashable) -> None:
         graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)
         try:
             with captured(graph, self._pool):

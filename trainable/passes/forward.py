@@ -7,15 +7,17 @@ share an input.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch.nn.functional import embedding, linear, rms_norm
 
+from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
 from trainable.model.qwen import (
     ATTENTION,
     MLP,
     base_layer,
+    is_packed,
     plain_weight,
     projection,
     read_shape,
@@ -27,6 +29,8 @@ from trainable.passes.projections import Projection, Projections
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes queries, keys and values, each (tokens..., heads, head_dim); returns what was read, like the queries."""
+Turn = tuple[torch.Tensor, torch.Tensor]
+"""Cosine and sine of each token's angles, (tokens..., 1, head_dim / 2)."""
 THIN_RANK = 16
 """Highest rank at which the thin products of a small layer are cheaper than the gradient of its whole weight."""
 
@@ -50,7 +54,7 @@ class LoraForward:
         ValueError: If something else is trained too.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype, longest: int, small: bool = False) -> None:
+    def __init__(self, model: CausalModel, dtype: torch.dtype, longest: int, small: bool = False) -> None:
         self.shape, self.dtype, self._model, self._small = read_shape(model.config), dtype, model, small
         self.parameters: list[torch.Tensor] = []
         self._layers: list[dict[str, Projection]] = [
@@ -67,7 +71,7 @@ class LoraForward:
             [getattr(layer, name).weight.detach().to(dtype) for name in ("input_layernorm", "post_attention_layernorm")]
             for layer in model.model.layers
         ]  # fmt: skip
-        self._head_norms = [
+        self._head_norms: list[list[torch.Tensor | None]] = [
             [norm.weight.detach().to(dtype) for norm in (layer.self_attn.q_norm, layer.self_attn.k_norm)]
             if hasattr(layer.self_attn, "q_norm")
             else [None, None]
@@ -117,11 +121,11 @@ class LoraForward:
         self,
         x: torch.Tensor,
         layer: dict[str, Projection],
-        norms: list[Any],
-        head_norms: list[Any],
-        turn: Any,
+        norms: Sequence[torch.Tensor],
+        head_norms: Sequence[torch.Tensor | None],
+        turn: Turn,
         attend: Attend,
-        seeds: Sequence[Any],
+        seeds: Sequence[torch.Tensor | None],
     ) -> torch.Tensor:
         shape, eps = self.shape, self.shape.eps
 
@@ -136,7 +140,7 @@ class LoraForward:
         (x,) = self._apply(layer, MLP[2:], seeds[3], gated, gate, up, plus=x)
         return x
 
-    def _seeds(self, x: torch.Tensor) -> Sequence[Any]:
+    def _seeds(self, x: torch.Tensor) -> Sequence[torch.Tensor | None]:
         """Return a seed of dropout for each group of projections; without kernels that want them None."""
         n = 4 * len(self._layers)
         if kernels := self.dropout and kernels_for(x):
@@ -144,8 +148,8 @@ class LoraForward:
         return [None] * n
 
     def _apply(
-        self, layer: dict[str, Projection], names: tuple[str, ...], seed: Any, make: Any, *sources: Any,
-        plus: torch.Tensor | None = None,
+        self, layer: dict[str, Projection], names: tuple[str, ...], seed: torch.Tensor | None,
+        make: Callable[..., torch.Tensor], *sources: torch.Tensor, plus: torch.Tensor | None = None,
     ) -> list[torch.Tensor]:  # fmt: skip
         """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x), plus what is added to the only one."""
         parts = [layer[name] for name in names]
@@ -159,31 +163,33 @@ class LoraForward:
 
     def _merged_weight(self, part: Projection) -> torch.Tensor:
         if not part.rank:
-            return cast("torch.Tensor", part.weight)
+            return part.weight
         a, b = (self.working[place] for place in part.places)
         return torch.addmm(part.weight, b, a, alpha=part.scaling)
 
-    def _read(self, module: Any) -> Projection:
-        base = base_layer(module)
-        quantised = type(base.weight).__name__ == "Params4bit" and not self._small
+    def _read(self, module: AdaptedLinear) -> Projection:
+        base, adapted = base_layer(module), adapter_of(module)
+        quantised = is_packed(base.weight) and not self._small
         weight = base.weight if quantised else plain_weight(base.weight).to(self.dtype)
         bias = None if base.bias is None else base.bias.detach().to(self.dtype)
-        if not getattr(module, "lora_A", None):
+        if adapted is None:
             return Projection(weight, bias)
-        a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+        a, b = adapted.lora_A[ADAPTER].weight, adapted.lora_B[ADAPTER].weight
         place = len(self.parameters)
         self.parameters += [a, b]
-        return Projection(weight, bias, (place, place + 1), len(a), float(module.scaling["default"]))
+        return Projection(weight, bias, (place, place + 1), len(a), float(adapted.scaling[ADAPTER]))
 
 
-def _dropout_of(layer: Any) -> float:
+def _dropout_of(layer: DecoderLayer) -> float:
     """Return the dropout of a layer's adapters, which is the same for all."""
-    modules = [projection(layer, name) for name in (*ATTENTION, *MLP)]
-    dropouts = [module.lora_dropout["default"] for module in modules if getattr(module, "lora_A", None)]
+    modules = [adapter_of(projection(layer, name)) for name in (*ATTENTION, *MLP)]
+    dropouts = [module.lora_dropout[ADAPTER] for module in modules if module is not None]
     return float(getattr(dropouts[0], "p", 0.0)) if dropouts else 0.0
 
 
-def _turned(x: torch.Tensor, norm: Any, eps: float, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+def _turned(
+    x: torch.Tensor, norm: torch.Tensor | None, eps: float, cosine: torch.Tensor, sine: torch.Tensor
+) -> torch.Tensor:
     """Normalise each head, where the model does, and turn it to its position."""
     if TurnedHeads.can_take(x, cosine):
         both: torch.Tensor = TurnedHeads.apply(x, norm, eps, cosine, sine)

@@ -7,8 +7,6 @@ annotations as its own.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -233,7 +231,11 @@ def from_prefixed(grad: torch.Tensor, own: torch.Tensor, copies: torch.Tensor) -
 
 
 def _for_each_head(
-    kernel: Any, eps: float, norm: torch.Tensor | None, first: torch.Tensor, *others: torch.Tensor | None
+    kernel: triton.JITFunction,
+    eps: float,
+    norm: torch.Tensor | None,
+    first: torch.Tensor,
+    *others: torch.Tensor | None,
 ) -> torch.Tensor:
     """Run a kernel over all heads of inputs; the result is shaped like the first."""
     tensors = [None if tensor is None else tensor.contiguous() for tensor in others]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def kernels_for(x: torch.Tensor) -> Any:
 
 
 @cache
-def _kernels() -> Any:
+def _kernels() -> ModuleType | None:
     import torch
 
     try:

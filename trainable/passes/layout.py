@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import torch
 
@@ -37,25 +37,33 @@ class PassInputs:
         return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
-class Layout(Protocol):
+ShapeT = TypeVar("ShapeT", bound=Hashable)
+InputsT = TypeVar("InputsT", bound=PassInputs)
+
+
+class Layout(Protocol[ShapeT, InputsT]):
     """How the samples of a pass become tensors of one of a few fixed shapes.
 
     Attributes:
         longest: Positions of the longest sample.
-        shapes: All shapes of the run, the largest first; hashable.
+        shapes: All shapes of the run, the largest first.
     """
 
     longest: int
-    shapes: list[Any]
+    shapes: list[ShapeT]
 
-    def shape_of(self, samples: Sequence[Sample]) -> Any:
+    def shape_of(self, samples: Sequence[Sample]) -> ShapeT:
         """Return the shape that holds these samples."""
 
-    def pack(self, samples: Sequence[Sample], shape: Any) -> Any:
-        """Return the inputs of a pass on the host, a `PassInputs`; without samples, those of an empty pass."""
+    def pack(self, samples: Sequence[Sample], shape: ShapeT) -> InputsT:
+        """Return the inputs of a pass on the host; without samples, those of an empty pass."""
 
-    def loss(self, forward: LoraForward, inputs: Any, share: torch.Tensor) -> torch.Tensor:
+    def loss(self, forward: LoraForward, inputs: InputsT, share: torch.Tensor) -> torch.Tensor:
         """Return summed cross-entropy times `share`, a scalar tensor."""
+
+
+AnyLayout: TypeAlias = Layout[Any, Any]
+"""One of the two; it is only ever given shapes and inputs of its own."""
 
 
 def rounded(value: int, step: int) -> int:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import torch
 
 from trainable.passes.attention import in_segments
+from trainable.passes.autograd import Context
 from trainable.passes.forward import LoraForward
 from trainable.passes.kernel_choice import kernels_for
 from trainable.passes.layout import PassInputs, Sample, label_slots, rounded
@@ -148,14 +148,14 @@ class WithPrefix(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, takes: torch.Tensor, own: torch.Tensor, copies: torch.Tensor
+        ctx: Context, x: torch.Tensor, takes: torch.Tensor, own: torch.Tensor, copies: torch.Tensor
     ) -> torch.Tensor:
         """Return x[takes], (places, heads, head_dim)."""
         ctx.save_for_backward(own, copies)
         return x.index_select(0, takes)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+    def backward(ctx: Context, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         """Return the gradient of x."""
         own, copies = ctx.saved_tensors
         (grad,) = grads

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Protocol, cast
 
 import torch
 from torch.nn.functional import linear
 
 from trainable.model.qwen import plain_weight
-from trainable.passes.autograd import gated
+from trainable.passes.autograd import Context, gated
 from trainable.passes.kernel_choice import kernels_for
 
 
@@ -26,7 +26,7 @@ class Projection:
         scaling: s.
     """
 
-    weight: Any
+    weight: torch.Tensor
     bias: torch.Tensor | None
     places: tuple[int, ...] = ()
     rank: int = 0
@@ -35,6 +35,16 @@ class Projection:
     def dense(self, dtype: torch.dtype) -> torch.Tensor:
         """Return the weight, (out, in); a 4-bit one is dequantised, each time anew."""
         return plain_weight(self.weight).to(dtype)
+
+
+class ProjectionsContext(Context, Protocol):
+    """What the backward pass of `Projections` needs beside tensors."""
+
+    make: Callable[..., torch.Tensor]
+    dropout: float
+    parts: Sequence[Projection]
+    n_sources: int
+    seeded: bool
 
 
 class Projections(torch.autograd.Function):
@@ -47,7 +57,7 @@ class Projections(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: ProjectionsContext,
         x: torch.Tensor,
         residual: torch.Tensor | None,
         make: Callable[..., torch.Tensor],
@@ -88,7 +98,7 @@ class Projections(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: ProjectionsContext, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, of the residual and of the matrices."""
         saved, n = ctx.saved_tensors, ctx.n_sources
         n_adapters = sum(part.rank > 0 for part in ctx.parts)
@@ -129,7 +139,12 @@ def _thin(
 
 
 def _add_thin_gradient(
-    total: torch.Tensor, grad: torch.Tensor, down: torch.Tensor, dropout: float, mask: Any, seeded: bool
+    total: torch.Tensor,
+    grad: torch.Tensor,
+    down: torch.Tensor,
+    dropout: float,
+    mask: torch.Tensor | None,
+    seeded: bool,
 ) -> None:
     """Add the gradient of x that comes through `_thin`, in place."""
     if seeded:
@@ -142,7 +157,7 @@ def _add_thin_gradient(
 
 def _down_gradient(
     make: Callable[..., torch.Tensor], sources: Sequence[torch.Tensor], grad: torch.Tensor, dropout: float,
-    mask: Any, seeded: bool,
+    mask: torch.Tensor | None, seeded: bool,
 ) -> torch.Tensor:  # fmt: skip
     """Return the gradient of `_thin`'s A."""
     if seeded and make is gated:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from data.entities import Example
 from data.prompt import chat_messages, completion
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 END_OF_TURN = "<|im_end|>"
 
 
-def load_tokenizer(base_dir: Path) -> Any:
+def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerBase:
     """Load a base model's tokenizer and check that it knows ChatML.
 
     Raises:
@@ -29,12 +32,12 @@ def load_tokenizer(base_dir: Path) -> Any:
     return tokenizer
 
 
-def end_of_turn_id(tokenizer: Any) -> int:
+def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the id of the token that closes every turn."""
-    return int(tokenizer.convert_tokens_to_ids(END_OF_TURN))
+    return cast("int", tokenizer.convert_tokens_to_ids(END_OF_TURN))
 
 
-def prompt_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Return the prompt of each text up to the start of the answer, thinking off."""
     chats = [chat_messages(text) for text in texts]
     rendered = tokenizer.apply_chat_template(
@@ -43,7 +46,9 @@ def prompt_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return tokenizer(rendered, add_special_tokens=False)["input_ids"]
 
 
-def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
+def tokenize_examples(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
+) -> list[tuple[list[int], list[int]]]:
     """Return (prompt ids, completion ids with the end-of-turn token) of each example."""
     prompts = prompt_ids(tokenizer, [example.text for example in examples])
     answers = tokenizer([completion(example.entities) for example in examples], add_special_tokens=False)[

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from data.entities import Example, locate_in_order
 from data.prompt import Parsed
 from data.texts.windows import Window, cut_windows, map_entities, merge_entities
 from trainable.scoring.counts import Prediction
 from trainable.tokens.chat import prompt_ids, tokenize_examples
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 ANSWER_SHARE = 4
 """One token in this many of a window is kept for the answer, the rest is for the prompt."""
@@ -40,7 +43,7 @@ class Windowing:
 
     def __init__(
         self,
-        tokenizer: Any,
+        tokenizer: PreTrainedTokenizerBase,
         window_tokens: int,
         overlap_tokens: int | None = None,
         examples: Sequence[Example] = (),
