@@ -7,11 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from trainable.pretraining.options import Options, Size
 from trainable.pretraining.score import Score
 from trainable.pretraining.tokens import MAX_TOKENS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 _CARD = """---
 license: cc-by-sa-4.0
@@ -98,7 +101,7 @@ def model_card(figures: Figures, size: Size, options: Options, device: str) -> s
     return _CARD.format(**values, torch=torch.__version__, transformers=transformers.__version__)
 
 
-def save(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
+def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, card: str) -> None:
     """Write model (bfloat16), tokenizer, card and SHA256SUMS into `folder`; the model's dtype changes.
 
     Raises:
@@ -109,7 +112,8 @@ def save(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=2, pad_token_id=0)
-    model.to(torch.bfloat16).save_pretrained(folder)
+    cast("torch.nn.Module", model).to(torch.bfloat16)
+    model.save_pretrained(folder)
     tokenizer.backend_tokenizer.no_padding()  # left on by the evaluation
     # Template inside tokenizer_config.json: one file less to lose.
     tokenizer.save_pretrained(folder, save_jinja_files=False)

@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.entities import locate
 from data.prompt import SYSTEM_PROMPT, parse
 from trainable.pretraining.corpus import Sample
 from trainable.pretraining.tokens import prompt_text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class Score:
     json_valid_rate: float
 
 
-def generate(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int = 256) -> list[str]:
+def generate(
+    model: Any, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], batch_size: int = 256
+) -> list[str]:
     """Return greedy completions of up to 256 tokens, in the order of the prompts."""
     import torch
 
@@ -48,7 +53,7 @@ def generate(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int
     return outputs
 
 
-def score(model: Any, tokenizer: Any, samples: Sequence[Sample]) -> Score:
+def score(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, samples: Sequence[Sample]) -> Score:
     """Generate for each sample and compare with what it holds."""
     outputs = generate(model, tokenizer, [prompt_text(sample.system, sample.text) for sample in samples])
     parsed = [parse(output) for output in outputs]

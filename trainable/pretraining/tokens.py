@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from data.prompt import completion
 from trainable.pretraining.carriers import Carriers
 from trainable.pretraining.corpus import SHARD, draw
 from trainable.pretraining.kinds import KINDS
 from trainable.pretraining.options import Options
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 """Ids 0 (padding), 1 and 2 (end of turn)."""
@@ -34,10 +42,10 @@ MAX_TOKENS = 800
 class Corpus:
     """Tokenised tasks on one device, laid end to end: `tokens` (sum of lengths,), the rest (tasks,)."""
 
-    tokens: Any
-    starts: Any
-    prompt_lengths: Any
-    lengths: Any
+    tokens: torch.Tensor
+    starts: torch.Tensor
+    prompt_lengths: torch.Tensor
+    lengths: torch.Tensor
 
 
 def prompt_text(system: str, text: str) -> str:
@@ -47,7 +55,7 @@ def prompt_text(system: str, text: str) -> str:
     )
 
 
-def train_tokenizer(carriers: Carriers) -> Any:
+def train_tokenizer(carriers: Carriers) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE of 4,096 entries and return it as a fast tokenizer with the chat template."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -79,7 +87,9 @@ def train_tokenizer(carriers: Carriers) -> Any:
     )
 
 
-def encode_shard(shard: int, carriers: Carriers, seed: int, count: int, tokenizer_json: str) -> Any:
+def encode_shard(
+    shard: int, carriers: Carriers, seed: int, count: int, tokenizer_json: str
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
     """Draw and tokenise one shard.
 
     Returns:
@@ -100,7 +110,7 @@ def encode_shard(shard: int, carriers: Carriers, seed: int, count: int, tokenize
     return tokens, lengths[:, 0], lengths[:, 1]
 
 
-def build_corpus(options: Options, carriers: Carriers, tokenizer_json: str, pool: Any) -> Corpus:
+def build_corpus(options: Options, carriers: Carriers, tokenizer_json: str, pool: Pool) -> Corpus:
     """Draw and tokenise all tasks in `pool` and lay them out on the device."""
     import numpy as np
     import torch
@@ -115,7 +125,7 @@ def build_corpus(options: Options, carriers: Carriers, tokenizer_json: str, pool
     return Corpus(*(part.to(options.device) for part in parts))
 
 
-def batches(corpus: Corpus, batch_tokens: int, seed: int) -> Iterator[tuple[Any, Any]]:
+def batches(corpus: Corpus, batch_tokens: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (input ids, labels), both (rows, longest length), of similar lengths, for ever.
 
     Labels are -100 outside of the completion; 15 % of the rows learn their prompt too.

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from trainable.pretraining.card import Figures, model_card, save, write_figures
 from trainable.pretraining.carriers import Carriers, read_carriers
@@ -22,8 +22,13 @@ from trainable.pretraining.options import SIZES, Options, Size
 from trainable.pretraining.score import read_personal, score
 from trainable.pretraining.tokens import Corpus, batches, build_corpus, train_tokenizer
 
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+    from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
-def new_model(size: Size, seed: int, start_from: Path | None = None) -> Any:
+
+def new_model(size: Size, seed: int, start_from: Path | None = None) -> Qwen3ForCausalLM:
     """Return a Qwen3 model in float32 with tied embeddings, untrained or as saved in `start_from`."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -49,8 +54,8 @@ def new_model(size: Size, seed: int, start_from: Path | None = None) -> Any:
 
 
 def train(
-    model: Any,
-    stream: Iterator[tuple[Any, Any]],
+    model: Qwen3ForCausalLM,
+    stream: Iterator[tuple[torch.Tensor, torch.Tensor]],
     steps: int,
     peak: float,
     name: str = "",
@@ -66,11 +71,11 @@ def train(
     """
     import torch
 
-    parameters = list(model.parameters())
+    parameters: list[torch.Tensor] = list(model.parameters())
     worker = _working_copy(model)
-    copies = list(worker.parameters())
+    copies: list[torch.Tensor] = list(worker.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
-    losses: list[Any] = []
+    losses: list[torch.Tensor] = []
     started = time.perf_counter()
     for step in range(steps):
         elapsed = time.perf_counter() - started
@@ -83,7 +88,7 @@ def train(
         loss = _completion_loss(worker, ids, labels)
         loss.backward()
         for parameter, copy in zip(parameters, copies, strict=True):
-            parameter.grad, copy.grad = copy.grad.to(parameter.dtype), None
+            parameter.grad, copy.grad = cast("torch.Tensor", copy.grad).to(parameter.dtype), None
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         with torch.no_grad():
@@ -97,26 +102,27 @@ def train(
     return [float(loss) for loss in losses]
 
 
-def _working_copy(model: Any) -> Any:
+def _working_copy(model: Qwen3ForCausalLM) -> Qwen3ForCausalLM:
     """Return what computes: a copy in bfloat16 on a GPU, in float32 elsewhere, its norms one kernel each."""
     import torch
     from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
     dtype = torch.bfloat16 if model.device.type == "cuda" else torch.float32
-    worker = deepcopy(model).to(dtype).train()
+    worker = deepcopy(model)
+    cast("torch.nn.Module", worker).to(dtype).train()
     for module in worker.modules():
         if isinstance(module, Qwen3RMSNorm):
             module.forward = MethodType(_rms_norm, module)  # type: ignore[method-assign]
     return worker
 
 
-def _rms_norm(norm: Any, x: Any) -> Any:
+def _rms_norm(norm: Qwen3RMSNorm, x: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.nn.functional.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
 
 
-def _completion_loss(model: Any, ids: Any, labels: Any) -> Any:
+def _completion_loss(model: Qwen3ForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the mean cross-entropy over the labels; logits only there: they are the largest tensor of a small model."""
     import torch
 
@@ -127,18 +133,24 @@ def _completion_loss(model: Any, ids: Any, labels: Any) -> Any:
 
 
 def pretrain_one(
-    size: Size, steps: int, corpus: Corpus, tokenizer: Any, held_out: Sequence[Sample], options: Options
+    size: Size,
+    steps: int,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    held_out: Sequence[Sample],
+    options: Options,
 ) -> Figures:
     """Pretrain, measure and save one model."""
     import torch
 
-    model = new_model(size, options.seed, options.start_from).to(options.device)
+    model = new_model(size, options.seed, options.start_from)
+    cast("torch.nn.Module", model).to(options.device)
     started = time.perf_counter()
     stream = batches(corpus, options.batch_tokens, options.seed)
     losses = train(model, stream, steps, options.learning_rate, size.name, options.limit_s)
     seconds = time.perf_counter() - started
     # Measured in the precision that is shipped.
-    model.to(torch.bfloat16).float()
+    cast("torch.nn.Module", model).to(torch.bfloat16).float()
     own = score(model, tokenizer, held_out)
     personal = read_personal(options.zero_shot, options.eval_samples) if options.zero_shot else []
     figures = Figures(
@@ -193,12 +205,13 @@ def run(options: Options) -> list[Figures]:
     return figures
 
 
-def _tokenizer(options: Options, carriers: Carriers) -> Any:
+def _tokenizer(options: Options, carriers: Carriers) -> PreTrainedTokenizerFast:
     if options.start_from is None:
         return train_tokenizer(carriers)
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(options.start_from / SIZES[0].name)
+    loaded = AutoTokenizer.from_pretrained(options.start_from / SIZES[0].name)
+    tokenizer = cast("PreTrainedTokenizerFast", loaded)
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
 
