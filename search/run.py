@@ -32,7 +32,7 @@ def main() -> int:
         from data.auditing.summary import short_audit
         from search.watching.forecast import forecast, forecast_numbers
 
-        print(f"audit      {short_audit(plan.corpus).verdict}")
+        print(f"audit      {short_audit(plan.documents.parts()).verdict}")
         print(forecast(plan))
         print(json.dumps(forecast_numbers(plan)))
         return 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from data.entities import Example
 from search.planning.memory import estimate_gib
 from search.planning.sample_length import mean_tokens
 from search.planning.space import SearchSpace
@@ -52,14 +52,14 @@ def share_gpu(
     return GpuShare(trials, None if total is None else total / trials)
 
 
-def room_gib(space: SearchSpace, train_file: Path, window_tokens: int) -> float:
+def room_gib(space: SearchSpace, examples: Sequence[Example], window_tokens: int) -> float:
     """Return the memory with which any trial of a space is predicted to train its whole effective batch in one pass."""
     fixed = {name: value for name, value in space.fixed.items() if name != "model"}
     rank = int(space.highest("lora_rank", TrialConfig("any").lora_rank))
     needs = []
     for model in space.models():
         config = TrialConfig.from_dict({**fixed, "model": model, "load_in_4bit": False, "lora_rank": rank})
-        length = math.ceil(mean_tokens(train_file, model, window_tokens))
+        length = math.ceil(mean_tokens(examples, model, window_tokens))
         needs.append(estimate_gib(config, None, config.effective_batch, length))
     return max(needs)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
-from data.files.jsonl import read_examples
 from search.options import SearchOptions
+from search.planning.documents import Documents
 from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
 from search.planning.ladder import (
     default_grace,
@@ -55,6 +55,8 @@ class SearchPlan:
     files: StudyFiles
     settings: TrialSettings
     n_train: int
+    documents: Documents = field(compare=False, repr=False)
+    """The corpus as it was read; dropped before trials start."""
 
     @property
     def concurrent_trials(self) -> int:
@@ -108,10 +110,11 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     fallback = default_space(preset.name, options.seed)
     space = fallback if goes_on else _gather(problems, lambda: _space(options, preset)) or fallback
     corpus = _gather(problems, lambda: find_corpus(options.data_dir))
+    documents = Documents(corpus) if corpus else None
     n_train = n_validation = 0
-    if corpus:
-        n_train = len(_gather(problems, lambda: read_examples(corpus.train)) or ())
-        validation = _gather(problems, lambda: read_examples(corpus.validation)) or []
+    if corpus and documents:
+        n_train = len(_gather(problems, lambda: documents.train) or ())
+        validation = _gather(problems, lambda: documents.validation) or []
         n_validation = len(validation)
         problems += unknown_types(options, validation)
         if not problems and not (n_train and n_validation):
@@ -131,12 +134,12 @@ def make_plan(options: SearchOptions) -> SearchPlan:
             )
             or rungs
         )
-    if problems or corpus is None or files is None:
+    if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
-    settings = _settings(options, preset, corpus, space, files, rungs, n_validation)
+    settings = _settings(options, preset, corpus, space, files, rungs, documents)
     if goes_on:  # what the finished trials ran with, whatever has changed since
         settings = TrialSettings.load(files.trial_settings)
-    return SearchPlan(options, preset, corpus, space, files, settings, n_train)
+    return SearchPlan(options, preset, corpus, space, files, settings, n_train, documents)
 
 
 def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:
@@ -218,16 +221,16 @@ def _settings(
     space: SearchSpace,
     files: StudyFiles,
     rungs: tuple[int, ...],
-    n_validation: int,
+    read: Documents,
 ) -> TrialSettings:
     # paths are absolute from here on: Ray may run a trial in any working directory
-    documents = min(n_validation, options.evaluation_documents or preset.evaluation_documents)
+    documents = min(len(read.validation), options.evaluation_documents or preset.evaluation_documents)
     judges = rung_judges(rungs, options.reduction_factor)
     share = share_gpu(
         options.trials_per_gpu,
         options.vram_gb,
         card_memory_gib(),
-        partial(room_gib, space, corpus.train, options.window_tokens),
+        lambda: room_gib(space, read.train, options.window_tokens),
     )
     return TrialSettings(
         backend=preset.backend,

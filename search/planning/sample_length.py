@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
-from data.files.jsonl import read_examples
+from data.entities import Example
 from data.prompt import chat_messages, completion
 from trainable.model.bases import locate_base
 
@@ -14,18 +14,17 @@ _TURN = "<|im_start|>{role}\n{content}<|im_end|>\n"
 """A message in ChatML, the chat template of Qwen3 and of the small models."""
 
 
-def mean_tokens(train_file: Path, model: str, window_tokens: int) -> float:
+def mean_tokens(examples: Sequence[Example], model: str, window_tokens: int) -> float:
     """Return the mean length of a training sample in tokens, from an even draw of documents.
 
     Args:
-        train_file: Training documents.
+        examples: Training documents.
         model: Whose tokenizer counts.
         window_tokens: Longer samples are cut into windows of this length.
     """
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(locate_base(model) / "tokenizer.json"))
-    examples = read_examples(train_file)
     texts = [
         "".join(_TURN.format(**message) for message in chat_messages(example.text))
         + _TURN.format(role="assistant", content=completion(example.entities))

@@ -25,7 +25,7 @@ def write_settings(plan: SearchPlan) -> dict[str, object]:
     if plan.files.config.exists():
         raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
     plan.settings.save(plan.files.trial_settings)
-    audit = short_audit(plan.corpus)
+    audit = short_audit(plan.documents.parts())
     print(f"audit      {audit.verdict}", flush=True)
     values = asdict(plan.options).items()
     options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}

@@ -64,6 +64,7 @@ def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
         source = write_settings(plan)
+        plan.documents.drop()
         seeds = table.seeds.tolist()
         place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0
         controller = _replay(plan, _results(plan, table, place))

@@ -55,6 +55,7 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     plan.files.root.mkdir(parents=True, exist_ok=True)
     with StudyLock(plan.files.lock):
         source = note_session(plan) if plan.options.resume else write_settings(plan)
+        plan.documents.drop()
         _run_trials(plan)
         try:
             with rerun_in_process(plan) as rerun:

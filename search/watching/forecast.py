@@ -121,7 +121,7 @@ def hours(plan: SearchPlan, model: str, four_bit: bool) -> float | None:
         return None
     counts = trials_at_rungs(plan.options.trials, plan.shares)
     _, samples = _expected(plan)
-    tokens = mean_tokens(plan.corpus.train, model, plan.settings.window_tokens)
+    tokens = mean_tokens(plan.documents.train, model, plan.settings.window_tokens)
     documents = sum(n * trials for n, trials in zip(plan.settings.evaluation_documents, counts, strict=True))
     seconds = (
         samples * tokens / speed.train_tokens_per_s

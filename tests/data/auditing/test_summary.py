@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from data.auditing.summary import SHORT_LIMIT, audit, short_audit, tokenizer_at
-from data.corpus import CorpusFiles, find_corpus
+from data.corpus import find_corpus
 from data.entities import Example
-from data.files.jsonl import write_examples
+from data.files.jsonl import read_examples
 from data.paths import ROOT
 from tests.data.documents import CLEAN, example, planted
 
@@ -58,19 +58,18 @@ def test_what_a_study_keeps_holds_counts_and_no_text() -> None:
 
 
 def test_the_bundled_sample_passes() -> None:
-    assert short_audit(find_corpus(None)).faults == []
+    parts = {part: read_examples(path) for part, path in find_corpus(None).by_name().items()}
+    assert short_audit(parts).faults == []
 
 
 def test_the_short_audit_of_many_documents_leaves_near_duplicates_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for part, chosen in planted("test", example("x2", "今天开会讨论预算，没有别的事情。")).items():
-        write_examples(tmp_path / f"{part}.jsonl", chosen)
-    files = CorpusFiles(tmp_path / "train.jsonl", tmp_path / "test.jsonl", None, bundled=False)
+    parts = planted("test", example("x2", "今天开会讨论预算，没有别的事情。"))
     assert SHORT_LIMIT > 4
-    assert "near_duplicates" in {finding.name for finding in short_audit(files).faults}
+    assert "near_duplicates" in {finding.name for finding in short_audit(parts).faults}
     monkeypatch.setattr("data.auditing.summary.SHORT_LIMIT", 3)
-    assert "near_duplicates" not in {finding.name for finding in short_audit(files).findings}
+    assert "near_duplicates" not in {finding.name for finding in short_audit(parts).findings}
 
 
 def test_a_tokenizer_counts_tokens_by_its_file_or_its_folder(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from data.corpus import SAMPLE_DIR
+from data.files.jsonl import read_examples
 from search.planning.gpu_share import GpuShare, room_gib, share_gpu
 from search.planning.space import default_space, fix
 from search.tuning.slots import LOOKS, RESULTS, MeasuredSlots
@@ -36,8 +35,8 @@ def test_the_shares_of_all_trials_fit_one_gpu(trials: int) -> None:
     assert 0.99 < trials * share_gpu(str(trials), None, None, lambda: 24.0).gpus <= 1
 
 
-def test_the_room_of_a_trial_is_that_of_the_biggest_model_at_the_highest_rank(tmp_path: Path) -> None:
-    space, train = default_space("cpu", 42), SAMPLE_DIR / "train.jsonl"
+def test_the_room_of_a_trial_is_that_of_the_biggest_model_at_the_highest_rank() -> None:
+    space, train = default_space("cpu", 42), read_examples(SAMPLE_DIR / "train.jsonl")
     room = room_gib(space, train, 512)
     assert room > room_gib(fix(space, {"model": "small-2m"}), train, 512)
     assert room > room_gib(fix(space, {"lora_rank": 8}), train, 512)

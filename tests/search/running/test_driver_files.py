@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,17 +21,22 @@ from search.study.result import load_study
 from search.tuning.assembly import make_searcher
 from trainable.config import TrialConfig
 
+COMMAND = SearchOptions(trials=3, preset="cpu", horizon_steps=9)
 OWN = (0.5, 0.49, 0.1)
 """Scores of the trials; the two best are close, so they are confirmed."""
 SOURCE: dict[str, object] = {"commit": "abc"}
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> SearchPlan:
+def plan(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> SearchPlan:
     """A search whose trials have all reached the horizon."""
-    options = SearchOptions(trials=3, study="s", results_dir=tmp_path, preset="cpu", horizon_steps=9)
-    plan = make_plan(options)
-    plan.files.root.mkdir()
+    (tmp_path / "data").mkdir()
+    for part, count in (("train", 48), ("validation", 8)):
+        shutil.copy(sample_head(part, count), tmp_path / "data" / f"{part}.jsonl")
+    plan = make_plan(
+        replace(COMMAND, study="s", results_dir=tmp_path / "results", data_dir=tmp_path / "data")
+    )
+    plan.files.root.mkdir(parents=True)
     write_settings(plan)
     searcher = make_searcher(plan)
     for score in OWN:
@@ -76,16 +84,12 @@ def test_confirming_that_breaks_leaves_all_that_is_needed_to_go_on(plan: SearchP
     assert pending(plan) == ["t000", "t001"]
     assert (plan.files.root / "report.html").is_file()
     assert (plan.files.checkpoints / "t000" / "adapter" / "weights").is_file()
-    again = make_plan(
-        SearchOptions(trials=3, results_dir=plan.files.root.parent, preset="cpu", horizon_steps=9)
-    )
+    again = make_plan(replace(COMMAND, results_dir=plan.files.root.parent, data_dir=plan.options.data_dir))
     assert again.files == plan.files
 
 
 def test_a_search_that_was_interrupted_confirms_nothing_and_keeps_its_checkpoints(plan: SearchPlan) -> None:
-    longer = make_plan(
-        SearchOptions(trials=4, study="s", results_dir=plan.files.root.parent, preset="cpu", horizon_steps=9)
-    )
+    longer = make_plan(replace(plan.options, trials=4))
 
     def rerun(trial: str, config: TrialConfig) -> ConfirmingRun:
         raise AssertionError(f"{trial} was trained again")

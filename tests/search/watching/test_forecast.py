@@ -12,7 +12,6 @@ import pytest
 from data.paths import ROOT
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.sample_length import mean_tokens
 from search.planning.space import SpaceSampler
 from search.study.storage import open_storage
 from search.tuning.searcher import TruthfulOptunaSearch
@@ -95,25 +94,6 @@ def test_hours_grow_with_trials_and_fall_with_concurrency_and_are_unknown_for_un
 
 
 @pytest.mark.slow
-def test_the_mean_length_is_close_to_the_tokenised_corpus(plan: SearchPlan) -> None:
-    from transformers import AutoTokenizer
-
-    from data.files.jsonl import read_examples
-    from data.prompt import chat_messages, completion
-    from trainable.model.bases import locate_base
-
-    tokenizer = AutoTokenizer.from_pretrained(locate_base("small-2m"))
-    examples = read_examples(plan.corpus.train)
-    exact = [
-        len(tokenizer.apply_chat_template(chat_messages(example.text), add_generation_prompt=True, return_dict=False))
-        + len(tokenizer(completion(example.entities)).input_ids) + 1
-        for example in examples
-    ]  # fmt: skip
-    assert mean_tokens(plan.corpus.train, "small-2m", plan.settings.window_tokens) == pytest.approx(
-        sum(exact) / len(exact), rel=0.05
-    )
-
-
 def test_the_first_configs_are_those_that_a_search_asks_for(plan: SearchPlan, tmp_path: Path) -> None:
     search = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {}), plan.rungs[-1], open_storage(str(tmp_path / "study.db")), "s",

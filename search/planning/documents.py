@@ -1,0 +1,50 @@
+"""The documents of a search's corpus: each file is read once, for everything that is decided before the start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data.corpus import CorpusFiles
+from data.entities import Example
+from data.files.jsonl import read_examples
+
+
+class Documents:
+    """Reads a part of the corpus when it is first asked for, and keeps it until `drop`.
+
+    Args:
+        files: The corpus.
+    """
+
+    def __init__(self, files: CorpusFiles) -> None:
+        self._files = files
+        self._read: dict[str, Sequence[Example]] = {}
+
+    @property
+    def train(self) -> Sequence[Example]:
+        """Training documents."""
+        return self.part("train")
+
+    @property
+    def validation(self) -> Sequence[Example]:
+        """Validation documents."""
+        return self.part("validation")
+
+    def part(self, name: str) -> Sequence[Example]:
+        """Return the documents of train, validation or test.
+
+        Raises:
+            DataError: Lists every bad line of the file.
+            KeyError: If the corpus has no such part.
+        """
+        if name not in self._read:
+            self._read[name] = read_examples(self._files.by_name()[name])
+        return self._read[name]
+
+    def parts(self) -> dict[str, Sequence[Example]]:
+        """Return all parts by name."""
+        return {name: self.part(name) for name in self._files.by_name()}
+
+    def drop(self) -> None:
+        """Let go of the documents: a search that runs has no use for them, and hands its plan to Ray."""
+        self._read.clear()
