@@ -12,29 +12,21 @@ from typing import TypeVar
 from data.corpus import CorpusFiles, find_corpus
 from search.options import SearchOptions
 from search.planning.documents import Documents
-from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
 from search.planning.ladder import (
-    default_grace,
-    default_horizon,
     describe_rungs,
-    race_ladder,
-    rung_documents,
-    rung_judges,
-    rung_ladder,
     rung_shares,
 )
 from search.planning.options_check import unknown_types, wrong_values
 from search.planning.preset import Preset, choose_preset
 from search.planning.resume import changed_inputs, choose_study, stored_options, stored_space
 from search.planning.space import SearchSpace, default_space, fix, read_space
+from search.planning.trial_settings import planned_rungs, planned_settings
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
 from trainable.model.adapters import read_adapter_config
 from trainable.model.bases import locate_base
-from trainable.requirements import parse_type_recall
 
 T = TypeVar("T")
-GPU_TRIAL_THREADS = 8
 MAX_CPU_TRIALS = 4
 """Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
 trial loads while another trains. More of them would decide with too few finished peers."""
@@ -130,13 +122,13 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         rungs = (
             _gather(
                 problems,
-                lambda: _rungs(options, preset, n_train, int(space.fixed.get("effective_batch", 32))),
+                lambda: planned_rungs(options, preset, n_train, int(space.fixed.get("effective_batch", 32))),
             )
             or rungs
         )
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
-    settings = _settings(options, preset, corpus, space, files, rungs, documents)
+    settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
     if goes_on:  # what the finished trials ran with, whatever has changed since
         settings = TrialSettings.load(files.trial_settings)
     return SearchPlan(options, preset, corpus, space, files, settings, n_train, documents)
@@ -197,56 +189,3 @@ def _study_files(options: SearchOptions) -> StudyFiles:
     if strange and not files.config.is_file():
         raise FileExistsError(f"{files.root} exists and is no study; choose another --study")
     return files
-
-
-def _rungs(options: SearchOptions, preset: Preset, n_train: int, batch_size: int) -> tuple[int, ...]:
-    limit = preset.horizon_limit_steps
-    horizon = options.horizon_steps or default_horizon(
-        n_train, batch_size, options.reduction_factor or 3, limit
-    )
-    if options.grace_steps is not None and options.grace_steps > horizon:
-        raise ValueError(
-            f"`--grace-steps` is {options.grace_steps}, but must be at most the horizon ({horizon})"
-        )
-    if options.reduction_factor is None:
-        return race_ladder(horizon, options.grace_steps)
-    grace = options.grace_steps or default_grace(horizon, options.reduction_factor)
-    return rung_ladder(horizon, grace, options.reduction_factor)
-
-
-def _settings(
-    options: SearchOptions,
-    preset: Preset,
-    corpus: CorpusFiles,
-    space: SearchSpace,
-    files: StudyFiles,
-    rungs: tuple[int, ...],
-    read: Documents,
-) -> TrialSettings:
-    # paths are absolute from here on: Ray may run a trial in any working directory
-    documents = min(len(read.validation), options.evaluation_documents or preset.evaluation_documents)
-    judges = rung_judges(rungs, options.reduction_factor)
-    share = share_gpu(
-        options.trials_per_gpu,
-        options.vram_gb,
-        card_memory_gib(),
-        lambda: room_gib(space, read.train, options.window_tokens),
-    )
-    return TrialSettings(
-        backend=preset.backend,
-        train_file=str(corpus.train),
-        validation_file=str(corpus.validation),
-        token_cache=str(files.token_cache),
-        checkpoint_dir=str(files.checkpoints),
-        rungs=rungs,
-        evaluation_documents=rung_documents(documents, judges),
-        judges=judges,
-        min_precision=options.min_precision,
-        min_json_valid=options.min_json_valid,
-        min_type_recall=parse_type_recall(options.min_recall),
-        window_tokens=options.window_tokens,
-        overlap_tokens=options.overlap_tokens,
-        threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
-        gpus=share.gpus if preset.name == "gpu" else 0,
-        vram_gib=share.vram_gib,
-    )

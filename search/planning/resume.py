@@ -106,7 +106,7 @@ def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFile
     return problems
 
 
-def _differences(options: SearchOptions, config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def _differences(options: SearchOptions, config: dict[str, Any]) -> list[tuple[str, object, object]]:
     """Return name, value now and value then of each option that was given and does not agree."""
     default = asdict(SearchOptions())
     found = []
@@ -156,7 +156,7 @@ def _unknown_study(results_dir: Path) -> str:
     return f"`--resume` needs `--study` to name one of: {', '.join(known) or 'none in ' + str(results_dir)}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return str(value.resolve()) if isinstance(value, Path) else value
 
 

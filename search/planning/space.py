@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainable.config import KNOBS, TrialConfig
 from trainable.knob import Choice, Range, Value, kind_of
@@ -67,9 +67,9 @@ class SpaceSampler:
     """The define-by-run function that Ray's OptunaSearch calls; module level, so that it pickles."""
 
     space: SearchSpace
-    constants: dict[str, Any]
+    constants: dict[str, str]
 
-    def __call__(self, trial: optuna.Trial) -> dict[str, Any]:
+    def __call__(self, trial: optuna.Trial) -> dict[str, Value]:
         """Suggest every searched parameter; return the constants to merge."""
         for name, parameter in self.space.parameters.items():
             suggest(trial, name, parameter)
@@ -153,18 +153,16 @@ def read_space(path: Path, default: SearchSpace) -> SearchSpace:
     return replace(default, parameters=parameters, fixed=fixed)
 
 
-def _entry(name: str, entry: Any) -> Choice | Range | Value:
+def _entry(name: str, entry: object) -> Choice | Range | Value:
     if name not in KNOBS:
         raise ValueError(f"`{name}` is no hyperparameter; known are {', '.join(KNOBS)}")
     if isinstance(entry, list):
         if not entry:
             raise ValueError(f"`{name}` is an empty list; give at least one value")
-        for value in entry:
-            _check_value(name, value)
-        return Choice(tuple(entry)) if len(entry) > 1 else entry[0]
+        values = tuple(_checked(name, value) for value in entry)
+        return Choice(values) if len(values) > 1 else values[0]
     if not isinstance(entry, dict):
-        _check_value(name, entry)
-        return entry
+        return _checked(name, entry)
     if not {"low", "high"} <= set(entry) <= {"low", "high", "log"}:
         raise ValueError(
             f"`{name}` is a range with {sorted(entry)}, but must have low and high, and may have log"
@@ -174,17 +172,18 @@ def _entry(name: str, entry: Any) -> Choice | Range | Value:
             f"`{name}` has low {entry['low']} and high {entry['high']}; low must be below high, and above 0 if log"
         )
     for value in (entry["low"], entry["high"]):
-        _check_value(name, value)
+        _checked(name, value)
     return Range(entry["low"], entry["high"], bool(entry.get("log", False)))
 
 
-def _check_value(name: str, value: Any) -> None:
-    """Let the config's own rules judge a value."""
+def _checked(name: str, value: object) -> Value:
+    """Return a value that has the kind of its field and keeps the config's own rules."""
     kind = kind_of(TrialConfig, name)
-    wanted = (int, float) if kind is float else kind
-    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+    fits = isinstance(value, bool) if kind is bool else not isinstance(value, bool)
+    if not fits or not isinstance(value, (int, float) if kind is float else kind):
         raise ValueError(f"`{name}` has the value {value!r} of the wrong kind")
     TrialConfig.from_dict({"model": "any", name: value})
+    return value
 
 
 def _line_of(text: str, name: str) -> int:

@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 
 from search.replaying.results import ReplayedResults
 from search.tuning.searcher import TruthfulOptunaSearch
+from trainable.trial.result import Value
 
 
 @dataclass(eq=False)
@@ -19,13 +20,13 @@ class ReplayedTrial:
     """What schedulers look at in a trial of Ray's."""
 
     trial_id: str
-    config: dict[str, Any]
+    config: dict[str, object]
     recorded: int
     """Index of the recorded config that answers for this one."""
     distance: float
     """How far the recorded config is from the suggested one."""
     status: str = Trial.PENDING
-    last_result: dict[str, Any] = field(default_factory=dict)
+    last_result: dict[str, Value] = field(default_factory=dict)
     rungs_done: int = 0
     busy_until: int = 0
 

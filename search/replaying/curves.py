@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainable.config import KNOBS, TrialConfig
-from trainable.knob import Range, Value
+from trainable.knob import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ _DIMENSIONS = {
     "configs": "configs",
     "meta": "",
 }
-_USUAL: dict[str, Value | None] = {name: getattr(TrialConfig("any"), name) for name in KNOBS}
+_USUAL: dict[str, object] = {name: getattr(TrialConfig("any"), name) for name in KNOBS}
 _COSTS = {"model": 8.0, "load_in_4bit": 4.0}
 """What a wrong model or precision costs in distance, and 1 any other choice; numbers add at most about 5 together."""
 
@@ -94,7 +94,7 @@ class CurveTable:
             raise ValueError("\n".join(problems))
 
     @cached_property
-    def parsed_configs(self) -> list[dict[str, Value]]:
+    def parsed_configs(self) -> list[dict[str, object]]:
         """The hyperparameters of each recorded config."""
         return [json.loads(text) for text in self.configs.tolist()]
 
@@ -108,7 +108,7 @@ class CurveTable:
         fn = self.gold_by_type.sum(-1, dtype=np.uint16) - tp
         return np.stack([tp, fp, fn], axis=-1)
 
-    def nearest(self, config: Mapping[str, Value], used: frozenset[int] = frozenset()) -> tuple[int, float]:
+    def nearest(self, config: Mapping[str, object], used: frozenset[int] = frozenset()) -> tuple[int, float]:
         """Return the index of the recorded config closest to a suggested one, and its distance.
 
         The distance adds 8 for another model, 4 for another precision of the base, and the absolute
@@ -187,11 +187,11 @@ def snapped_rungs(rungs: tuple[int, ...], table: CurveTable) -> tuple[int, ...]:
     return (*sorted(snapped - {steps[-1]}), steps[-1])
 
 
-def _distance(a: Mapping[str, Value], b: Mapping[str, Value]) -> float:
+def _distance(a: Mapping[str, object], b: Mapping[str, object]) -> float:
     return sum(_apart(name, a.get(name, usual), b.get(name, usual)) for name, usual in _USUAL.items())
 
 
-def _apart(name: str, a: Value | None, b: Value | None) -> float:
+def _apart(name: str, a: object, b: object) -> float:
     """Return what a knob adds to the distance: numbers by how far they are apart on the scale of their range."""
     if a == b:
         return 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.replaying.curves import CurveTable
 from search.tuning.noise import score_interval
@@ -47,7 +47,7 @@ class ReplayedResults:
         ]
         return totals
 
-    def result(self, config: int, rung: int) -> dict[str, Any]:
+    def result(self, config: int, rung: int) -> dict[str, Value]:
         """Return what a trial would report: flat numbers under the names that real trials use."""
         place = self._places[rung]
         loss = float(self.table.train_loss[config, self.seed_place, place])

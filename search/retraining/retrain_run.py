@@ -45,7 +45,7 @@ class RetrainJob:
     study: str
     config: TrialConfig
     settings: FullLengthSettings
-    provenance: dict[str, Any]
+    provenance: dict[str, object]
     uses_gpu: bool
 
     def describe(self) -> str:
@@ -107,7 +107,7 @@ def prepare(options: RetrainOptions) -> RetrainJob:
     )
 
 
-def retrain(job: RetrainJob) -> dict[str, Any]:
+def retrain(job: RetrainJob) -> dict[str, object]:
     """Train, test, write every file below `out_dir`, and return the summary."""
     started = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights were found by `prepare`

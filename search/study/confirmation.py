@@ -12,8 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from search.study.files import StudyFiles, last_step, outcome_of, ranked, violated
-from trainable.config import METRIC, TIME_ATTR
-from trainable.trial.result import Outcome
+from trainable.trial.result import Outcome, TrialResult
 
 if TYPE_CHECKING:
     import optuna
@@ -49,14 +48,16 @@ class ConfirmingRun:
     """Loading, training and generating."""
 
     @classmethod
-    def from_result(cls, trial: str, seed: int, result: Mapping[str, Any]) -> ConfirmingRun:
+    def from_result(cls, trial: str, seed: int, result: Mapping[str, object]) -> ConfirmingRun:
         """Return what is kept of the last result of a run; a score that is not finite is none."""
+        told = TrialResult.from_dict(result)
+        live = told.live
         names = ("micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1")
-        phases = [result[name] for name in PHASES_S if name in result]
-        numbers = {name: _finite(result.get(name)) for name in (METRIC, *names, "train_loss", "peak_gib")}
         return cls(
-            trial=trial, seed=seed, outcome=str(result["outcome"]), reason=str(result.get("reason", "")),
-            step=int(result[TIME_ATTR]), seconds=round(sum(phases), 1) if phases else None, **numbers,
+            trial=trial, seed=seed, outcome=told.outcome.value, reason=told.reason, step=told.step,
+            score=_finite(told.score), **{name: _finite(told.details.get(name)) for name in names},
+            train_loss=_finite(told.train_loss), peak_gib=_finite(live.peak_gib) if live else None,
+            seconds=round(live.load_s + live.train_s + live.generate_s, 1) if live else None,
         )  # fmt: skip
 
 
@@ -139,7 +140,7 @@ class Confirmation:
         told = "; ".join(contender.words() for contender in self.contenders)
         return f"confirmed {told}; best is {self.best_trial}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return plain values for best.json."""
         return {
             "trials": [
@@ -238,5 +239,5 @@ def _contender(trial: str, score: float, runs: Sequence[ConfirmingRun]) -> Conte
     return Contender(trial, score, fresh, "; ".join(broken))
 
 
-def _finite(value: Any) -> float | None:
+def _finite(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

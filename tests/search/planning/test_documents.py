@@ -29,7 +29,7 @@ from data.files.jsonl import read_examples
 from search.options import SearchOptions
 from search.planning.plan import make_plan
 from search.planning.settings_files import write_settings
-from search.watching.forecast import forecast, forecast_numbers
+from search.watching.forecast import forecast_numbers
 
 def opens_of(*actions):
     before = opened[train]
@@ -44,7 +44,7 @@ checksum = opens_of(lambda: file_checksum(Path(train)))
 before = opened[train]
 plan = make_plan(SearchOptions(results_dir=results, data_dir=data, study="s", preset="cpu", trials_per_gpu="auto"))
 planned = opened[train] - before
-told = opens_of(lambda: forecast(plan), lambda: forecast_numbers(plan), lambda: short_audit(plan.documents.parts()))
+told = opens_of(lambda: forecast_numbers(plan), lambda: short_audit(plan.documents.parts()))
 plan.files.root.mkdir()
 started = opens_of(lambda: write_settings(plan))
 print(json.dumps([once, checksum, planned, told, started]))

@@ -1,0 +1,84 @@
+"""What every trial of a new study is told: its rungs, files, requirements, threads and share of the GPU."""
+
+from __future__ import annotations
+
+import os
+
+from data.corpus import CorpusFiles
+from search.options import SearchOptions
+from search.planning.documents import Documents
+from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
+from search.planning.ladder import (
+    default_grace,
+    default_horizon,
+    race_ladder,
+    rung_documents,
+    rung_judges,
+    rung_ladder,
+)
+from search.planning.preset import Preset
+from search.planning.space import SearchSpace
+from search.study.files import StudyFiles
+from trainable.config import TrialSettings
+from trainable.requirements import parse_type_recall
+
+GPU_TRIAL_THREADS = 8
+
+
+def planned_rungs(options: SearchOptions, preset: Preset, n_train: int, batch_size: int) -> tuple[int, ...]:
+    """Return the optimizer steps at which trials are compared; the last is the horizon.
+
+    Raises:
+        ValueError: If the first lies beyond the horizon.
+    """
+    limit = preset.horizon_limit_steps
+    horizon = options.horizon_steps or default_horizon(
+        n_train, batch_size, options.reduction_factor or 3, limit
+    )
+    if options.grace_steps is not None and options.grace_steps > horizon:
+        raise ValueError(
+            f"`--grace-steps` is {options.grace_steps}, but must be at most the horizon ({horizon})"
+        )
+    if options.reduction_factor is None:
+        return race_ladder(horizon, options.grace_steps)
+    grace = options.grace_steps or default_grace(horizon, options.reduction_factor)
+    return rung_ladder(horizon, grace, options.reduction_factor)
+
+
+def planned_settings(
+    options: SearchOptions,
+    preset: Preset,
+    corpus: CorpusFiles,
+    space: SearchSpace,
+    files: StudyFiles,
+    rungs: tuple[int, ...],
+    read: Documents,
+) -> TrialSettings:
+    """Return what every trial of a new study is told."""
+    # paths are absolute from here on: Ray may run a trial in any working directory
+    documents = min(len(read.validation), options.evaluation_documents or preset.evaluation_documents)
+    judges = rung_judges(rungs, options.reduction_factor)
+    share = share_gpu(
+        options.trials_per_gpu,
+        options.vram_gb,
+        card_memory_gib(),
+        lambda: room_gib(space, read.train, options.window_tokens),
+    )
+    return TrialSettings(
+        backend=preset.backend,
+        train_file=str(corpus.train),
+        validation_file=str(corpus.validation),
+        token_cache=str(files.token_cache),
+        checkpoint_dir=str(files.checkpoints),
+        rungs=rungs,
+        evaluation_documents=rung_documents(documents, judges),
+        judges=judges,
+        min_precision=options.min_precision,
+        min_json_valid=options.min_json_valid,
+        min_type_recall=parse_type_recall(options.min_recall),
+        window_tokens=options.window_tokens,
+        overlap_tokens=options.overlap_tokens,
+        threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
+        gpus=share.gpus if preset.name == "gpu" else 0,
+        vram_gib=share.vram_gib,
+    )
