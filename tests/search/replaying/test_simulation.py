@@ -142,19 +142,3 @@ def test_a_table_smaller_than_the_search_is_refused(curve_table: CurveTable, tmp
         ValueError, match="`--horizon-steps` is 99, but the table ends at 153\n`--trials` is 61"
     ):
         simulated_plan(make_plan(options))
-
-
-def test_replayed_numbers_are_those_of_the_counts(curve_table: CurveTable) -> None:
-    results = ReplayedResults(curve_table, (17, 153), (60, 120), Requirements(0.85))
-    config = next(i for i in range(60) if results.result(i, 1)["outcome"] == "ok")
-    report = results.result(config, 1)
-    found = int(curve_table.tp_by_type[config, 0, -1].sum())
-    wrong = int(curve_table.fp_by_type[config, 0, -1].sum())
-    gold = int(curve_table.gold_by_type.sum())
-    assert report["micro_recall"] == pytest.approx(found / gold)
-    assert report["micro_precision"] == pytest.approx(found / (found + wrong))
-    lacking = max(0.0, 0.85 - found / (found + wrong))
-    assert report["score"] == pytest.approx(found / gold - lacking)
-    emails = curve_table.tp_by_type[config, 0, -1, :, 0].sum() / curve_table.gold_by_type[:, 0].sum()
-    assert report["recall_EMAIL"] == pytest.approx(emails)
-    assert results.result(config, 0)["n_documents"] == 60
