@@ -33,7 +33,7 @@ def main() -> int:
     options = tyro.cli(ReportOptions)
     started = time.monotonic()
     from search.reporting.sections.write import write_comparison, write_report
-    from search.reporting.view import find_study
+    from search.study.view import find_study
 
     try:
         root = find_study(options.study, options.results_dir.resolve())

@@ -123,6 +123,7 @@ def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
     """What config.json of the published search would hold."""
     from search.options import SearchOptions
     from search.planning.space import default_space
+    from search.study.files import STUDY_FORMAT
     from trainable.config import TrialSettings
 
     settings = TrialSettings(
@@ -135,7 +136,7 @@ def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
         for name, value in asdict(SearchOptions(trials=20)).items()
     }
     return {
-        "options": options, "preset": {"name": "cpu"}, "concurrent_trials": 2, "space": asdict(default_space("cpu", 42)),
+        "format": STUDY_FORMAT, "options": options, "preset": {"name": "cpu"}, "concurrent_trials": 2, "space": asdict(default_space("cpu", 42)),
         "trial_settings": asdict(settings), "provenance": best["provenance"],
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of sentences, tables and figures, the same for HTML and Markdown."""
+"""The parts of a report: sections of sentences, tables and figures, rendered as HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 Tone = Literal["plain", "note", "good", "bad"]
 Cell = str | int | float | None
+Plot = dict[str, Any]
+"""A part of a figure in Plotly's JSON: a trace, an axis, a layout, or the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One paragraph; `bad` is shown in red with the word Attention, `good` in green, `note` small."""
+    """One paragraph; `bad` is shown in red after the word Warning, `good` in green, `note` small."""
 
     text: str
     tone: Tone = "plain"
@@ -27,14 +29,14 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A command or file content, to copy."""
+    """A command to copy."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows below a header; numbers are formatted, None is shown as a dash."""
+    """A table; numbers are formatted, None is shown as a dash."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -42,16 +44,16 @@ class Table:
     strong: frozenset[int] = frozenset()
     """Indices of the rows in bold."""
     folded: bool = False
-    """Whether a reader has to open it."""
+    """Whether the page shows the caption alone until a reader opens it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A Plotly figure with what it shows in a sentence; the sentence is all that a text reader gets."""
+    """A Plotly figure and its caption; Markdown without pictures shows the caption alone."""
 
     name: str
-    plot: dict[str, Any]
-    """`data` and `layout`, plain JSON."""
+    plot: Plot
+    """`data` and `layout`."""
     caption: str
 
 
@@ -60,7 +62,7 @@ Block = Text | Items | Code | Table | Figure
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -74,7 +76,7 @@ class Report:
     subtitle: str
     sections: tuple[Section, ...] = field(default=())
     refresh_s: int | None = None
-    """Seconds after which the page reloads itself; None once nothing will change."""
+    """Seconds after which the page reloads itself; None for a finished study."""
 
     def figures(self) -> list[Figure]:
         """Return every figure, in order."""
@@ -82,7 +84,7 @@ class Report:
 
 
 def cell(value: Cell) -> str:
-    """Return what a reader sees of a value: three decimals below 10, fewer above.
+    """Return a value as text: numbers with three decimals below 10 and fewer above, None as a dash.
 
     Example:
         >>> cell(0.12345), cell(1234.5), cell(None), cell(0.0015)
@@ -104,10 +106,15 @@ def cell(value: Cell) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return a share as percent, a dash for None."""
+    """Return a share as a percentage, None as a dash."""
     return "-" if value is None else f"{100 * value:.{digits}f} %"
 
 
 def listed(words: Sequence[str]) -> str:
     """Return `a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 trial` or `2 trials`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

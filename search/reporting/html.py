@@ -1,4 +1,4 @@
-"""A report as one HTML file that opens without a network: styles, figures and Plotly itself inside it."""
+"""Renders a report as one HTML file that needs no network: styles, figures and Plotly are inside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.resources import files
 from search.reporting.document import Block, Code, Figure, Items, Report, Section, Table, Text, cell
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""The browser itself then refuses every request to anywhere."""
+"""Makes the browser refuse every request to the network."""
 _STYLE = """
 :root { color-scheme: light; --ink: #1a1a1a; --soft: #5c5c5c; --line: #d5d5d5; --bad: #b00020; --good: #00603a }
 * { box-sizing: border-box }
@@ -73,7 +73,7 @@ def to_html(report: Report) -> str:
 
 @cache
 def _plotly() -> str:
-    """Plotly's JavaScript as its Python package ships it."""
+    """Return Plotly's JavaScript from its Python package."""
     return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
 
 
@@ -84,7 +84,7 @@ def _section(number: int, section: Section) -> list[str]:
 
 def _block(block: Block) -> str:
     if isinstance(block, Text):
-        start = "Attention: " if block.tone == "bad" else ""
+        start = "Warning: " if block.tone == "bad" else ""
         return f'<p class="{block.tone}">{start}{escape(block.text)}</p>'
     if isinstance(block, Items):
         return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in block.lines)}</ul>"
@@ -113,7 +113,7 @@ def _table(table: Table) -> str:
     )
     if not table.folded:
         return html
-    search = '<input type="search" placeholder="show rows with ..." aria-label="show rows with">'
+    search = '<input type="search" placeholder="filter rows" aria-label="filter rows">'
     return f"<details><summary>{escape(table.caption)}</summary>{search}{html}</details>"
 
 
@@ -129,7 +129,7 @@ def _figure(figure: Figure) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text for a page; a number stays on one line with its percent sign and its exponent."""
+    """Return text for a page; numbers are not broken before a percent sign or within an exponent."""
     return re.sub(r"(?<=\de-)(?=\d)", "&#8288;", escape_html(text)).replace(" %", "&nbsp;%")
 
 

@@ -1,17 +1,17 @@
-"""A report as Markdown: every sentence and table of the page, and each figure's sentence (or its picture)."""
+"""Renders a report as Markdown: all text and tables, and the caption of each figure, with its picture if there is one."""
 
 from __future__ import annotations
 
 from search.reporting.document import Block, Code, Figure, Items, Report, Section, Table, Text, cell
 
-_MARKS = {"plain": "", "note": "", "good": "", "bad": "**Attention:** "}
+_MARKS = {"plain": "", "note": "", "good": "", "bad": "**Warning:** "}
 
 
 def to_markdown(report: Report, pictures: dict[str, str] | None = None) -> str:
-    """Return the whole report.
+    """Return the report.
 
     Args:
-        report: What to write.
+        report: The report.
         pictures: Path of a picture by the figure's name, relative to the Markdown file.
     """
     parts = [f"# {report.title}", report.subtitle]
@@ -53,5 +53,5 @@ def _figure(figure: Figure, picture: str | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep `*` and `<` from being read as markup; names with underscores survive as they are."""
+    """Return text in which `*` and `<` are not markup; underscores within names need no escape."""
     return text.replace("*", "\\*").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""Figures of a report as PNG files, drawn by Plotly in a headless browser."""
+"""Writes the figures of a report as PNG files, drawn by Plotly in a headless browser."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ WIDTH, SCALE = 800, 1.5
 
 
 def write_pictures(figures: list[Figure], folder: Path) -> dict[str, Path]:
-    """Write one PNG a figure; return their paths by the figures' names.
+    """Write one PNG file per figure; return the paths by the names of the figures.
 
     Args:
-        figures: What to draw.
-        folder: Made if missing; files of the same names are replaced.
+        figures: The figures.
+        folder: Where to write; created if missing, files of the same names are replaced.
 
     Raises:
-        RuntimeError: If kaleido or a browser is missing; the message says how to get it.
+        RuntimeError: If kaleido or a browser is missing; the message says how to install it.
     """
     try:
-        import kaleido  # noqa: F401  # Plotly's own message for a missing one is about installing Chrome
+        import kaleido  # noqa: F401  # without it Plotly's message is about installing Chrome
     except ImportError as error:
         raise RuntimeError(
             "`--png` needs kaleido and Chromium: pip install -e '.[figures]', apt-get install chromium"

@@ -1,17 +1,19 @@
-"""The words of a report: a config in a sentence, names of the knobs, and the users' goals."""
+"""Configs, hyperparameters and intervals in words, and the goals that the report compares with."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from search.reporting.view import StudyView, TrialView
+from search.study.json_content import Value
+from search.study.trial_view import TrialView
+from search.study.view import StudyView
 from trainable.config import KNOBS, TrialConfig, unusual_knobs
 
 GOAL_RECALL, GOAL_F1 = (0.88, 0.92), (0.90, 0.93)
-"""What the users want."""
-START = {"micro_precision": 0.94, "micro_recall": 0.74, "micro_f1": 0.835}
-"""What they had before: Qwen3-0.6B, 16-bit, on their own data."""
+"""What the users want to reach, as shares from ... to."""
+BASELINE: Mapping[str, Value] = {"micro_precision": 0.94, "micro_recall": 0.74, "micro_f1": 0.835}
+"""What the users had before: Qwen3-0.6B, fine-tuned in 16-bit, on their own data."""
 
 
 def knob(name: str) -> str:
@@ -19,7 +21,7 @@ def knob(name: str) -> str:
     return KNOBS[name].words if name in KNOBS else name.replace("_", " ")
 
 
-def value_of(name: str, value: Any) -> str:
+def value_of(name: str, value: object) -> str:
     """Return a hyperparameter's value for people.
 
     Example:
@@ -30,40 +32,48 @@ def value_of(name: str, value: Any) -> str:
         return "4-bit" if value else "16-bit"
     if name == "model":
         return Path(str(value)).name
-    if name == "learning_rate":
-        return f"{value:.1e}".replace("e-0", "e-")
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.1e}".replace("e-0", "e-") if name == "learning_rate" else f"{value:.3g}"
 
 
-def config_words(config: dict[str, Any]) -> str:
-    """Return a config as part of a sentence."""
-    rank = config["lora_rank"]
-    alpha = config.get("lora_alpha") or 2 * rank
-    factor = config["oversampling"]
-    often = (
-        "every document counted once"
-        if factor == 1
-        else f"documents with personal data counted {factor:g} times"
+def config_words(config: Mapping[str, object]) -> str:
+    """Return a config as part of a sentence.
+
+    Example:
+        >>> config_words(
+        ...     {
+        ...         "model": "small-2m",
+        ...         "load_in_4bit": True,
+        ...         "lora_rank": 8,
+        ...         "learning_rate": 0.003,
+        ...         "oversampling": 1,
+        ...     }
+        ... )
+        'small-2m in 4-bit, LoRA rank 8 (alpha 16), learning rate 3.0e-3, no oversampling'
+    """
+    model, bits, rank, rate, factor = (
+        value_of(name, config[name])
+        for name in ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
     )
-    others = unusual_knobs(TrialConfig.from_dict(config)).items()
-    more = "".join(
-        f", {knob(name)} {value_of(name, value)}" for name, value in others if name != "lora_alpha"
+    alpha = config.get("lora_alpha") or 2 * int(rank)
+    oversampling = (
+        "no oversampling" if factor == "1" else f"documents with personal data oversampled {factor}x"
     )
+    others = unusual_knobs(TrialConfig.from_dict(dict(config))).items()
+    more = "".join(f", {knob(name)} {value_of(name, value)}" for name, value in others if name != "lora_alpha")
     start = ", continued from an adapter" if config.get("init_adapter") else ""
-    return (
-        f"{value_of('model', config['model'])} in {value_of('load_in_4bit', config['load_in_4bit'])}, LoRA rank "
-        f"{rank} (alpha {alpha}), learning rate {value_of('learning_rate', config['learning_rate'])}, {often}{more}{start}"
-    )
+    return f"{model} in {bits}, LoRA rank {rank} (alpha {alpha}), learning rate {rate}, {oversampling}{more}{start}"
 
 
 def short_config(view: StudyView, trial: TrialView) -> str:
-    """Return what was searched of a trial's config, in one short line."""
+    """Return the searched part of a trial's config in one short line."""
     return ", ".join(_short(name, trial.config[name]) for name in view.searched)
 
 
-def _short(name: str, value: Any) -> str:
+def _short(name: str, value: object) -> str:
     text = value_of(name, value)
     if name in ("model", "load_in_4bit"):
         return text
@@ -71,11 +81,11 @@ def _short(name: str, value: Any) -> str:
 
 
 def interval_words(low: float | None, high: float | None) -> str:
-    """Return `38.7-46.0 %`, or that it is undefined."""
+    """Return an interval of shares in percent, such as `38.7-46.0 %`, or `undefined`."""
     return "undefined" if low is None or high is None else f"{100 * low:.1f}-{100 * high:.1f} %"
 
 
 def hover(view: StudyView, trial: TrialView) -> str:
-    """Return what a figure says of a trial under the pointer; no text of any document."""
-    lines = [f"<b>{trial.label}</b> ({trial.name})", short_config(view, trial), view.reason(trial)]
+    """Return what a figure shows of a trial under the pointer: label, config and reason, no text of any document."""
+    lines = [f"<b>{trial.label}</b>", short_config(view, trial), view.reason(trial)]
     return "<br>".join(line.replace("<br>", " ") for line in lines)

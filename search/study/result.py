@@ -1,19 +1,18 @@
-"""What came out of a study, read back from its folder: trials, winner with interval, outcomes and cost."""
+"""What the Python API tells of a study: winner with interval, outcomes, cost and trials."""
 
 from __future__ import annotations
 
 import csv
-import json
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.study.confirmation import Confirmation
-from search.study.files import StudyFiles, cost_share
+from search.study.files import StudyFiles
+from search.study.json_content import Value
+from search.study.view import StudyView, read_study
 from trainable.config import TrialConfig
-from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -23,26 +22,61 @@ SUMMARY_METRICS = ("score", "micro_recall", "micro_precision", "micro_f1")
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study as it is on disk, finished or not; reading it again shows how it went on."""
+    """A study as it is on disk, finished or not; read it again to see how it went on."""
 
-    path: Path
-    """The study's folder."""
-    total: int
-    """Trials that the study is to have."""
-    outcomes: dict[str, int]
-    """How many trials ended how: completed, stopped, infeasible, diverged, error, worker died."""
-    best_trial: str | None
-    """Id of the winner; None while no trial has a score."""
-    best_config: TrialConfig | None
-    """Its hyperparameters."""
-    metrics: dict[str, Any]
-    """Its validation metrics, all shares: score, micro_recall, micro_precision, micro_f1 and more."""
-    interval: tuple[float | None, float | None]
-    """95 % interval of its micro recall, bootstrap over documents; None where undefined."""
-    cost_share: float
-    """Optimizer steps spent over trials x horizon; confirming runs are not among them."""
-    confirmation: Confirmation | None = None
-    """What confirming runs with fresh seeds showed of the best trials; None if there were none to be."""
+    view: StudyView
+    """Everything that the report is made of."""
+
+    @property
+    def path(self) -> Path:
+        """The study's folder."""
+        return self.view.root
+
+    @property
+    def total(self) -> int:
+        """Trials that the study is to have."""
+        return self.view.total
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many trials ended how: completed, stopped, infeasible, diverged, error, worker died."""
+        return self.view.outcomes
+
+    @property
+    def best_trial(self) -> str | None:
+        """Id of the winner; None while no trial has a score."""
+        return self.view.best.name if self.view.best else None
+
+    @property
+    def best_config(self) -> TrialConfig | None:
+        """Its hyperparameters."""
+        return TrialConfig.from_dict(dict(self.view.best.config)) if self.view.best else None
+
+    @property
+    def metrics(self) -> dict[str, Value]:
+        """Its validation metrics, all shares: score, micro_recall, micro_precision, micro_f1 and more."""
+        best = self.view.best
+        return {name: value for name, value in best.metrics.items() if name != "reason"} if best else {}
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """95 % interval of its micro recall, bootstrap over documents; None where undefined."""
+        best = self.view.best
+        return (
+            (best.number_of("micro_recall_low"), best.number_of("micro_recall_high"))
+            if best
+            else (None, None)
+        )
+
+    @property
+    def cost_share(self) -> float:
+        """Optimizer steps spent over trials x horizon; confirming runs are not counted."""
+        return self.view.cost_share
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What confirming runs with fresh seeds showed of the best trials; None if no trial is to be confirmed."""
+        return self.view.confirmation
 
     @property
     def ended(self) -> int:
@@ -74,12 +108,10 @@ class StudyResult:
 
         return open_study(self.path)
 
-    def summary(self) -> dict[str, Any]:
-        """Return what `search/run.py` prints as its last line, less the seconds."""
-        known = {
-            name.value: self.outcomes.get(name, 0)
-            for name in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.INFEASIBLE)
-        }
+    def summary(self) -> dict[str, object]:
+        """Return what `search/run.py` prints as its last line, except the seconds."""
+        known = {name: self.outcomes.get(name, 0) for name in ("completed", "stopped", "infeasible")}
+        metrics, confirmation = self.metrics, self.confirmation
         return {
             "study": self.path.name,
             "trials": self.ended,
@@ -87,11 +119,11 @@ class StudyResult:
             "failed": self.ended - sum(known.values()),
             "interrupted": self.interrupted,
             "best_trial": self.best_trial,
-            **{name: self.metrics.get(name) for name in SUMMARY_METRICS},
+            **{name: metrics.get(name) for name in SUMMARY_METRICS},
             "micro_recall_ci": list(self.interval),
-            "confirmed": list(self.confirmation.confirmed) if self.confirmation else [],
-            "selection_bias": self.confirmation.selection_bias if self.confirmation else None,
-            "windowed_documents": self.metrics.get("windowed_documents"),
+            "confirmed": list(confirmation.confirmed) if confirmation else [],
+            "selection_bias": confirmation.selection_bias if confirmation else None,
+            "windowed_documents": metrics.get("windowed_documents"),
             "cost_share": round(self.cost_share, 4),
             "best_json": str(self.best_json),
         }
@@ -107,27 +139,8 @@ def load_study(path: Path | str) -> StudyResult:
     from search.study.database import database_problems
 
     files = StudyFiles(Path(path).resolve())
-    config = read_config(files)
+    read_config(files)
     problems = database_problems(files)
     if problems:
         raise ValueError("\n".join(problems))
-    best: dict[str, Any] = {}
-    if files.best.is_file():
-        best = json.loads(files.best.read_text(encoding="utf-8"))
-    metrics = best.get("validation", {})
-    result = StudyResult(
-        path=files.root, total=config["options"]["trials"], outcomes={}, best_trial=best.get("trial"),
-        best_config=TrialConfig.from_dict(best["config"]) if best else None, metrics=metrics,
-        interval=(metrics.get("micro_recall_low"), metrics.get("micro_recall_high")), cost_share=0.0,
-        confirmation=Confirmation.from_json(best["confirmation"]) if best.get("confirmation") else None,
-    )  # fmt: skip
-    if not files.database.is_file():
-        return result
-    study = result.study()
-    outcomes = Counter(
-        trial.user_attrs["outcome"]
-        for trial in study.get_trials(deepcopy=False)
-        if trial.user_attrs.get("outcome", Outcome.REFUSED) != Outcome.REFUSED and trial.state.is_finished()
-    )
-    share = cost_share(study, config["trial_settings"]["rungs"][-1])
-    return StudyResult(**{**result.__dict__, "outcomes": dict(outcomes), "cost_share": share})
+    return StudyResult(read_study(files.root))

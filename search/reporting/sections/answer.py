@@ -1,18 +1,39 @@
-"""Section 1 of the report: which config is best, how sure that is, and how far it is from the goals."""
+"""Section 1 of the report: the best config, how certain its numbers are, and how far they are from the goals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from search.reporting.document import Block, Cell, Code, Figure, Section, Table, Text, listed, percent
+from search.reporting.document import (
+    Block,
+    Cell,
+    Code,
+    Figure,
+    Plot,
+    Section,
+    Table,
+    Text,
+    counted,
+    listed,
+    percent,
+)
 from search.reporting.style import BLUE, GREEN, INK, figure, look
-from search.reporting.view import StudyView, TrialView
-from search.reporting.words import GOAL_F1, GOAL_RECALL, START, config_words, interval_words, short_config
-from search.study.config_file import starting_configs_in
+from search.reporting.words import BASELINE, GOAL_F1, GOAL_RECALL, config_words, interval_words, short_config
+from search.study.json_content import Value
+from search.study.trial_view import TrialView
+from search.study.view import StudyView
 from trainable.scoring.evaluation import HEADLINE
 
+_TITLE = "Result"
 _STARTING_CONFIGS = ("conservative", "oversampling", "bigger model", "all of it")
+_HEADER = ("", "recall", "95 % interval", "precision", "F1", "leak rate", "false alarms", "steps", "state", "config")  # fmt: skip
+_GOALS = (
+    "The goals and the baseline are those of a 0.6B model on the users' own data; this study ran small models on the "
+    "bundled sample, so the distances say nothing about the users' data."
+)
+
+_Row = tuple[str, TrialView | None, Mapping[str, Value]]
+"""Name, trial (None for the baseline and for starting configs that were not tried) and metrics."""
 
 
 def answer(view: StudyView) -> Section:
@@ -20,12 +41,10 @@ def answer(view: StudyView) -> Section:
     best = view.best
     if best is None:
         ended = sum(trial.finished for trial in view.trials)
-        return Section(
-            "The answer", (Text(f"No trial has a score yet; {ended} of {view.total} have ended."),)
-        )
+        return Section(_TITLE, (Text(f"No trial has a score yet; {ended} of {view.total} have ended."),))
     blocks: list[Block] = [
         Text(_headline(view, best), "good"),
-        Text(_numbers(view, best)),
+        Text(_numbers(best)),
         Text(_against_goals(view, best)),
         *_warnings(view, best),
         recall_figure(view, best),
@@ -36,49 +55,47 @@ def answer(view: StudyView) -> Section:
             Text("To train it at full length:"),
             Code(f"python search/retrain.py {view.root / 'best.json'}"),
         ]
-    return Section("The answer", tuple(blocks))
+    return Section(_TITLE, tuple(blocks))
 
 
 def _headline(view: StudyView, best: TrialView) -> str:
     ended = sum(trial.finished for trial in view.trials)
-    state = f"Best of {ended} trials" if view.done else f"Best so far, {ended} of {view.total} trials ended"
-    return f"{state}: {config_words(best.config)} ({best.label}, {best.name}).{_confirmed(view, best)}"
+    state = (
+        f"Best of {counted(ended, 'trial')}"
+        if view.done
+        else f"Best so far ({ended} of {view.total} trials ended)"
+    )
+    return f"{state}: {best.label}, {config_words(best.config)}.{_confirmed(view, best)}"
 
 
 def _confirmed(view: StudyView, best: TrialView) -> str:
-    """Say in a sentence what a fresh seed made of the winner, if it was confirmed."""
+    """Return the winner's scores with its own and with fresh seeds in a sentence, if it was confirmed."""
     contenders = view.confirmation.contenders if view.confirmation else ()
     own = next((each for each in contenders if each.trial == best.name and each.fresh_scores), None)
     if own is None:
         return ""
     fresh = listed([f"{score:.3f}" for score in own.fresh_scores])
-    return f" Its score is {own.score:.3f} with its own seed and {fresh} with a fresh one; see Trust."
+    return f" Its score is {own.score:.3f} with its own seed and {fresh} with a fresh seed (see Reliability)."
 
 
-def _numbers(view: StudyView, best: TrialView) -> str:
+def _numbers(best: TrialView) -> str:
     numbers = best.metrics
-    interval = interval_words(numbers.get("micro_recall_low"), numbers.get("micro_recall_high"))
+    interval = interval_words(best.number_of("micro_recall_low"), best.number_of("micro_recall_high"))
     return (
-        f"On {numbers.get('n_documents', '?')} validation documents, after {best.steps} optimizer steps, it found "
-        f"{percent(best.number_of('micro_recall'))} of the {numbers.get('n_gold', '?')} entities (recall; 95 % interval "
-        f"{interval}), and {percent(best.number_of('micro_precision'))} of what it reported was right (precision). "
-        f"F1 is {percent(best.number_of('micro_f1'))}."
+        f"Trained for {counted(best.steps, 'optimizer step')} and evaluated on {numbers.get('n_documents', '?')} validation "
+        f"documents, it finds {percent(best.number_of('micro_recall'))} of the {numbers.get('n_gold', '?')} entities "
+        f"(recall; 95 % confidence interval {interval}). {percent(best.number_of('micro_precision'))} of its predictions "
+        f"are correct (precision). F1 is {percent(best.number_of('micro_f1'))}."
     )
 
 
 def _against_goals(view: StudyView, best: TrialView) -> str:
-    parts = [
-        _distance("recall", best.number_of("micro_recall"), GOAL_RECALL),
+    sentences = [
+        _distance("Recall", best.number_of("micro_recall"), GOAL_RECALL),
         _distance("F1", best.number_of("micro_f1"), GOAL_F1),
         _change(best),
     ]
-    text = " ".join(part for part in parts if part)
-    if view.bundled:
-        text += (
-            " Goals and starting point are those of a 0.6B model on the users' own data; this study ran on the"
-            " bundled sample with the small models, so the distance says nothing about them."
-        )
-    return text
+    return " ".join([*sentences, _GOALS] if view.bundled else sentences)
 
 
 def _distance(name: str, value: float | None, goal: tuple[float, float]) -> str:
@@ -87,93 +104,91 @@ def _distance(name: str, value: float | None, goal: tuple[float, float]) -> str:
     low, high = goal
     span = f"{100 * low:.0f}-{100 * high:.0f} %"
     if value < low:
-        return f"The goal for {name} is {span}: {100 * (low - value):.1f} points are missing."
-    return f"The goal for {name} is {span}: {'exceeded' if value > high else 'reached'}."
+        return f"{name} is {100 * (low - value):.1f} points below the goal of {span}."
+    return f"{name} {'exceeds' if value > high else 'reaches'} the goal of {span}."
 
 
 def _change(best: TrialView) -> str:
-    names = {"micro_recall": "recall", "micro_precision": "precision", "micro_f1": "F1"}
-    values = {names[name]: (best.number_of(name), before) for name, before in START.items()}
+    names = {"micro_precision": "precision", "micro_recall": "recall", "micro_f1": "F1"}
+    before = {key: float(BASELINE[key] or 0) for key in names}
+    now = {key: best.number_of(key) for key in names}
     changes = [
-        f"{name} {100 * (now - before):+.1f}" for name, (now, before) in values.items() if now is not None
+        f"{names[key]} {100 * (value - before[key]):+.1f}" for key, value in now.items() if value is not None
     ]
-    return f"Against the starting point (precision 94, recall 74, F1 83.5) in points: {', '.join(changes)}."
+    known = ", ".join(f"{names[key]} {100 * value:.3g} %" for key, value in before.items())
+    return f"Change from the baseline ({known}) in points: {', '.join(changes)}."
 
 
 def _warnings(view: StudyView, best: TrialView) -> Iterator[Text]:
     precision = best.number_of("micro_precision") or 0.0
     if precision < view.min_precision:
         yield Text(
-            f"Precision is below the {percent(view.min_precision, 0)} that was asked for; what it lacks was taken off "
-            f"the score ({best.scores[best.steps]:.3f}).",
+            f"Precision is below the required {percent(view.min_precision, 0)}; the score ({best.scores[best.steps]:.3f}) is "
+            "reduced by this shortfall.",
             "bad",
         )
     if best.steps < view.rungs[-1]:
         yield Text(f"No trial has reached the horizon of {view.rungs[-1]} steps yet.", "bad")
 
 
-def _rows(view: StudyView, best: TrialView) -> list[tuple[str, TrialView | None, dict[str, Any]]]:
-    """Return name, trial and numbers of the winner, the starting configs and the starting point."""
-    rows: list[tuple[str, TrialView | None, dict[str, Any]]] = [("winner", best, best.metrics)]
+def _rows(view: StudyView, best: TrialView) -> list[_Row]:
+    """Return the winner, the starting configs and the baseline."""
     tried = {trial.starting_config: trial for trial in view.trials if trial.starting_config}
-    known = starting_configs_in(view.config_json["space"])
+    space = view.config_json["space"]
+    known = space.get("starting_configs", space.get("plans", {}))
+    rows: list[_Row] = [("winner", best, best.metrics)]
     for name in dict.fromkeys((*_STARTING_CONFIGS, *tried)):
         trial = tried.get(name)
         if trial or name in known:
             rows.append((f"starting config: {name}", trial, trial.metrics if trial else {}))
-    return [*rows, ("starting point (users' own data)", None, START)]
+    return [*rows, ("baseline (users' own data)", None, BASELINE)]
 
 
 def _table(view: StudyView, best: TrialView) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, trial, numbers in _rows(view, best):
         interval = (
-            interval_words(numbers.get("micro_recall_low"), numbers.get("micro_recall_high"))
+            interval_words(_share(numbers, "micro_recall_low"), _share(numbers, "micro_recall_high"))
             if "micro_recall_low" in numbers
             else "-"
         )
-        values = [percent(numbers.get(key)) for key in HEADLINE]
-        told = look(trial.state).words if trial else ("before" if numbers is START else "not tried")
+        values = [percent(_share(numbers, key)) for key in HEADLINE]
+        told = look(trial.state).words if trial else ("earlier model" if numbers is BASELINE else "not tried")
         steps = trial.steps if trial else None
         config = short_config(view, trial) if trial else ""
         rows.append((name, values[0], interval, *values[1:], steps, told, config))
     goal = interval_words(*GOAL_RECALL), interval_words(*GOAL_F1)
     rows.append(("goal", goal[0], "-", "-", goal[1], "-", "-", None, "", ""))
-    header = (
-        "",
-        "recall",
-        "95 % interval",
-        "precision",
-        "F1",
-        "leak rate",
-        "false alarms",
-        "steps",
-        "state",
-        "config",
-    )
     caption = (
-        "The winner, the starting configs by name, and what they are measured against; fewer steps mean a trial was stopped. "
-        "Leak rate: entities still readable after redaction; false alarms: texts without personal data where some was found."
+        "The winner, the starting configs by name, the baseline and the goal. Trials with fewer steps were stopped early. "
+        "Leak rate: share of the entities that would still be readable after redaction. False alarms: share of the documents "
+        "without personal data in which something was predicted."
     )
-    return Table(header, tuple(rows), caption, frozenset({0}))
+    return Table(_HEADER, tuple(rows), caption, frozenset({0}))
+
+
+def _share(numbers: Mapping[str, Value], name: str) -> float | None:
+    value = numbers.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def recall_figure(view: StudyView, best: TrialView) -> Figure:
-    """Return recall with its interval: winner, starting configs, starting point and goal."""
-    rows = [row for row in _rows(view, best) if row[2].get("micro_recall") is not None][::-1]
-    traces: list[dict[str, Any]] = []
-    for name, trial, numbers in rows:
-        recall = 100 * numbers["micro_recall"]
-        low, high = (
-            100 * numbers.get(f"micro_recall_{end}", numbers["micro_recall"]) for end in ("low", "high")
-        )
+    """Return recall with its interval: winner, starting configs, baseline and goal."""
+    traces: list[Plot] = []
+    for name, trial, numbers in reversed(_rows(view, best)):
+        recall = _share(numbers, "micro_recall")
+        if recall is None:
+            continue
+        low, high = (_share(numbers, f"micro_recall_{end}") for end in ("low", "high"))
         style = look(trial.state) if trial else None
+        colour = style.colour if style else INK
         traces.append({
-            "type": "scatter", "mode": "markers", "x": [recall], "y": [name], "showlegend": False,
-            "error_x": {"array": [high - recall], "arrayminus": [recall - low], "type": "data", "thickness": 2,
-                        "color": style.colour if style else INK},
+            "type": "scatter", "mode": "markers", "x": [100 * recall], "y": [name], "showlegend": False,
+            "error_x": {"array": [100 * ((recall if high is None else high) - recall)],
+                        "arrayminus": [100 * (recall - (recall if low is None else low))],
+                        "type": "data", "thickness": 2, "color": colour},
             "marker": {"size": 13 if trial is best else 10, "symbol": style.symbol if style else "diamond",
-                       "color": style.colour if style else INK, "line": {"width": 2}},
+                       "color": colour, "line": {"width": 2}},
             "hovertemplate": f"{name}: %{{x:.1f}} %<extra></extra>",
         })  # fmt: skip
     low, high = (100 * end for end in GOAL_RECALL)
@@ -181,10 +196,10 @@ def recall_figure(view: StudyView, best: TrialView) -> Figure:
             "opacity": 0.18, "line": {"width": 0}}  # fmt: skip
     return figure(
         "recall",
-        f"Recall with its 95 % interval. Winner {percent(best.number_of('micro_recall'))}; the shaded band is the goal, "
-        f"{low:.0f}-{high:.0f} %. Full circles reached the horizon, open triangles were stopped early.",
+        f"Recall with its 95 % confidence interval. Winner: {percent(best.number_of('micro_recall'))}. Shaded band: the "
+        f"goal, {low:.0f}-{high:.0f} %. Filled circles reached the horizon, open triangles were stopped early.",
         traces,
-        x="recall, %", y="", height=110 + 42 * len(rows), xaxis={"range": [0, 100]}, shapes=[goal],
+        x="recall, %", y="", height=110 + 42 * len(traces), xaxis={"range": [0, 100]}, shapes=[goal],
         annotations=[{"x": (low + high) / 2, "y": 1, "yref": "paper", "yanchor": "bottom", "text": "goal",
                       "showarrow": False, "font": {"color": BLUE}}],
     )  # fmt: skip

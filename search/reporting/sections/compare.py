@@ -1,24 +1,31 @@
-"""Two studies side by side: `python search/report.py STUDY --compare STUDY2`."""
+"""A page that compares two studies: `python search/report.py STUDY --compare STUDY2`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
-from search.reporting.document import Block, Cell, Figure, Report, Section, Table, Text, percent
+from search.reporting.document import Block, Cell, Figure, Plot, Report, Section, Table, Text, percent
 from search.reporting.sections.effects import MIN_TRIALS
 from search.reporting.sections.importance import importances
 from search.reporting.sections.quality import paired_words
 from search.reporting.style import BLUE, INK, VERMILLION, figure
-from search.reporting.view import StudyView, TrialView
 from search.reporting.words import config_words, interval_words, knob, value_of
+from search.study.trial_view import TrialView
+from search.study.view import StudyView
 
+_SETTINGS: tuple[tuple[Literal["rungs", "evaluation_documents", "min_precision"], str], ...] = (
+    ("rungs", "rungs"),
+    ("evaluation_documents", "numbers of validation documents"),
+    ("min_precision", "required precisions"),
+)
+"""Settings that trials must share to be compared, and their names in a sentence."""
 _LOOKS = ((BLUE, "circle", "solid", ""), (VERMILLION, "square-open", "dash", "/"))
 RESAMPLES = 30
 
 
 def compare(ours: StudyView, theirs: StudyView) -> Report:
-    """Return the page; names tell the studies apart, folders if the names are equal.
+    """Return the page; it calls the studies by their names, or by their folders if the names are equal.
 
     Raises:
         ValueError: If one of them has no trial with a score.
@@ -45,21 +52,22 @@ def compare(ours: StudyView, theirs: StudyView) -> Report:
 
 
 def _caveats(ours: StudyView, theirs: StudyView) -> list[Block]:
-    """Return what makes the two hard to compare."""
+    """Return the differences between the studies that limit a comparison."""
     a, b = ours.config_json, theirs.config_json
     found = []
     for split in ("train", "validation"):
         if a["provenance"]["data"][split]["sha256"] != b["provenance"]["data"][split]["sha256"]:
             found.append(f"the {split} data differ")
-    for name, words in (("rungs", "rungs"), ("evaluation_documents", "numbers of documents answered"), ("min_precision", "minimum precisions")):  # fmt: skip
-        if a["trial_settings"][name] != b["trial_settings"][name]:
-            found.append(f"the {words} differ ({a['trial_settings'][name]} and {b['trial_settings'][name]})")
+    for name, words in _SETTINGS:
+        ours_value, theirs_value = a["trial_settings"][name], b["trial_settings"][name]
+        if ours_value != theirs_value:
+            found.append(f"the {words} differ ({ours_value} and {theirs_value})")
     if a["provenance"]["commit"] != b["provenance"]["commit"]:
         found.append("the code differs")
     return (
-        [Text(f"Not alike: {'; '.join(found)}.", "bad")]
+        [Text(f"Compare with care: {'; '.join(found)}.", "bad")]
         if found
-        else [Text("Same data, rungs and code.", "good")]
+        else [Text("Both studies have the same data, rungs and code.", "good")]
     )
 
 
@@ -69,10 +77,10 @@ def _paired(views: Sequence[StudyView], winners: Sequence[TrialView], names: Seq
     if records[0] is None or records[1] is None or len(checksums) > 1:
         return [
             Text(
-                "A comparison document by document needs the same validation data and the kept answers of both winners."
+                "A comparison by document needs the same validation data and the evaluation.json of both winners."
             )
         ]
-    return [Text(f"Winner of {names[0]} against that of {names[1]} {paired_words(records[0], records[1])}")]
+    return [Text(f"Winner of {names[0]} minus winner of {names[1]} {paired_words(records[0], records[1])}")]
 
 
 def _recall_figure(names: Sequence[str], winners: Sequence[TrialView]) -> Figure:
@@ -88,7 +96,7 @@ def _recall_figure(names: Sequence[str], winners: Sequence[TrialView]) -> Figure
             "error_x": {"type": "data", "array": [high - recall], "arrayminus": [recall - low], "color": colour},
             "hovertemplate": "%{y}: %{x:.1f} %<extra></extra>",
         })  # fmt: skip
-    return figure("compare_recall", "Recall of the two winners with its 95 % interval.", traces, x="recall, %", y="",
+    return figure("compare_recall", "Recall of the two winners with its 95 % confidence interval.", traces, x="recall, %", y="",
                   height=200, xaxis={"range": [0, 100]}, yaxis={"autorange": "reversed"})  # fmt: skip
 
 
@@ -112,7 +120,7 @@ def _numbers_table(views: Sequence[StudyView], winners: Sequence[TrialView], nam
 
 
 def _test_recall(view: StudyView) -> str:
-    test = (view.retrain or {}).get("test")
+    test = view.retrain["test"] if view.retrain else None
     return f"{percent(test['micro_recall'])} ({interval_words(*test['micro_recall_ci'])})" if test else "-"
 
 
@@ -123,8 +131,8 @@ def _configs_table(views: Sequence[StudyView], winners: Sequence[TrialView], nam
 
 
 def _progress_figure(views: Sequence[StudyView], names: Sequence[str]) -> Figure:
-    """Return the best score among ended trials against the optimizer steps spent on them."""
-    traces: list[dict[str, Any]] = []
+    """Return the best score among the ended trials against their optimizer steps."""
+    traces: list[Plot] = []
     for view, name, (colour, _, dash, _) in zip(views, names, _LOOKS, strict=True):
         ended = sorted((t for t in view.trials if t.usable and t.ended), key=lambda t: t.ended)  # type: ignore[arg-type, return-value]
         spent, best, x, y = 0, float("-inf"), [], []
@@ -136,7 +144,7 @@ def _progress_figure(views: Sequence[StudyView], names: Sequence[str]) -> Figure
             "type": "scatter", "mode": "lines", "name": name, "x": x, "y": y,
             "line": {"shape": "hv", "color": colour, "dash": dash, "width": 3},
         })  # fmt: skip
-    return figure("compare_progress", "Best score so far against the optimizer steps spent.", traces,
+    return figure("compare_progress", "Best score so far by the optimizer steps of the ended trials.", traces,
                   x="optimizer steps", y="score", height=340)  # fmt: skip
 
 
@@ -145,12 +153,12 @@ def _importance_figure(views: Sequence[StudyView], names: Sequence[str]) -> Figu
     for view, name, (colour, _, _, pattern) in zip(views, names, _LOOKS, strict=True):
         shares = importances(view, RESAMPLES)
         traces.append({
-            "type": "bar", "name": name, "x": [knob(each) for each in shares], "y": [100 * share for share, _, _ in shares.values()],
+            "type": "bar", "name": name, "x": [knob(each) for each in shares], "y": [100 * share.point for share in shares.values()],
             "error_y": {"type": "data", "color": INK,
-                        "array": [max(0, 100 * (high - share)) for share, _, high in shares.values()],
-                        "arrayminus": [max(0, 100 * (share - low)) for share, low, _ in shares.values()]},
+                        "array": [100 * share.above for share in shares.values()],
+                        "arrayminus": [100 * share.below for share in shares.values()]},
             "marker": {"color": colour, "line": {"color": INK, "width": 1},
                        "pattern": {"shape": pattern, "bgcolor": colour, "fgcolor": "#ffffff"}},
         })  # fmt: skip
-    return figure("compare_importance", "Importance of each knob in either search, with its 90 % interval.", traces,
-                  x="", y="share of the importance, %", height=360, barmode="group", xaxis={"type": "category"})  # fmt: skip
+    return figure("compare_importance", "Importance of each hyperparameter in each search, with its 90 % interval.", traces,
+                  x="", y="importance, %", height=360, barmode="group", xaxis={"type": "category"})  # fmt: skip

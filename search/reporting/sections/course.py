@@ -1,22 +1,22 @@
-"""Section 4 of the report: how the search went, rung by rung and minute by minute, and what it saved."""
+"""Section 4 of the report: how the search went, by rung and over time, and how much training it saved."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from search.reporting.document import Block, Cell, Figure, Section, Table, Text, percent
+from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
 from search.reporting.style import BLUE, INK, figure, look, markers
-from search.reporting.view import MINUTE_S, StudyView, TrialView
 from search.reporting.words import hover, short_config
-from trainable.trial.result import Outcome
+from search.study.trial_view import MINUTE_S, TrialView
+from search.study.view import StudyView
 
 
 def course(view: StudyView) -> Section:
     """Return the section."""
+    title = "How the search went"
     scored = [trial for trial in view.trials if trial.scores]
     if not scored:
-        return Section("The search itself", (Text("No trial has reached a rung yet."),))
+        return Section(title, (Text("No trial has reached a rung yet."),))
     blocks: list[Block] = [
         Text(_cost(view)),
         _curves(view, scored),
@@ -24,28 +24,28 @@ def course(view: StudyView) -> Section:
         _best_so_far(view),
         _table(view),
     ]
-    return Section("The search itself", tuple(blocks))
+    return Section(title, tuple(blocks))
 
 
 def _cost(view: StudyView) -> str:
     ended = [trial for trial in view.trials if trial.finished]
     spent, full = sum(trial.steps for trial in view.trials), max(1, len(view.trials)) * view.rungs[-1]
-    states: dict[str, int] = {
+    states = {
         state: sum(trial.state == state for trial in ended)
-        for state in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.INFEASIBLE)
+        for state in ("completed", "stopped", "infeasible")
     }
     broken = len(ended) - sum(states.values())
     minutes = sum(trial.minutes or 0 for trial in ended)
     return (
-        f"{states['completed']} trials reached the horizon of {view.rungs[-1]} steps, {states['stopped']} were stopped at "
-        f"a rung, {states['infeasible']} did not fit the memory, {broken} failed. That took {spent:,} optimizer steps, "
-        f"{percent(spent / full, 0)} of the {full:,} that training every one of them fully takes: {percent(1 - spent / full, 0)} "
-        f"saved. All trials together worked for {minutes:.1f} minutes."
+        f"{counted(states['completed'], 'trial')} reached the horizon of {view.rungs[-1]} steps, {states['stopped']} stopped at "
+        f"a rung, {states['infeasible']} did not fit into memory, {broken} failed. Together they took {spent:,} optimizer steps, "
+        f"{percent(spent / full, 0)} of the {full:,} that training all of them to the horizon would take "
+        f"({percent(1 - spent / full, 0)} saved). Their run times add up to {minutes:.1f} minutes."
     )
 
 
 def _curves(view: StudyView, trials: list[TrialView]) -> Figure:
-    traces: list[dict[str, Any]] = []
+    traces: list[Plot] = []
     best, named = view.best, set()
     for trial in sorted(trials, key=lambda each: each is best):
         style = look(trial.state)
@@ -66,8 +66,8 @@ def _curves(view: StudyView, trials: list[TrialView]) -> Figure:
                "line": {"color": "#bbbbbb", "dash": "dot", "width": 1}} for rung in view.rungs]  # fmt: skip
     return figure(
         "learning_curves",
-        f"Score by optimizer step, one line a trial; a triangle marks where it was stopped, the reason is under the pointer. "
-        f"Dotted: the rungs at steps {', '.join(map(str, view.rungs))}.",
+        f"Score by optimizer step, one line per trial. A triangle marks where a trial was stopped; hover over it for the reason. "
+        f"Dotted lines: rungs at steps {', '.join(map(str, view.rungs))}.",
         traces, x="optimizer steps (log scale)", y="score", height=460, shapes=shapes,
         xaxis={"type": "log", "tickvals": list(view.rungs), "ticktext": [str(rung) for rung in view.rungs]},
     )  # fmt: skip
@@ -96,14 +96,14 @@ def _timeline(view: StudyView) -> Figure:
         })  # fmt: skip
     return figure(
         "timeline",
-        f"When each trial ran: {len(trials)} trials in {_minutes(view, None):.0f} minutes from the first start to the last end.",
+        f"When each trial ran: {counted(len(trials), 'trial')} in {_minutes(view, None):.1f} minutes from the first start to the last end.",
         traces, x="minutes since the first start", y="trial number", height=140 + 14 * len(trials), barmode="overlay",
         yaxis={"autorange": "reversed", "dtick": 1 if len(trials) <= 25 else 5},
     )  # fmt: skip
 
 
 def _best_so_far(view: StudyView) -> Figure:
-    """Return the best score among the trials that had ended, as time went on."""
+    """Return the best score among the ended trials over time."""
     ended = sorted(
         (trial for trial in view.trials if trial.usable and trial.ended),
         key=lambda trial: _minutes(view, trial.ended),
@@ -113,7 +113,7 @@ def _best_so_far(view: StudyView) -> Figure:
         [trial.scores[trial.steps] for trial in ended],
     )
     best = [max(scores[: n + 1]) for n in range(len(scores))]
-    traces: list[dict[str, Any]] = [
+    traces: list[Plot] = [
         {"type": "scatter", "mode": "lines", "line": {"shape": "hv", "color": BLUE, "width": 3}, "name": "best so far",
          "x": times, "y": best, "hovertemplate": "%{x:.1f} min: %{y:.3f}<extra></extra>"}
     ]  # fmt: skip
@@ -126,7 +126,7 @@ def _best_so_far(view: StudyView) -> Figure:
         })  # fmt: skip
     last = next((n for n, score in enumerate(best) if score == best[-1]), 0) if best else 0
     caption = (
-        f"Best score so far against time: the last improvement came after {times[last]:.1f} of {times[-1]:.1f} minutes."
+        f"Best score so far over time. Last improvement: after {times[last]:.1f} of {times[-1]:.1f} minutes."
         if times
         else "No trial has ended yet."
     )
@@ -143,7 +143,11 @@ def _table(view: StudyView) -> Table:
     best = view.best
     strong = frozenset(n for n, trial in enumerate(view.trials) if trial is best)
     header = ("no.", "trial", "starting config", "config", "steps", "score", "recall", "precision", "minutes", "peak GiB", "state",
-              "why it ended, or where it stands")  # fmt: skip
+              "reason")  # fmt: skip
     return Table(
-        header, tuple(rows), f"All {len(rows)} trials, in the order they were asked for", strong, folded=True
+        header,
+        tuple(rows),
+        f"All trials ({len(rows)}), in the order in which they were proposed",
+        strong,
+        folded=True,
     )

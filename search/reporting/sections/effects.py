@@ -1,76 +1,85 @@
-"""What each knob of a search does to the score, and which pairs work together: a Gaussian process over its trials."""
+"""Effect of each hyperparameter on the score, and interactions of pairs: a Gaussian process fitted to the trials."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
 from search.reporting.sections.importance import projected_scores
-from search.reporting.view import StudyView
+from search.study.json_content import Value
+from search.study.view import StudyView
 
 if TYPE_CHECKING:
     import numpy as np
 
+Level = Value | tuple[str, ...]
+"""A value of a hyperparameter."""
+Config = Mapping[str, Level]
 MIN_TRIALS = 8
-"""With fewer nothing is said about knobs."""
+"""With fewer no effects are estimated."""
 LENGTH_BOUNDS = (0.2, 1.5)
-"""Of the process, in units of a knob's range: even a knob that seems idle may have some effect, or a few trials
-would look like proof that it has none."""
+"""Length scales of the process in units of a hyperparameter's range. The upper end keeps the intervals wide:
+otherwise a few trials would look like proof that a hyperparameter has no effect."""
 Z = 2.576
-"""Intervals are 99 % wide: the best and the worst value are picked after the fact."""
+"""Half-width of an interval in standard deviations: 99 %, as best and worst value are picked after seeing the scores."""
 _GRID = 17
 _MAX_LEVELS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A knob's effect on the score at the horizon, everything else as in the winner."""
+    """A hyperparameter's effect on the score at the horizon, all others as in the winner."""
 
     name: str
-    levels: tuple[Any, ...]
-    """In rising order; a range is a grid."""
+    levels: tuple[Level, ...]
+    """Its values, numbers in rising order; of a range a grid."""
     ordered: bool
     """Whether the levels are numbers."""
     log: bool
+    """Whether the levels lie on a log scale."""
     means: tuple[float, ...]
+    """Score by level."""
     covariance: tuple[tuple[float, ...], ...]
+    """Of the means, level by level."""
 
     def difference(self, a: int, b: int) -> tuple[float, float]:
-        """Return how much better level a is than level b, and the half-width of the 99 % interval."""
+        """Return by how much level a (an index) scores above level b, and the half-width of the 99 % interval."""
         c = self.covariance
         return self.means[a] - self.means[b], Z * math.sqrt(max(0.0, c[a][a] + c[b][b] - 2 * c[a][b]))
 
     def half_width(self, level: int) -> float:
-        """Return the half-width of the 99 % interval of one level."""
+        """Return the half-width of the 99 % interval of a level (an index)."""
         return Z * math.sqrt(max(0.0, self.covariance[level][level]))
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """How the effect of one knob depends on another: the difference of two differences."""
+    """Interaction of two hyperparameters: how the effect of one depends on the other."""
 
     a: str
     b: str
-    a_ends: tuple[Any, Any]
-    b_ends: tuple[Any, Any]
+    a_ends: tuple[Level, Level]
+    b_ends: tuple[Level, Level]
     gains: tuple[float, float]
-    """What going from the first to the second value of a brings, at either value of b."""
+    """Change of the score from the first to the second value of a, at the first and the second value of b."""
     contrast: float
+    """Difference of the two gains."""
     half_width: float
+    """Of its 99 % interval."""
 
     @property
     def clear(self) -> bool:
-        """Whether chance alone would hardly show it."""
+        """Whether it is significant."""
         return abs(self.contrast) > self.half_width
 
 
 class EffectModel:
-    """A Gaussian process over the knobs, fitted to the projected scores; it knows how unsure it is.
+    """A Gaussian process over the hyperparameters, fitted to the scores at the horizon.
 
-    Numbers are scaled to 0..1 over their range (rates and ranks by their logarithm), every other
-    choice is a coordinate of its own.
+    Numbers are scaled to 0..1 over their range (learning rates and ranks by their logarithm), two
+    choices are 0 and 1, more choices have a coordinate each.
 
     Args:
         view: A study with at least `MIN_TRIALS` usable trials.
@@ -94,22 +103,23 @@ class EffectModel:
             kernel, normalize_y=True, n_restarts_optimizer=1, random_state=0
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a knob without effect lies at the end of its bounds
+            warnings.simplefilter(
+                "ignore"
+            )  # a length scale at the end of its bounds: a hyperparameter without effect
             self._model.fit(x, y)
         self._noise = self._model.kernel_.k2.noise_level * float(np.std(y)) ** 2
 
     def effect(self, name: str) -> Effect:
-        """Return a knob's effect beside the winner's other values."""
+        """Return a hyperparameter's effect, all others as in the winner."""
         levels, log = self._levels(name)
         best = self._view.best
         base = best.config if best else self._configs[0]
         mean, covariance = self._posterior([{**base, name: level} for level in levels])
-        ordered = _are_numbers(levels)
         rows = tuple(tuple(map(float, row)) for row in covariance)
-        return Effect(name, tuple(levels), ordered, log, tuple(map(float, mean)), rows)
+        return Effect(name, tuple(levels), are_numbers(levels), log, tuple(map(float, mean)), rows)
 
     def pair(self, a: str, b: str) -> Pair:
-        """Return whether the effect of a depends on b, on average over the trials' other values."""
+        """Return the interaction of a and b, averaged over the other hyperparameters of all trials."""
         import numpy as np
 
         a_ends, b_ends = self._ends(a), self._ends(b)
@@ -125,22 +135,22 @@ class EffectModel:
             a, b, a_ends, b_ends, gains, gains[1] - gains[0], Z * math.sqrt(max(0.0, float(variance)))
         )
 
-    def _posterior(self, configs: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and covariance of the score itself, without the noise of a single trial."""
+    def _posterior(self, configs: Sequence[Config]) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and covariance of the score, shapes (configs,) and (configs, configs), without the noise of a trial."""
         import numpy as np
 
         mean, covariance = self._model.predict(self._encoded(configs), return_cov=True)
         return mean, covariance - self._noise * np.eye(len(configs))
 
-    def _encoded(self, configs: list[dict[str, Any]]) -> np.ndarray:
-        """Return one row a config, shape (configs, coordinates)."""
+    def _encoded(self, configs: Sequence[Config]) -> np.ndarray:
+        """Return one row per config, shape (configs, coordinates)."""
         import numpy as np
 
         columns: list[list[float]] = []
         for name in self._view.searched:
             levels, log = self._levels(name)
             values = [config[name] for config in configs]
-            if _are_numbers(levels):
+            if are_numbers(levels) and are_numbers(values):
                 low, high = (_scaled(levels[end], log) for end in (0, -1))
                 columns.append([(_scaled(value, log) - low) / (high - low or 1.0) for value in values])
             elif len(levels) == 2:
@@ -149,13 +159,12 @@ class EffectModel:
                 columns += [[float(value == level) for value in values] for level in levels]
         return np.array(columns).T
 
-    def _levels(self, name: str) -> tuple[list[Any], bool]:
-        """Return the values at which a knob is looked at, rising, and whether they lie on a log scale."""
+    def _levels(self, name: str) -> tuple[Sequence[Level], bool]:
+        """Return the values at which a hyperparameter's effect is estimated, and whether they lie on a log scale."""
         entry = self._view.config_json["space"]["parameters"][name]
         if "values" in entry:
-            values = list(entry["values"])
-            numbers = _are_numbers(values)
-            return (sorted(values), min(values) > 0) if numbers else (values, False)
+            values = entry["values"]
+            return (sorted(values), min(values) > 0) if are_numbers(values) else (values, False)
         low, high, log = entry["low"], entry["high"], entry["log"]
         if isinstance(low, int) and isinstance(high, int) and high - low < _MAX_LEVELS:
             return list(range(low, high + 1)), log
@@ -164,11 +173,11 @@ class EffectModel:
             return [low * (high / low) ** share for share in steps], True
         return [low + (high - low) * share for share in steps], False
 
-    def _ends(self, name: str) -> tuple[Any, Any]:
-        """Return the two values between which a knob's change is looked at: its ends, or where trials were."""
+    def _ends(self, name: str) -> tuple[Level, Level]:
+        """Return the two values between which an interaction is estimated: of numbers the lowest and highest tried."""
         levels, _ = self._levels(name)
         tried = [config[name] for config in self._configs]
-        if _are_numbers(levels):
+        if are_numbers(tried):
             return min(tried), max(tried)
         return levels[0], levels[-1]
 
@@ -177,5 +186,6 @@ def _scaled(value: float, log: bool) -> float:
     return math.log(value) if log else float(value)
 
 
-def _are_numbers(values: Sequence[Any]) -> bool:
+def are_numbers(values: Sequence[object]) -> TypeGuard[Sequence[float]]:
+    """Return whether all values are numbers; truth values are none."""
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

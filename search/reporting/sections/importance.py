@@ -1,27 +1,50 @@
-"""How much each knob matters: Optuna's importance over resampled trials, on scores that can be compared."""
+"""How much each hyperparameter matters: Optuna's importance over resampled trials, on scores extrapolated to the horizon."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from search.reporting.view import StudyView, TrialView
+from search.study.trial_view import TrialView
+from search.study.view import StudyView
 
 if TYPE_CHECKING:
     import numpy as np
+    import optuna
 
 TOP_SHARE = 1 / 3
-"""Importance tells the best third of the trials from the rest: as many as go past a rung by default."""
+"""Importance is how well a hyperparameter separates this share of the trials, the best ones, from the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A hyperparameter's share of the importance, with its 90 % interval; the point may lie outside."""
+
+    point: float
+    low: float
+    high: float
+
+    @property
+    def above(self) -> float:
+        """From the point to the upper end; 0 if the point lies above."""
+        return max(0.0, self.high - self.point)
+
+    @property
+    def below(self) -> float:
+        """From the lower end to the point; 0 if the point lies below."""
+        return max(0.0, self.point - self.low)
 
 
 def projected_scores(view: StudyView) -> dict[str, float]:
-    """Return every usable trial's score at the horizon, projected where it was stopped.
+    """Return every usable trial's score at the horizon, extrapolated where it was stopped.
 
-    A trial stopped at a rung gains, on each stretch that it was not let run, the median gain of
-    those that did run it. That is generous to it, and keeps the order of trials stopped together.
+    For each further pair of neighbouring rungs, a stopped trial is given the median gain of the trials
+    that trained from one to the other. This overestimates it, and keeps the order of the trials that
+    were stopped at the same rung.
     """
     usable = [trial for trial in view.trials if trial.usable]
     gains = {}
@@ -37,18 +60,18 @@ def projected_scores(view: StudyView) -> dict[str, float]:
     }
 
 
-def importances(view: StudyView, resamples: int, seed: int = 0) -> dict[str, tuple[float, float, float]]:
-    """Return each knob's share of importance with a 90 % interval: Optuna's PED-ANOVA over resampled trials.
+def importances(view: StudyView, resamples: int, seed: int = 0) -> dict[str, Share]:
+    """Return each hyperparameter's share of the importance: Optuna's PED-ANOVA, with intervals over resampled trials.
 
     Args:
         view: The study.
         resamples: How often the trials are drawn with replacement.
-        seed: Makes the answer reproducible.
+        seed: Makes the intervals reproducible.
     """
     import numpy as np
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study in memory
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # otherwise it reports each study in memory
     scores = projected_scores(view)
     trials = [trial for trial in view.trials if trial.name in scores]
     values = np.array([scores[trial.name] for trial in trials])
@@ -57,10 +80,13 @@ def importances(view: StudyView, resamples: int, seed: int = 0) -> dict[str, tup
     draws = [rng.integers(len(trials), size=len(trials)) for _ in range(resamples)]
     drawn = [_ped_anova(view, [trials[i] for i in draw], values[draw]) for draw in draws]
     spread = {name: np.percentile([each[name] for each in drawn], [5, 95]) for name in point}
-    return {name: (share, float(spread[name][0]), float(spread[name][1])) for name, share in point.items()}
+    return {
+        name: Share(share, float(spread[name][0]), float(spread[name][1])) for name, share in point.items()
+    }
 
 
 def _ped_anova(view: StudyView, trials: Sequence[TrialView], values: np.ndarray) -> dict[str, float]:
+    """Return the share of each hyperparameter, given the trials and their scores, shape (trials,)."""
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
@@ -74,17 +100,19 @@ def _ped_anova(view: StudyView, trials: Sequence[TrialView], values: np.ndarray)
         for trial, value in zip(trials, values, strict=True)
     ])  # fmt: skip
     evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
-    with warnings.catch_warnings():  # of draws in which all trials are alike; their shares are then alike too
+    with warnings.catch_warnings():  # a draw in which all trials are equal gives equal shares
         warnings.filterwarnings("ignore", message="Target and region quantiles")
         found = get_param_importances(study, evaluator=evaluator)
     return {name: float(found.get(name, 0.0)) for name in view.searched}
 
 
-def _distribution(view: StudyView, name: str) -> Any:
+def _distribution(view: StudyView, name: str) -> optuna.distributions.BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     entry = view.config_json["space"]["parameters"][name]
     if "values" in entry:
         return CategoricalDistribution(tuple(entry["values"]))
-    whole = isinstance(entry["low"], int) and isinstance(entry["high"], int)
-    return (IntDistribution if whole else FloatDistribution)(entry["low"], entry["high"], log=entry["log"])
+    low, high, log = entry["low"], entry["high"], entry["log"]
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(low, high, log=log)

@@ -1,33 +1,37 @@
-"""The page that a report gains after the full-length training: epochs, the test set, and whether the search was right."""
+"""Section 7 of the report, after the full-length training: epochs, test set, and whether they agree with the search."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from search.reporting.document import Block, Cell, Figure, Section, Table, Text, percent
+from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
 from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
-from search.reporting.view import StudyView
 from search.reporting.words import config_words, interval_words
+from search.study.json_content import HeadlineName, RetrainJson
+from search.study.view import StudyView
 
-_SHOWN = (("micro_recall", "recall"), ("micro_precision", "precision"), ("micro_f1", "F1"))
+_SHOWN: tuple[tuple[HeadlineName, str], ...] = (
+    ("micro_recall", "recall"),
+    ("micro_precision", "precision"),
+    ("micro_f1", "F1"),
+)
 
 
 def retrain_section(view: StudyView) -> Section | None:
-    """Return the section, None before a retrain has ended."""
+    """Return the section; None before the full-length training has ended."""
     metrics = view.retrain
     if metrics is None:
         return None
     test = metrics["test"]
     blocks: list[Block] = [
         Text(
-            f"{config_words(metrics['config'])}: {len(metrics['epochs'])} epochs with the {metrics['engine']} engine; epoch "
-            f"{metrics['best_epoch']} was best by score and is the one that was kept."
+            f"The winner was trained for {counted(len(metrics['epochs']), 'epoch')} ({metrics['engine']} engine): "
+            f"{config_words(metrics['config'])}. Epoch {metrics['best_epoch']} has the best validation score and was kept."
         ),
         *(
-            [prediction_verdict(view, test)]
+            [recall_verdict(view, test["micro_recall"], test["micro_recall_ci"])]
             if test
-            else [Text("There is no test file, so nothing confirms the search.", "bad")]
+            else [Text("There is no test file, so the result of the search is not confirmed.", "bad")]
         ),
         _epochs_figure(metrics),
         _headline_table(metrics),
@@ -38,39 +42,38 @@ def retrain_section(view: StudyView) -> Section | None:
              percent(row["f1"]))
             for row in sorted(test["per_type"], key=lambda row: (not row["support"], row["recall"] or 0))
         )  # fmt: skip
-        header = ("type", "entities", "reported", "found", "recall", "precision", "F1")
-        blocks.append(Table(header, rows, "The test set by type, the weakest first."))
-    return Section("Full-length training and test", tuple(blocks))
+        header = ("type", "entities", "predicted", "correct", "recall", "precision", "F1")
+        blocks.append(Table(header, rows, "The test set by type, the lowest recall first."))
+    return Section("Full-length training and test set", tuple(blocks))
 
 
-def prediction_verdict(view: StudyView, test: dict[str, Any]) -> Text:
-    """Say whether test recall lies inside the interval that the search gave for its winner."""
+def recall_verdict(view: StudyView, recall: float | None, interval: tuple[float, float]) -> Text:
+    """Return whether test recall lies inside the interval that the search measured for its winner."""
     best = json.loads(view.best_text) if view.best_text else {}
     validation = best.get("validation", {})
     low, high = validation.get("micro_recall_low"), validation.get("micro_recall_high")
-    recall = test["micro_recall"]
     if low is None or high is None or recall is None:
         return Text(
-            "Whether the search predicted this cannot be said: recall or its interval is undefined.", "bad"
+            "Test recall cannot be compared with the search: recall or its interval is undefined.", "bad"
         )
-    measured = f"Test recall is {percent(recall)} (95 % interval {interval_words(*test['micro_recall_ci'])})"
-    predicted = f"the interval that the search predicted from its winner after {best['steps']} steps, {interval_words(low, high)}"
+    measured = f"Test recall is {percent(recall)} (95 % confidence interval {interval_words(*interval)})"
+    predicted = f"the interval that the search measured on validation documents after {best['steps']} steps, {interval_words(low, high)}"
     if low <= recall <= high:
         return Text(f"{measured}: inside {predicted}.", "good")
     if recall > high:
-        why = "the search stops at its horizon, and the full-length training goes on"
-        return Text(f"{measured}: above {predicted}. Expected where training was longer: {why}.", "bad")
+        why = "This is expected if the training was longer than the horizon of the search"
+        return Text(f"{measured}: above {predicted}. {why}.", "bad")
     return Text(
-        f"{measured}: below {predicted}. The winner was chosen by chance, or the test documents are harder; do not count on "
-        "the search's number.",
+        f"{measured}: below {predicted}. Either the search overestimates the winner by chance, or the test documents are "
+        "harder; rely on the test recall.",
         "bad",
     )
 
 
-def _epochs_figure(metrics: dict[str, Any]) -> Figure:
+def _epochs_figure(metrics: RetrainJson) -> Figure:
     epochs = [entry["epoch"] for entry in metrics["epochs"]]
     looks = ((BLUE, "circle", "solid"), (VERMILLION, "square-open", "dash"), (GREEN, "diamond", "dot"))
-    traces: list[dict[str, Any]] = []
+    traces: list[Plot] = []
     for (key, word), (colour, symbol, dash) in zip(_SHOWN, looks, strict=True):
         values = [entry["validation"][key] for entry in metrics["epochs"]]
         traces.append({
@@ -90,13 +93,13 @@ def _epochs_figure(metrics: dict[str, Any]) -> Figure:
         "line": {"color": INK, "dash": "dot"},
     }
     return figure(
-        "epochs", f"Validation by epoch; the dotted line marks the best by score, epoch {best}.", traces,
+        "epochs", f"Validation metrics by epoch. Dotted line: the epoch with the best score, {best}.", traces,
         x="epoch", y="%", height=340, xaxis={"dtick": 1}, shapes=[line],
     )  # fmt: skip
 
 
-def _headline_table(metrics: dict[str, Any]) -> Table:
-    names = (
+def _headline_table(metrics: RetrainJson) -> Table:
+    names: tuple[tuple[HeadlineName, str], ...] = (
         *_SHOWN,
         ("leak_rate", "leak rate"),
         ("pii_free_fpr", "false alarms"),
@@ -108,12 +111,12 @@ def _headline_table(metrics: dict[str, Any]) -> Table:
     ]  # fmt: skip
     strong = frozenset({metrics["best_epoch"] - 1})
     if metrics["test"]:
-        rows.append(("test, once", None, *(percent(metrics["test"][key]) for key, _ in names)))
+        rows.append(("test, evaluated once", None, *(percent(metrics["test"][key]) for key, _ in names)))
         strong |= {len(rows) - 1}
     header = ("", "training loss", *(word for _, word in names))
     return Table(
         header,
         tuple(rows),
-        "False alarms: documents without personal data in which something was reported.",
+        "Validation after each epoch, and the test set. False alarms: share of the documents without personal data in which something was predicted.",
         strong,
     )

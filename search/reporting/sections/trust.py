@@ -1,4 +1,4 @@
-"""Section 6 of the report: why to believe it, how far not to, and how to repeat it in one command."""
+"""Section 6 of the report: how reliable the result is, where it comes from, and how to repeat the search."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 from search.options import SearchOptions
 from search.reporting.document import Block, Cell, Code, Items, Section, Table, Text, cell, listed, percent
-from search.reporting.view import StudyView
 from search.reporting.words import short_config
+from search.study.json_content import AuditJson, ProvenanceJson
+from search.study.view import StudyView
 
 _NOT_REPEATED = {"resume", "plan", "study", "results_dir"}
 
@@ -24,73 +24,74 @@ def trust(view: StudyView) -> Section:
         *_audit(view.config_json.get("audit")),
         Text(selection_bias(view)),
         *_confirmed(view),
-        Text("What a search cannot tell:"),
+        Text("Limits of this search:"),
         Items(
             (
-                "The numbers hold for documents like those of the validation file. Text from another source can score far lower.",
+                "The scores hold for documents like the validation documents; documents from another source can score much lower.",
                 _seeds(view),
-                "Stopped trials were judged early; a config that starts slowly can be lost.",
+                "Trials are stopped early; a config that learns slowly at first can be missed.",
             )
         ),
         _origin(source, view),
         Text("To repeat the search:"),
         Code(reproduce_command(view)),
     ]
-    return Section("Trust", tuple(blocks))
+    return Section("Reliability", tuple(blocks))
 
 
 def selection_bias(view: StudyView) -> str:
-    """Say by how much the winner's recall may flatter it, having been chosen among several on one list of documents.
+    """Return by how much the winner's recall may be too high because it was chosen as the best of several trials.
 
-    The best of n equally good configs is expected to lie above their common value by the expected
-    maximum of n normal deviations; n are the trials that got as far as the winner, and the standard
-    error is that of its interval. Real configs differ, so this is an upper bound.
+    If n configs are equally good, the best of them is expected to lie above their true value by the
+    expected maximum of n standard normals times the standard error. n counts the trials with as many
+    steps as the winner, the standard error follows from the winner's interval. Real configs differ, so
+    this is an upper bound.
     """
     best = view.best
     if best is None:
-        return "Selection bias: nothing was selected yet."
+        return "Selection bias: no winner yet."
     low, high = best.number_of("micro_recall_low"), best.number_of("micro_recall_high")
     rivals = sum(trial.usable and trial.steps >= best.steps for trial in view.trials)
     if low is None or high is None or rivals < 2:
-        return "Selection bias: the winner had no rival at its number of steps, so none by choosing."
+        return "Selection bias: none, as no other trial was trained for as many steps as the winner."
     # Blom's approximation of the expected maximum of n standard normals
     expected = NormalDist().inv_cdf((rivals - 0.375) / (rivals + 0.25))
     points = 100 * expected * (high - low) / (2 * NormalDist().inv_cdf(0.975))
     return (
-        f"Selection bias: the winner was chosen among {rivals} trials with equal training on the same documents, so its "
-        f"recall flatters it, by at most about {points:.1f} points (were all of them equally good). The test set, which "
-        "no trial has seen, settles it after the full-length training."
+        f"Selection bias: the winner is the best of {rivals} trials with equally many steps, evaluated on the same documents, "
+        f"so its recall is probably too high, by at most about {points:.1f} points (if all of them were equally good). The "
+        "test set, which no trial has seen, gives an unbiased number after the full-length training."
     )
 
 
 def _confirmed(view: StudyView) -> list[Block]:
-    """Return what training the best trials again with fresh seeds showed."""
+    """Return the scores of the best trials after training them again with fresh seeds."""
     found = view.confirmation
     if found is None or not found.confirmed:
         return []
     first, bias = found.contenders[0], found.selection_bias
     sentences = [
-        "The best trials were trained again to the horizon with a fresh seed; the highest mean decides."
+        "The best trials were trained again to the horizon with a fresh seed; the highest mean score wins."
     ]
     if bias is not None:
         sentences.append(
-            f"Measured selection bias: the first score of {first.trial}, the highest of all, lies {100 * abs(bias):.1f} "
-            f"points {'below' if bias < 0 else 'above'} its mean."
+            f"Measured selection bias: {first.trial} had the highest score of all trials; it lies {100 * abs(bias):.1f} points "
+            f"{'below' if bias < 0 else 'above'} the mean over its seeds."
         )
     if found.pending:
         sentences.append(f"Still to be confirmed: {listed(found.pending)}.")
     elif found.best_trial != first.trial:
-        sentences.append(f"That makes {found.best_trial} the winner instead.")
+        sentences.append(f"So {found.best_trial} is the winner instead of {first.trial}.")
     rows: list[tuple[Cell, ...]] = [
         (each.trial, short_config(view, view.named(each.trial)), each.score,
          ", ".join(map(cell, each.fresh_scores)) or "-", each.mean, each.problem)
         for each in found.contenders
     ]  # fmt: skip
     winner = [place for place, each in enumerate(found.contenders) if each.trial == found.best_trial]
-    header = ("trial", "config", "own score", "score with a fresh seed", "mean", "")
+    header = ("trial", "config", "score with its own seed", "score with a fresh seed", "mean", "problem")
     return [
         Text(" ".join(sentences)),
-        Table(header, tuple(rows), "Winner, confirmed", frozenset(winner)),
+        Table(header, tuple(rows), "Confirming runs; the winner in bold.", frozenset(winner)),
     ]
 
 
@@ -98,17 +99,14 @@ def _seeds(view: StudyView) -> str:
     seed = view.config_json["provenance"]["seed"]
     if view.confirmation and view.confirmation.confirmed:
         return (
-            f"All trials ran with one seed ({seed}), and only the best once more with another; how much a seed moves "
-            "the others was not measured."
+            f"All trials used one seed ({seed}); only the best were repeated with another. How much the scores of the other "
+            "trials depend on the seed was not measured."
         )
-    return (
-        f"Everything ran with one seed ({seed}); another seed moves the numbers too, by how much was not "
-        "measured here."
-    )
+    return f"All trials used one seed ({seed}). How much the scores depend on the seed was not measured."
 
 
 def reproduce_command(view: StudyView) -> str:
-    """Return the commands that repeat the search: the commit, and every option that is not the default."""
+    """Return the commands that repeat the search: checking out its commit, and running it with all non-default options."""
     options, defaults = view.config_json["options"], SearchOptions()
     flags: list[str] = []
     for field in fields(SearchOptions):
@@ -129,37 +127,37 @@ def reproduce_command(view: StudyView) -> str:
     return f"{checkout}python search/run.py {' '.join(flags)}".strip()
 
 
-def _audit(audit: dict[str, Any] | None) -> list[Block]:
-    """Return what `data/audit.py` found before the search, leaks between the parts among it."""
+def _audit(audit: AuditJson | None) -> list[Block]:
+    """Return what the data audit found before the search."""
     if not audit:
-        return [Text("The data were not audited before this search: `python data/audit.py` looks for leaks between the "
+        return [Text("The data were not audited before this search. `python data/audit.py` looks for leaks between the "
                      "parts, doubtful labels and duplicates.", "bad")]  # fmt: skip
-    verdict = str(audit["verdict"])
+    verdict = audit["verdict"]
     rows: list[tuple[Cell, ...]] = [
-        (str(found["name"]), str(found["part"]), str(found["other"]), found["count"], found["of"],
+        (found["name"], found["part"], found["other"], found["count"], found["of"],
          percent(found["count"] / found["of"] if found["of"] else None))
         for found in audit["findings"]
     ]  # fmt: skip
     sizes = listed([f"{count:,} {part}" for part, count in audit["documents"].items()])
     return [
         Text(
-            f"Data audit of {sizes} documents: {verdict}.",
+            f"Data audit ({sizes} documents): {verdict}.",
             "bad" if verdict.startswith(("LEAK", "FAULT")) else "good",
         ),
         Table(
             ("finding", "part", "shared with", "count", "of", "share"),
             tuple(rows),
-            "The audit, count by count",
+            "All counts of the audit",
             folded=True,
         ),
     ]
 
 
-def _origin(source: dict[str, Any], view: StudyView) -> Table:
+def _origin(source: ProvenanceJson, view: StudyView) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        ("commit", str(source["commit"])),
+        ("commit", source["commit"]),
         ("seed", str(source["seed"])),
-        ("started", str(source["started"])),
+        ("started", source["started"]),
         ("machine", f"{source['machine']}, Python {source['python']}"),
         ("device", _device(view)),
         ("packages", ", ".join(f"{name} {version}" for name, version in source["packages"].items())),
@@ -171,7 +169,7 @@ def _origin(source: dict[str, Any], view: StudyView) -> Table:
     if view.best_text:
         checksum = hashlib.sha256(view.best_text.encode("utf-8")).hexdigest()
         rows.append(("best.json", f"SHA-256 {checksum}"))
-    return Table(("", "where it comes from"), tuple(rows))
+    return Table(("provenance", ""), tuple(rows))
 
 
 def _device(view: StudyView) -> str:

@@ -1,10 +1,10 @@
-"""Put the report together and write it: report.html and summary.md of a study, never half of either."""
+"""Assemble the report of a study, and write report.html and summary.md so that no reader sees half of one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from search.reporting.document import Report
+from search.reporting.document import Report, counted
 from search.reporting.html import to_html
 from search.reporting.markdown import to_markdown
 from search.reporting.sections.answer import answer
@@ -14,26 +14,26 @@ from search.reporting.sections.quality import quality
 from search.reporting.sections.retrain import retrain_section
 from search.reporting.sections.tradeoffs import tradeoffs
 from search.reporting.sections.trust import trust
-from search.reporting.view import StudyView, read_study
 from search.study.files import StudyFiles
+from search.study.view import StudyView, read_study
 
 REFRESH_S = 60
-"""A page of a running search reloads itself this often."""
+"""Seconds after which the page of a running search reloads itself."""
 RESAMPLES = {"running": 20, "done": 50}
-"""Draws behind the uncertainty of importances: about 20 ms each, and a running search has better things to do."""
+"""Resamples for the intervals of the importances, about 20 ms each; fewer while a search needs the processor."""
 
 
 def build_report(view: StudyView, show_text: bool = False) -> Report:
-    """Return what the study's report says.
+    """Return the report of a study.
 
     Args:
         view: The study.
-        show_text: Whether errors are shown with the text of their document: private.
+        show_text: Whether errors are shown with the text of their document, which is private.
     """
     ended = sum(trial.finished for trial in view.trials)
     source = view.config_json["provenance"]
     data = "bundled sample" if view.bundled else source["data"]["train"]["file"]
-    state = f"{ended} trials" if view.done else f"{ended} of {view.total} trials so far"
+    state = counted(ended, "trial") if view.done else f"{ended} of {view.total} trials so far"
     resamples = RESAMPLES["done" if view.done else "running"]
     sections = (
         answer(view),
@@ -53,26 +53,26 @@ def build_report(view: StudyView, show_text: bool = False) -> Report:
 
 
 def write_report(root: Path, show_text: bool = False, png: bool = False) -> Path:
-    """Write report.html and summary.md into the study's folder; return the page's path.
+    """Write report.html and summary.md into the study's folder; return the path of report.html.
 
     Args:
         root: Folder of a study, finished or running.
         show_text: See `build_report`.
-        png: Whether to write every figure to figures/NAME.png too; summary.md then shows them.
+        png: Whether to write each figure to figures/NAME.png too and show it in summary.md.
 
     Raises:
-        RuntimeError: If figures are asked for and cannot be drawn.
+        RuntimeError: If `png` is set and the figures cannot be drawn.
     """
     report = build_report(read_study(root), show_text)
     return _write_both(report, root, "report.html", "summary.md", png)
 
 
 def write_comparison(root: Path, other: Path, png: bool = False) -> Path:
-    """Write compare-OTHER.html and .md into the first study's folder; return the page's path.
+    """Write compare-OTHER.html and .md into the first study's folder; return the path of the page.
 
     Raises:
         ValueError: If one of them has no trial with a score.
-        RuntimeError: If figures are asked for and cannot be drawn.
+        RuntimeError: If `png` is set and the figures cannot be drawn.
     """
     from search.reporting.sections.compare import compare
 
@@ -93,7 +93,7 @@ def _write_both(report: Report, root: Path, page: str, summary: str, png: bool) 
 
 
 def try_report(root: Path) -> None:
-    """Write the report of a study that has one; an error is told and ends nothing: hours of work lie behind it."""
+    """Write the report if there is a study.db; print an error instead of raising it, as the search itself succeeded."""
     try:
         if StudyFiles(root).database.is_file():
             write_report(root)

@@ -16,7 +16,7 @@ from data.files.jsonl import read_examples
 from data.paths import ROOT
 from data.prompt import Parsed
 from search.reporting.sections.write import build_report, write_report
-from search.reporting.view import read_study
+from search.study.view import read_study
 from trainable.scoring.counts import Prediction
 from trainable.scoring.evaluation import evaluate_predictions
 from trainable.scoring.record import make_record, save_record

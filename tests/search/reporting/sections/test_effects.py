@@ -1,80 +1,46 @@
-"""Knobs: importances, effects and pairs are found where they were planted, and not where they were not."""
+"""Effects and interactions are estimated where they were planted, and not where they were not."""
 
 from __future__ import annotations
 
-import random
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from search.reporting.document import Items, Text
-from search.reporting.sections.effects import EffectModel
-from search.reporting.sections.importance import importances, projected_scores
-from search.reporting.sections.knobs import knobs_section
-from search.reporting.view import StudyView, TrialView, read_study
+from search.reporting.sections.effects import EffectModel, are_numbers
+from search.study.view import StudyView
+from tests.search.reporting.invented import planted
 
-pytestmark = pytest.mark.timeout(300)  # the first one imports scikit-learn and Optuna
+pytestmark = pytest.mark.usefixtures("heavy_imports")
 
 
-def planted(view: StudyView, score_of: Any, n: int = 40, noise: float = 0.01) -> StudyView:
-    """The same study with n trials at random configs whose scores at the horizon follow a rule."""
-    draw = random.Random(0)
-    trials = []
-    for number in range(n):
-        config = {
-            **view.trials[0].config,
-            "model": draw.choice(["small-2m", "small-4m"]),
-            "load_in_4bit": draw.random() < 0.5,
-            "lora_rank": draw.choice([8, 12, 16, 32, 64]),
-            "learning_rate": 3e-4 * 100 ** draw.random(),
-            "oversampling": draw.randint(1, 4),
-        }
-        score = score_of(config) + draw.gauss(0, noise)
-        trials.append(TrialView(number, f"t{number}", "", "completed", {153: score}, config, {}, None, None))
-    ranking = sorted(trials, key=lambda trial: -trial.scores[153])
-    return replace(view, trials=tuple(trials), ranking=tuple(trial.name for trial in ranking))
+@pytest.fixture(scope="module")
+def linear(view: StudyView) -> EffectModel:
+    """A model of a score that rises by 0.1 with each step of oversampling and depends on nothing else."""
+    return EffectModel(planted(view, lambda config: 0.1 * config["oversampling"]))  # type: ignore[operator]
 
 
-@pytest.fixture
-def view(reference_study: Path) -> StudyView:
-    return read_study(reference_study)
-
-
-def test_the_knob_that_decides_is_the_most_important(view: StudyView) -> None:
-    shares = importances(planted(view, lambda c: 0.2 * c["oversampling"]), resamples=10)
-    assert max(shares, key=lambda name: shares[name][0]) == "oversampling"
-    share, low, high = shares["oversampling"]
-    assert share > 0.8
-    assert 0.5 < low <= high <= 1
-    assert sum(share for share, _, _ in shares.values()) == pytest.approx(1)
-
-
-def test_a_planted_effect_is_measured_within_its_interval(view: StudyView) -> None:
-    effect = EffectModel(planted(view, lambda c: 0.1 * c["oversampling"])).effect("oversampling")
+def test_a_planted_effect_is_measured_within_its_interval(linear: EffectModel) -> None:
+    effect = linear.effect("oversampling")
     assert effect.levels == (1, 2, 3, 4)
+    assert (effect.ordered, effect.log) == (True, False)
     gap, half = effect.difference(3, 0)
     assert abs(gap - 0.3) <= half < 0.1
+    assert all(effect.half_width(level) > 0 for level in range(4))
 
 
-def test_a_knob_without_effect_is_not_said_to_have_one(view: StudyView) -> None:
-    section = knobs_section(planted(view, lambda c: 0.1 * c["oversampling"], noise=0.05), resamples=5)
-    sentences = next(block for block in section.blocks if isinstance(block, Items)).lines
-    by_knob = {line.split(" (")[0]: line for line in sentences}
-    assert "best at 4; 1 costs 0." in by_knob["Oversampling"]
-    for name in ("Rank", "4-bit base", "Base model"):
-        assert "no effect that these trials could show" in by_knob[name], by_knob[name]
-
-
-def test_a_plateau_is_named(view: StudyView) -> None:
-    section = knobs_section(planted(view, lambda c: min(c["lora_rank"], 16) / 16, n=60, noise=0.002), 5)
-    text = next(block for block in section.blocks if isinstance(block, Items)).lines
-    assert any(line.startswith("Rank") and "8 costs 0." in line for line in text)
+def test_choices_are_not_ordered_and_a_log_range_becomes_a_grid(linear: EffectModel) -> None:
+    model = linear.effect("model")
+    assert (model.levels, model.ordered) == (("small-2m", "small-4m"), False)
+    rate = linear.effect("learning_rate")
+    assert (rate.log, rate.levels[0], rate.levels[-1]) == (True, pytest.approx(3e-4), pytest.approx(3e-2))
+    middle: Any = rate.levels[len(rate.levels) // 2]
+    assert middle == pytest.approx(3e-3)
 
 
 def test_a_planted_interaction_is_found_with_its_sign_and_no_other_one(view: StudyView) -> None:
-    def score(config: dict[str, Any]) -> float:
+    def score(config: Mapping[str, Any]) -> float:
         return 0.3 * (config["oversampling"] - 2.5) * (1 if config["model"] == "small-4m" else -1)
 
     model = EffectModel(planted(view, score, n=60))
@@ -82,21 +48,23 @@ def test_a_planted_interaction_is_found_with_its_sign_and_no_other_one(view: Stu
     assert pair.clear
     assert pair.contrast == pytest.approx(1.8, abs=pair.half_width + 0.05)
     assert pair.gains[0] < 0 < pair.gains[1]
+    assert (pair.a_ends, pair.b_ends) == ((1, 4), ("small-2m", "small-4m"))
     assert not model.pair("load_in_4bit", "model").clear
 
 
-def test_stopped_trials_are_projected_by_the_median_gain_and_keep_their_order(view: StudyView) -> None:
-    scores = projected_scores(view)
-    assert scores[view.ranking[0]] == view.named(view.ranking[0]).scores[153]
-    for step in (17, 34):
-        stopped = [trial for trial in view.trials if trial.state == "stopped" and trial.steps == step]
-        ahead = sorted(stopped, key=lambda trial: trial.scores[step])
-        assert [scores[trial.name] for trial in ahead] == sorted(scores[trial.name] for trial in stopped)
-        gains = {round(scores[trial.name] - trial.scores[step], 9) for trial in stopped}
-        assert len(gains) == 1
-        assert gains.pop() > 0
+def test_three_choices_have_a_coordinate_each(view: StudyView) -> None:
+    base = planted(view, lambda config: 0.0, n=30)
+    trials = tuple(
+        replace(trial, config={**trial.config, "optimizer": "abc"[n % 3]}, scores={153: 0.5 * (n % 3 == 1)})
+        for n, trial in enumerate(base.trials)
+    )
+    space = {**view.config_json["space"], "parameters": {"optimizer": {"values": ["a", "b", "c"]}}}
+    study = replace(base, trials=trials, config_json={**view.config_json, "space": space})  # type: ignore[typeddict-item]
+    effect = EffectModel(study).effect("optimizer")
+    assert [round(mean, 1) for mean in effect.means] == [0.0, 0.5, 0.0]
 
 
-def test_too_few_trials_say_nothing(view: StudyView) -> None:
-    section = knobs_section(planted(view, lambda c: 0.0, n=4), resamples=5)
-    assert [type(block) for block in section.blocks] == [Text]
+def test_truth_values_are_no_numbers() -> None:
+    assert are_numbers([1, 2.5])
+    assert not are_numbers([True, False])
+    assert not are_numbers([1, None])

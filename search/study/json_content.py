@@ -1,0 +1,138 @@
+"""Types of what config.json and retrain/metrics.json of a study hold."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+Value = bool | int | float | str | None
+"""An option, hyperparameter or metric as JSON holds it."""
+
+
+class ParameterJson(TypedDict, total=False):
+    """One searched hyperparameter: either its `values`, or a range from `low` to `high`."""
+
+    values: list[Value]
+    low: float
+    high: float
+    log: bool
+
+
+class SpaceJson(TypedDict):
+    """The search space."""
+
+    parameters: dict[str, ParameterJson]
+    fixed: dict[str, Value]
+    starting_configs: NotRequired[dict[str, dict[str, Value]]]
+    plans: NotRequired[dict[str, dict[str, Value]]]
+    """What older studies call the starting configs."""
+
+
+class TrialSettingsJson(TypedDict):
+    """Those settings of all trials that a reader of the study needs."""
+
+    rungs: list[int]
+    evaluation_documents: list[int]
+    min_precision: float
+    train_file: str
+    validation_file: str
+    vram_gib: NotRequired[float | None]
+
+
+class DataFileJson(TypedDict):
+    """Name and checksum of one data file."""
+
+    file: str
+    sha256: str
+
+
+class ProvenanceJson(TypedDict):
+    """Where a study comes from."""
+
+    commit: str
+    seed: int
+    started: str
+    python: str
+    machine: str
+    packages: dict[str, str]
+    data: dict[str, DataFileJson]
+
+
+class FindingJson(TypedDict):
+    """One count of the data audit: `count` of `of` in a part, shared with the `other` part if there is one."""
+
+    name: str
+    part: str
+    other: str
+    count: int
+    of: int
+
+
+class AuditJson(TypedDict):
+    """The data audit; `documents` counts them by part."""
+
+    verdict: str
+    documents: dict[str, int]
+    findings: list[FindingJson]
+
+
+class ConfigJson(TypedDict):
+    """config.json."""
+
+    options: dict[str, Value]
+    space: SpaceJson
+    trial_settings: TrialSettingsJson
+    provenance: ProvenanceJson
+    audit: NotRequired[AuditJson]
+
+
+class TypeRowJson(TypedDict):
+    """Counts and ratios of one entity type; undefined ratios are None."""
+
+    type: str
+    support: int
+    predicted: int
+    tp: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
+
+
+HeadlineName = Literal[
+    "micro_recall", "micro_precision", "micro_f1", "leak_rate", "pii_free_fpr", "json_valid_rate"
+]
+
+
+class HeadlineJson(TypedDict):
+    """The single numbers of an evaluation that a reader of the study needs; undefined ratios are None."""
+
+    micro_recall: float | None
+    micro_precision: float | None
+    micro_f1: float | None
+    leak_rate: float | None
+    pii_free_fpr: float | None
+    json_valid_rate: float | None
+
+
+class TestJson(HeadlineJson):
+    """The evaluation on the test set."""
+
+    micro_recall_ci: tuple[float, float]
+    per_type: list[TypeRowJson]
+
+
+class EpochJson(TypedDict):
+    """One epoch of the full-length training."""
+
+    epoch: int
+    train_loss: float
+    validation: HeadlineJson
+
+
+class RetrainJson(TypedDict):
+    """retrain/metrics.json."""
+
+    engine: str
+    config: dict[str, Value]
+    epochs: list[EpochJson]
+    best_epoch: int
+    test: TestJson | None

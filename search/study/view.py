@@ -1,0 +1,193 @@
+"""A study read from its folder, once, as plain values: for the report, the study page and the Python API."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.study.confirmation import Confirmation, confirmation_of, ranked_by_mean
+from search.study.files import StudyFiles
+from search.study.journal import RungDecision, read_decisions
+from search.study.json_content import ConfigJson, RetrainJson
+from search.study.storage import open_storage
+from search.study.trial_view import REFUSED, TrialView, trial_view
+from trainable.scoring.record import RECORD_FILE
+
+if TYPE_CHECKING:
+    from trainable.scoring.record import EvaluationRecord
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study as it is on disk, finished or not."""
+
+    root: Path
+    """Its folder."""
+    config_json: ConfigJson
+    """Content of config.json."""
+    trials: tuple[TrialView, ...]
+    """In the order in which they were proposed; those that never started are left out."""
+    refused: tuple[TrialView, ...]
+    """Configs that were not started, because they cannot fit into memory."""
+    ranking: tuple[str, ...]
+    """Names of the trials with a usable score, best first; confirming runs are taken into account."""
+    decisions: tuple[RungDecision, ...]
+    """Lines of rungs.jsonl."""
+    records: dict[str, Path]
+    """Path of evaluation.json by the trial's name, for each trial that has one."""
+    retrain: RetrainJson | None
+    """Content of retrain/metrics.json; None before the full-length training has ended."""
+    best_text: str
+    """best.json as it lies on disk; empty if there is none."""
+    confirmation: Confirmation | None
+    """What confirming runs showed of the best trials; None if no trial is to be confirmed."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.root.name
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Names of the hyperparameters that were searched."""
+        return tuple(self.config_json["space"]["parameters"])
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Steps at which trials were compared; the last is the horizon."""
+        return tuple(self.config_json["trial_settings"]["rungs"])
+
+    @property
+    def total(self) -> int:
+        """Trials that were asked for."""
+        return int(self.config_json["options"]["trials"] or 0)
+
+    @property
+    def min_precision(self) -> float:
+        """Required precision; what precision falls short of it was taken off the score."""
+        return float(self.config_json["trial_settings"]["min_precision"])
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it ran on the bundled sample corpus."""
+        return Path(self.config_json["trial_settings"]["train_file"]).parent.name == "sample"
+
+    @property
+    def best(self) -> TrialView | None:
+        """The best trial so far; None while no trial has a score."""
+        return self.named(self.ranking[0]) if self.ranking else None
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended and none is left to be confirmed."""
+        pending = self.confirmation.pending if self.confirmation else ()
+        return not pending and sum(trial.finished for trial in self.trials) >= self.total
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many trials ended how."""
+        return dict(Counter(trial.state for trial in self._ended(self.trials)))
+
+    @property
+    def cost_share(self) -> float:
+        """Optimizer steps of ended trials over trials x horizon; confirming runs are not counted."""
+        steps = [trial.steps for trial in self._ended((*self.trials, *self.refused))]
+        return sum(steps) / (len(steps) * self.rungs[-1]) if steps else 0.0
+
+    def named(self, name: str) -> TrialView:
+        """Return a trial by its name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        found = next((trial for trial in self.trials if trial.name == name), None)
+        if found is None:
+            raise KeyError(f"{name} is no trial of {self.root}")
+        return found
+
+    def record(self, name: str) -> EvaluationRecord | None:
+        """Return what a trial's last evaluation found, missed and got wrong; None if it was not kept."""
+        from trainable.scoring.record import load_record
+
+        return load_record(self.records[name]) if name in self.records else None
+
+    def reason(self, trial: TrialView) -> str:
+        """Return in words why a trial ended, or where it stands."""
+        reasons = [line.reason for line in self.decisions if line.trial == trial.name]
+        return str(trial.metrics.get("reason") or (reasons[-1] if reasons else trial.state))
+
+    @staticmethod
+    def _ended(trials: Iterable[TrialView]) -> list[TrialView]:
+        """Return the trials whose end is in the database; a crash can fall between their outcome and their end."""
+        return [trial for trial in trials if trial.finished and trial.ended is not None]
+
+
+def find_study(study: Path, results_dir: Path) -> Path:
+    """Return a study's folder, given as a path or by its name.
+
+    Raises:
+        FileNotFoundError: If neither is a study; the message lists those that are.
+    """
+    for folder in (study, results_dir / study):
+        if StudyFiles(folder).config.is_file() and StudyFiles(folder).database.is_file():
+            return folder.resolve()
+    known = sorted(path.parent.name for path in results_dir.glob("*/study.db"))
+    raise FileNotFoundError(
+        f"{study} is no study: it must be a folder with config.json and study.db, or the name of one in "
+        f"{results_dir} ({', '.join(known) or 'which holds none'}); see `--results-dir`"
+    )
+
+
+def read_study(root: Path) -> StudyView:
+    """Read a study, finished or running, without changing anything.
+
+    Args:
+        root: Folder with config.json; without study.db the study has no trials yet.
+    """
+    files = StudyFiles(root)
+    config: ConfigJson = json.loads(files.config.read_text(encoding="utf-8"))
+    trials, ranking, confirmation = _read_database(files, config)
+    metrics = root / "retrain" / "metrics.json"
+    return StudyView(
+        root=root,
+        config_json=config,
+        trials=tuple(trial for trial in trials if trial.state != REFUSED),
+        refused=tuple(trial for trial in trials if trial.state == REFUSED),
+        ranking=ranking,
+        decisions=tuple(read_decisions(files.rungs)),
+        records=_records(files),
+        retrain=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None,
+        best_text=files.best.read_text(encoding="utf-8") if files.best.is_file() else "",
+        confirmation=confirmation,
+    )
+
+
+def _read_database(
+    files: StudyFiles, config: ConfigJson
+) -> tuple[list[TrialView], tuple[str, ...], Confirmation | None]:
+    """Return the trials that were proposed, the names of those with a score (best first), and the confirmation."""
+    import optuna
+
+    if not files.database.is_file():
+        return [], (), None
+    storage = open_storage(str(files.database))
+    try:
+        name = storage.get_all_studies()[0].study_name  # a renamed folder keeps the name inside
+        study = optuna.load_study(study_name=name, storage=storage)
+        fixed = config["space"]["fixed"]
+        trials = [trial_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
+        confirmation = confirmation_of(study, files, str(config["options"].get("confirm", "0")))
+        ranked = ranked_by_mean(study, confirmation)
+    finally:
+        storage.engine.dispose()
+    return trials, tuple(trial.user_attrs.get("ray_trial_id", "") for trial in ranked), confirmation
+
+
+def _records(files: StudyFiles) -> dict[str, Path]:
+    """Return the records beside the adapters that were kept, or beside the checkpoints of a running search."""
+    running = {path.parent.parent.name: path for path in files.checkpoints.glob(f"*/adapter/{RECORD_FILE}")}
+    return running | {path.parent.name: path for path in files.adapters.glob(f"*/{RECORD_FILE}")}

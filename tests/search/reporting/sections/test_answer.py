@@ -1,0 +1,134 @@
+"""The first section: the winner's numbers, the goals, and the starting configs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from data.paths import ROOT
+from search.reporting.document import Code, Table, Text
+from search.reporting.sections.answer import answer, recall_figure
+from search.study.confirmation import Confirmation, Contender
+from search.study.view import StudyView
+from tests.search.reporting.invented import changed
+
+_REFERENCE = ROOT / "results" / "reference" / "cpu"
+_BEST = json.loads((_REFERENCE / "best.json").read_text(encoding="utf-8"))
+_NUMBERS = _BEST["validation"]
+
+
+def sentences(view: StudyView) -> str:
+    return " ".join(block.text for block in answer(view).blocks if isinstance(block, Text))
+
+
+def table(view: StudyView) -> dict[str, tuple[object, ...]]:
+    """The rows of the table by their name."""
+    found = next(block for block in answer(view).blocks if isinstance(block, Table))
+    return {str(row[0]): row[1:] for row in found.rows}
+
+
+def with_winner(view: StudyView, **numbers: float | None) -> StudyView:
+    """The study with other metrics of its winner."""
+    best = view.named(view.ranking[0])
+    return changed(view, best.name, metrics={**best.metrics, **numbers})
+
+
+def test_the_winners_numbers_are_those_of_best_json(view: StudyView) -> None:
+    text = sentences(view)
+    assert f"Best of 20 trials: {_BEST['trial']}, small-4m in 16-bit" in text
+    assert f"{100 * _NUMBERS['micro_recall']:.1f} % of the {_NUMBERS['n_gold']} entities" in text
+    assert f"{100 * _NUMBERS['micro_recall_low']:.1f}-{100 * _NUMBERS['micro_recall_high']:.1f} %" in text
+    assert (
+        f"Recall is {100 * (0.88 - _NUMBERS['micro_recall']):.1f} points below the goal of 88-92 %." in text
+    )
+    assert f"recall {100 * (_NUMBERS['micro_recall'] - 0.74):+.1f}" in text
+
+
+def test_every_starting_config_has_a_row_with_its_recall(view: StudyView) -> None:
+    with (_REFERENCE / "trials.csv").open(encoding="utf-8", newline="") as file:
+        recall = {row["plan"]: float(row["micro_recall"]) for row in csv.DictReader(file) if row["plan"]}
+    rows = table(view)
+    assert list(recall) == ["conservative", "oversampling", "bigger model", "all of it"]
+    assert {name: rows[f"starting config: {name}"][0] for name in recall} == {
+        name: f"{100 * value:.1f} %" for name, value in recall.items()
+    }
+    assert list(rows) == [
+        "winner",
+        *(f"starting config: {name}" for name in recall),
+        "baseline (users' own data)",
+        "goal",
+    ]
+
+
+def test_a_starting_config_that_was_not_tried_is_said_to_be_so(view: StudyView) -> None:
+    without = replace(view, trials=tuple(t for t in view.trials if t.starting_config != "bigger model"))
+    row = table(without)["starting config: bigger model"]
+    assert row[-3:] == (None, "not tried", "")
+
+
+@pytest.mark.parametrize(
+    ("recall", "told"),
+    [
+        (0.87, "Recall is 1.0 points below the goal of 88-92 %."), (0.90, "Recall reaches the goal of 88-92 %."),
+        (0.95, "Recall exceeds the goal of 88-92 %."), (None, "Recall is undefined."),
+    ],
+)  # fmt: skip
+def test_the_distance_to_the_goal_is_told(view: StudyView, recall: float | None, told: str) -> None:
+    assert told in sentences(with_winner(view, micro_recall=recall))
+
+
+def test_low_precision_and_a_short_training_are_warned_of(view: StudyView) -> None:
+    def warnings(study: StudyView) -> list[str]:
+        return [
+            block.text for block in answer(study).blocks if isinstance(block, Text) and block.tone == "bad"
+        ]
+
+    assert warnings(view) == [
+        "Precision is below the required 85 %; the score (0.073) is reduced by this shortfall."
+    ]
+    precise = with_winner(view, micro_precision=0.9)
+    assert warnings(precise) == []
+    stopped = changed(precise, view.ranking[0], scores={17: 0.1, 34: 0.2})
+    assert warnings(stopped) == ["No trial has reached the horizon of 153 steps yet."]
+
+
+def test_on_the_users_own_data_nothing_is_said_of_the_bundled_sample(view: StudyView) -> None:
+    settings = {**view.config_json["trial_settings"], "train_file": "/their/data/train.jsonl"}
+    theirs = replace(view, config_json={**view.config_json, "trial_settings": settings})  # type: ignore[typeddict-item]
+    assert "bundled sample" in sentences(view)
+    assert "bundled sample" not in sentences(theirs)
+
+
+def test_a_confirmed_winner_is_told_with_the_scores_of_both_seeds(view: StudyView) -> None:
+    first, second = view.ranking[:2]
+    confirmation = Confirmation((Contender(first, 0.5, (0.25,)), Contender(second, 0.4, (0.3,))))
+    text = sentences(replace(view, confirmation=confirmation))
+    assert "Its score is 0.500 with its own seed and 0.250 with a fresh seed (see Reliability)." in text
+
+
+def test_the_command_for_the_full_length_is_shown_until_it_was_run(view: StudyView) -> None:
+    def commands(study: StudyView) -> list[str]:
+        return [block.text for block in answer(study).blocks if isinstance(block, Code)]
+
+    assert commands(view) == []
+    assert commands(replace(view, retrain=None)) == [f"python search/retrain.py {view.root / 'best.json'}"]
+
+
+def test_without_a_score_the_section_counts_what_has_ended(view: StudyView) -> None:
+    blocks = answer(replace(view, ranking=(), trials=view.trials[:3])).blocks
+    assert blocks == (Text("No trial has a score yet; 3 of 20 have ended."),)
+
+
+def test_error_bars_reach_from_the_lower_to_the_upper_end_of_the_interval(view: StudyView) -> None:
+    best = view.named(view.ranking[0])
+    traces: list[dict[str, Any]] = recall_figure(view, best).plot["data"]
+    shown = {trace["y"][0]: (trace["x"][0], trace["error_x"]) for trace in traces}
+    assert list(shown)[0] == "baseline (users' own data)"
+    recall, bars = shown["winner"]
+    assert recall + bars["array"][0] == pytest.approx(100 * _NUMBERS["micro_recall_high"])
+    assert recall - bars["arrayminus"][0] == pytest.approx(100 * _NUMBERS["micro_recall_low"])
+    assert shown["baseline (users' own data)"][1]["array"] == [0.0]

@@ -1,0 +1,111 @@
+"""The section after the full-length training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from data.paths import ROOT
+from search.reporting.document import Figure, Section, Table, Text
+from search.reporting.sections.retrain import recall_verdict, retrain_section
+from search.study.view import StudyView
+
+_REFERENCE = ROOT / "results" / "reference" / "cpu"
+_BEST = json.loads((_REFERENCE / "best.json").read_text(encoding="utf-8"))
+_METRICS = json.loads((_REFERENCE / "retrain" / "metrics.json").read_text(encoding="utf-8"))
+_INTERVAL = tuple(_BEST["validation"][f"micro_recall_{end}"] for end in ("low", "high"))
+
+
+def section_of(view: StudyView, **changes: Any) -> Section:
+    """The section of the study with other metrics of its retrain."""
+    section = retrain_section(replace(view, retrain={**_METRICS, **changes}))
+    assert section is not None
+    return section
+
+
+def tables(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
+def test_before_the_full_length_training_there_is_no_section(view: StudyView) -> None:
+    assert retrain_section(replace(view, retrain=None)) is None
+
+
+def test_the_config_that_was_trained_and_the_epoch_that_was_kept_are_told(view: StudyView) -> None:
+    first = section_of(view).blocks[0]
+    assert isinstance(first, Text)
+    assert first.text.startswith(
+        "The winner was trained for 6 epochs (own engine): small-4m in 16-bit, LoRA rank 16"
+    )
+    assert first.text.endswith("Epoch 6 has the best validation score and was kept.")
+
+
+def test_a_test_recall_above_the_interval_of_the_search_is_told_in_red_with_the_reason(
+    view: StudyView,
+) -> None:
+    verdict = section_of(view).blocks[1]
+    assert isinstance(verdict, Text)
+    assert verdict.tone == "bad"
+    assert f"Test recall is {100 * _METRICS['test']['micro_recall']:.1f} %" in verdict.text
+    low, high = (100 * end for end in _INTERVAL)
+    assert (
+        f"after 153 steps, {low:.1f}-{high:.1f} %. This is expected if the training was longer"
+        in verdict.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("recall", "tone", "told"),
+    [
+        (_BEST["validation"]["micro_recall"], "good", ": inside the interval that the search measured"),
+        (_INTERVAL[0], "good", ": inside the interval"), (_INTERVAL[1], "good", ": inside the interval"),
+        (0.3, "bad", ": below the interval"), (None, "bad", "cannot be compared with the search"),
+    ],
+)  # fmt: skip
+def test_the_verdict_follows_the_interval_of_the_search(
+    view: StudyView, recall: float | None, tone: str, told: str
+) -> None:
+    verdict = recall_verdict(view, recall, (0.25, 0.35))
+    assert verdict.tone == tone
+    assert told in verdict.text
+
+
+def test_without_best_json_recall_is_compared_with_nothing(view: StudyView) -> None:
+    assert "cannot be compared" in recall_verdict(replace(view, best_text=""), 0.5, (0.4, 0.6)).text
+
+
+def test_the_epochs_and_the_test_set_are_rows_and_what_counts_is_bold(view: StudyView) -> None:
+    table = tables(section_of(view))[0]
+    assert [row[0] for row in table.rows] == [
+        *(f"validation, epoch {n}" for n in range(1, 7)),
+        "test, evaluated once",
+    ]
+    assert table.strong == frozenset({5, 6})
+    assert table.rows[5][2] == f"{100 * _METRICS['epochs'][5]['validation']['micro_recall']:.1f} %"
+
+
+def test_the_curves_hold_every_epoch_in_percent_and_leave_undefined_ones_out(view: StudyView) -> None:
+    epochs = [
+        {**entry, "validation": {**entry["validation"], "micro_f1": None}} for entry in _METRICS["epochs"]
+    ]
+    figure = next(block for block in section_of(view, epochs=epochs).blocks if isinstance(block, Figure))
+    recall, _, f1 = figure.plot["data"]
+    assert recall["y"] == [100 * entry["validation"]["micro_recall"] for entry in epochs]
+    assert f1["y"] == [None] * 6
+
+
+def test_the_types_of_the_test_set_come_with_the_lowest_recall_first(view: StudyView) -> None:
+    table = tables(section_of(view))[1]
+    by_recall = sorted(_METRICS["test"]["per_type"], key=lambda row: row["recall"])
+    assert [row[0] for row in table.rows] == [row["type"] for row in by_recall]
+
+
+def test_without_a_test_file_nothing_confirms_the_search(view: StudyView) -> None:
+    section = section_of(view, test=None)
+    assert (
+        Text("There is no test file, so the result of the search is not confirmed.", "bad") in section.blocks
+    )
+    assert [len(table.rows) for table in tables(section)] == [6]
