@@ -8,7 +8,7 @@ from functools import cache
 from html import escape as escape_html
 from importlib.resources import files
 
-from search.reporting.document import Block, Code, Figure, Items, Report, Section, Table, Text, cell
+from search.reporting.document import Block, Cell, Code, Figure, Items, Report, Section, Table, Text, cell
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """Makes the browser refuse every request to the network."""
@@ -28,7 +28,7 @@ nav a { display: inline-block; margin: .2rem .9rem .2rem 0; color: #003f7f }
 .caption { margin-bottom: 0 }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { border-bottom: 1.5px solid var(--ink); font-weight: 600 } td.number, th.number { text-align: right;
-  font-variant-numeric: tabular-nums; white-space: nowrap }
+  font-variant-numeric: tabular-nums; white-space: nowrap } td.long { min-width: 11rem }
 tr.strong td { font-weight: 700; background: #f2f2f2 }
 pre { background: #f4f4f4; border: 1px solid var(--line); padding: .6rem .8rem; overflow-x: auto; font-size: .85rem }
 figure { margin: 1rem 0 1.4rem } .plot { width: 100% } details { margin: .6rem 0 } input { font: inherit; padding: .2rem .5rem; margin: .4rem 0; border: 1px solid var(--soft) } summary { cursor: pointer }
@@ -36,6 +36,8 @@ figure { margin: 1rem 0 1.4rem } .plot { width: 100% } details { margin: .6rem 0
 @media print { html { font-size: 11px } body { max-width: none; padding: 0; font-size: 11px } h2 { break-after: avoid }
   figure, tr { break-inside: avoid } nav { display: none } .wide { overflow: visible } pre { white-space: pre-wrap } }
 """
+_LONG = 30
+"""Characters from which a cell's column is made at least as wide as half of them."""
 _DRAW = """
 for (const place of document.querySelectorAll(".plot")) {
   const plot = JSON.parse(place.nextElementSibling.textContent);
@@ -45,7 +47,7 @@ for (const place of document.querySelectorAll(".plot")) {
 for (const box of document.querySelectorAll("details input")) box.addEventListener("input", () => {
   const word = box.value.toLowerCase();
   for (const row of box.parentElement.querySelectorAll("tbody tr"))
-    row.hidden = !row.textContent.toLowerCase().includes(word);
+    row.hidden = !row.textContent.replaceAll("\u2060", "").replaceAll("\u00a0", " ").toLowerCase().includes(word);
 });
 const fitted = width => { for (const place of document.querySelectorAll(".plot"))
   if (place.data) Plotly.relayout(place, {width: width}) };
@@ -85,9 +87,9 @@ def _section(number: int, section: Section) -> list[str]:
 def _block(block: Block) -> str:
     if isinstance(block, Text):
         start = "Warning: " if block.tone == "bad" else ""
-        return f'<p class="{block.tone}">{start}{escape(block.text)}</p>'
+        return f'<p class="{block.tone}">{start}{_prose(block.text)}</p>'
     if isinstance(block, Items):
-        return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in block.lines)}</ul>"
+        return f"<ul>{''.join(f'<li>{_prose(line)}</li>' for line in block.lines)}</ul>"
     if isinstance(block, Code):
         return f"<pre>{escape_html(block.text)}</pre>"
     if isinstance(block, Table):
@@ -96,11 +98,7 @@ def _block(block: Block) -> str:
 
 
 def _table(table: Table) -> str:
-    numeric = [
-        all(row[column] is None or _is_number(row[column]) for row in table.rows)
-        for column in range(len(table.header))
-    ]
-    kinds = ["number" if flag else "text" for flag in numeric]
+    kinds = [_kind([row[column] for row in table.rows]) for column in range(len(table.header))]
     header = "".join(f'<th class="{k}">{escape(t)}</th>' for k, t in zip(kinds, table.header, strict=True))
     rows = []
     for index, row in enumerate(table.rows):
@@ -129,9 +127,20 @@ def _figure(figure: Figure) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text for a page; numbers are not broken before a percent sign or within an exponent."""
-    return re.sub(r"(?<=\de-)(?=\d)", "&#8288;", escape_html(text)).replace(" %", "&nbsp;%")
+    """Return text for a page; lines are not broken before a percent sign or within `4.7e-3`, `44.0-52.0` and `16-bit`."""
+    joined = re.sub(r"(?<=\de-)(?=\d)|(?<=\d-)(?=\d|bit)", "&#8288;", escape_html(text))
+    return joined.replace(" %", "&nbsp;%")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _prose(text: str) -> str:
+    """Return a sentence for a page, with code between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def _kind(values: list[Cell]) -> str:
+    """Return the CSS class of a column: numbers are aligned, and long texts get room."""
+    if all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values
+    ):
+        return "number"
+    return "long" if any(isinstance(value, str) and len(value) > _LONG for value in values) else "text"

@@ -36,7 +36,7 @@ def compare(ours: StudyView, theirs: StudyView) -> Report:
     names = [view.name if ours.name != theirs.name else str(view.root) for view in views]
     winners = [view.best for view in views if view.best]
     blocks: list[Block] = [
-        *(Text(f"{name}: {config_words(best.config)} ({best.label}, {best.name}).") for name, best in zip(names, winners, strict=True)),
+        *(Text(f"Winner of {name}: {best.label}, {config_words(best.config)}.") for name, best in zip(names, winners, strict=True)),
         *_caveats(ours, theirs),
         *_paired(views, winners, names),
         _recall_figure(names, winners),

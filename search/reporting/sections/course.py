@@ -69,7 +69,7 @@ def _curves(view: StudyView, trials: list[TrialView]) -> Figure:
         f"Score by optimizer step, one line per trial. A triangle marks where a trial was stopped; hover over it for the reason. "
         f"Dotted lines: rungs at steps {', '.join(map(str, view.rungs))}.",
         traces, x="optimizer steps (log scale)", y="score", height=460, shapes=shapes,
-        xaxis={"type": "log", "tickvals": list(view.rungs), "ticktext": [str(rung) for rung in view.rungs]},
+        xaxis={"type": "log", "showgrid": False, "tickvals": list(view.rungs), "ticktext": [str(rung) for rung in view.rungs]},
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def _timeline(view: StudyView) -> Figure:
         group, style = [trial for trial in trials if trial.state == state], look(state)
         starts = [_minutes(view, trial.started) for trial in group]
         traces.append({
-            "type": "bar", "orientation": "h", "name": style.words, "base": starts,
+            "type": "bar", "orientation": "h", "name": style.words, "base": starts, "width": 0.8,
             "x": [max(0.0, _minutes(view, trial.ended) - start) for trial, start in zip(group, starts, strict=True)],
             "y": [trial.number for trial in group],
             "text": [hover(view, trial) for trial in group], "textposition": "none",
@@ -98,7 +98,7 @@ def _timeline(view: StudyView) -> Figure:
         "timeline",
         f"When each trial ran: {counted(len(trials), 'trial')} in {_minutes(view, None):.1f} minutes from the first start to the last end.",
         traces, x="minutes since the first start", y="trial number", height=140 + 14 * len(trials), barmode="overlay",
-        yaxis={"autorange": "reversed", "dtick": 1 if len(trials) <= 25 else 5},
+        yaxis={"range": [max((trial.number for trial in trials), default=0) + 0.7, -0.7], "dtick": 1 if len(trials) <= 25 else 5},
     )  # fmt: skip
 
 

@@ -83,6 +83,12 @@ def test_numbers_are_aligned_and_other_columns_are_not() -> None:
     assert content.count("<tr class=strong>") == 1
 
 
+def test_columns_with_long_texts_get_room() -> None:
+    assert re.findall(r'<td class="(\w+)"', page(Table(("a", "b"), (("short", "x" * 31), ("y", "z"))))) == [
+        "text", "long", "text", "long",
+    ]  # fmt: skip
+
+
 def test_a_folded_table_is_opened_by_its_caption_and_can_be_filtered() -> None:
     content = page(Table(("a",), (("x",),), "All of them", folded=True))
     assert "<details><summary>All of them</summary><input" in content
@@ -99,5 +105,12 @@ def test_the_page_of_a_running_search_reloads_itself() -> None:
     assert 'http-equiv="refresh"' not in page()
 
 
-def test_numbers_are_not_broken_before_a_percent_sign_or_within_an_exponent() -> None:
+def test_lines_are_not_broken_within_numbers() -> None:
     assert escape("48.0 % at 4.7e-3") == "48.0&nbsp;% at 4.7e-&#8288;3"
+    assert escape("44.0-52.0 % in 16-bit") == "44.0-&#8288;52.0&nbsp;% in 16-&#8288;bit"
+    assert escape("open-source, -0.5") == "open-source, -0.5"
+
+
+def test_what_stands_between_backticks_is_code_and_escaped_all_the_same() -> None:
+    assert '<p class="plain">Run <code>a &lt;b&gt;</code>.</p>' in page(Text("Run `a <b>`."))
+    assert "<li>one ` alone</li>" in page(Items(("one ` alone",)))

@@ -82,6 +82,17 @@ def test_a_bar_of_the_timeline_is_as_long_as_its_trial(view: StudyView) -> None:
     assert bars[5] == pytest.approx((trial.ended - trial.started).total_seconds() / 60)
 
 
+def test_the_bars_of_the_timeline_are_alike_however_far_apart_the_trials_of_a_state_are(
+    view: StudyView,
+) -> None:
+    widths = {trace["width"] for trace in figure(view, "timeline").plot["data"]}
+    assert len(widths) == 1
+    assert widths.pop() < 1
+    low, high = figure(view, "timeline").plot["layout"]["yaxis"]["range"]
+    assert 19 < low < 20  # the first trial at the top
+    assert -1 < high < 0
+
+
 def test_a_running_trial_lasts_until_now(view: StudyView) -> None:
     running = changed(view, "t000", ended=None, state="running", scores={})
     bars = next(t for t in figure(running, "timeline").plot["data"] if t["name"] == "before its first rung")
