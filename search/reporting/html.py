@@ -15,7 +15,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 _STYLE = """
 :root { color-scheme: light; --ink: #1a1a1a; --soft: #5c5c5c; --line: #d5d5d5; --bad: #b00020; --good: #00603a }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 1.2rem; max-width: 62rem; color: var(--ink); background: #fff; line-height: 1.5;
+body { margin: 0 auto; padding: 1.2rem; max-width: 66rem; color: var(--ink); background: #fff; line-height: 1.5;
   font: 16px/1.5 "Segoe UI", system-ui, "Helvetica Neue", Arial, "Noto Sans CJK SC", "PingFang SC",
   "Microsoft YaHei", sans-serif }
 h1 { font-size: 1.7rem; margin: 0 0 .2rem } h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem; padding-top: .6rem;

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.reporting.document import Figure, Plot
+from trainable.trial.result import Outcome
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
 INK, SOFT, PALE = "#1a1a1a", "#6b6b6b", "#e6e6e6"
@@ -23,11 +24,11 @@ class Look:
     pattern: str
 
 
-LOOKS = {
-    "completed": Look("reached the horizon", BLUE, "circle", "solid", ""),
-    "stopped": Look("stopped at a rung", VERMILLION, "triangle-down-open", "dot", "/"),
-    "infeasible": Look("does not fit into memory", INK, "x", "dot", "x"),
-    "paused": Look("paused or in training", GREEN, "diamond-open", "dash", "-"),
+LOOKS: dict[str, Look] = {
+    Outcome.COMPLETED: Look("reached the horizon", BLUE, "circle", "solid", ""),
+    Outcome.STOPPED: Look("stopped at a rung", VERMILLION, "triangle-down-open", "dot", "/"),
+    Outcome.INFEASIBLE: Look("does not fit into memory", INK, "x", "dot", "x"),
+    Outcome.PAUSED: Look("paused or in training", GREEN, "diamond-open", "dash", "-"),
     "running": Look("before its first rung", GREEN, "square-open", "dash", "."),
 }
 _BROKEN = Look("failed", PURPLE, "cross", "dot", "+")

@@ -1,4 +1,4 @@
-"""Types of what config.json and retrain/metrics.json of a study hold."""
+"""Types of what config.json, best.json and retrain/metrics.json of a study hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import Literal, NotRequired, TypedDict
 
 Value = bool | int | float | str | None
 """An option, hyperparameter or metric as JSON holds it."""
+
+
+def as_number(value: object) -> float | None:
+    """Return a metric as a number; None where it is missing, undefined or not a number."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 class ParameterJson(TypedDict, total=False):
@@ -85,6 +90,17 @@ class ConfigJson(TypedDict):
     audit: NotRequired[AuditJson]
 
 
+class BestJson(TypedDict):
+    """best.json."""
+
+    trial: str
+    steps: int
+    config: dict[str, Value | list[str]]
+    validation: dict[str, Value]
+    confirmation: NotRequired[dict[str, object] | None]
+    """As `Confirmation.as_json` returns it; older studies have none."""
+
+
 class TypeRowJson(TypedDict):
     """Counts and ratios of one entity type; undefined ratios are None."""
 
@@ -132,7 +148,7 @@ class RetrainJson(TypedDict):
     """retrain/metrics.json."""
 
     engine: str
-    config: dict[str, Value]
+    config: dict[str, Value | list[str]]
     epochs: list[EpochJson]
     best_epoch: int
     test: TestJson | None

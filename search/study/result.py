@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from search.study.confirmation import Confirmation
 from search.study.files import StudyFiles
-from search.study.json_content import Value
+from search.study.json_content import BestJson, Value, as_number
 from search.study.view import StudyView, read_study
 from trainable.config import TrialConfig
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -42,41 +43,41 @@ class StudyResult:
         """How many trials ended how: completed, stopped, infeasible, diverged, error, worker died."""
         return self.view.outcomes
 
+    @cached_property
+    def _best(self) -> BestJson | None:
+        return self.view.best_json
+
     @property
     def best_trial(self) -> str | None:
-        """Id of the winner; None while no trial has a score."""
-        return self.view.best.name if self.view.best else None
+        """Id of the winner in best.json; None before the search has written it."""
+        return self._best["trial"] if self._best else None
 
     @property
     def best_config(self) -> TrialConfig | None:
         """Its hyperparameters."""
-        return TrialConfig.from_dict(dict(self.view.best.config)) if self.view.best else None
+        return TrialConfig.from_dict(self._best["config"]) if self._best else None
 
     @property
     def metrics(self) -> dict[str, Value]:
         """Its validation metrics, all shares: score, micro_recall, micro_precision, micro_f1 and more."""
-        best = self.view.best
-        return {name: value for name, value in best.metrics.items() if name != "reason"} if best else {}
+        return self._best["validation"] if self._best else {}
 
     @property
     def interval(self) -> tuple[float | None, float | None]:
         """95 % interval of its micro recall, bootstrap over documents; None where undefined."""
-        best = self.view.best
-        return (
-            (best.number_of("micro_recall_low"), best.number_of("micro_recall_high"))
-            if best
-            else (None, None)
-        )
+        low, high = (self.metrics.get(f"micro_recall_{end}") for end in ("low", "high"))
+        return as_number(low), as_number(high)
 
     @property
     def cost_share(self) -> float:
         """Optimizer steps spent over trials x horizon; confirming runs are not counted."""
         return self.view.cost_share
 
-    @property
+    @cached_property
     def confirmation(self) -> Confirmation | None:
-        """What confirming runs with fresh seeds showed of the best trials; None if no trial is to be confirmed."""
-        return self.view.confirmation
+        """What confirming runs with fresh seeds showed of the best trials; None if there were none to be."""
+        found = self._best.get("confirmation") if self._best else None
+        return Confirmation.from_json(found) if found else None
 
     @property
     def ended(self) -> int:
@@ -110,7 +111,10 @@ class StudyResult:
 
     def summary(self) -> dict[str, object]:
         """Return what `search/run.py` prints as its last line, except the seconds."""
-        known = {name: self.outcomes.get(name, 0) for name in ("completed", "stopped", "infeasible")}
+        known = {
+            each.value: self.outcomes.get(each, 0)
+            for each in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.INFEASIBLE)
+        }
         metrics, confirmation = self.metrics, self.confirmation
         return {
             "study": self.path.name,

@@ -8,16 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from search.study.confirmation import PHASES_S
-from search.study.files import outcome_of, trial_config, violated
-from search.study.json_content import Value
+from search.study.files import NO_RESULTS, outcome_of, starting_config_of, trial_config, violated
+from search.study.json_content import Value, as_number
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
 
 MINUTE_S = 60.0
-REFUSED = "refused"
-"""Outcome of a config that was never started, because it cannot fit into memory."""
-_GOING_ON = ("running", "paused")
+_GOING_ON = ("running", Outcome.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class TrialView:
     @property
     def usable(self) -> bool:
         """Whether it has a score that can be compared with others."""
-        return bool(self.scores) and self.state in ("completed", "stopped", "paused")
+        return bool(self.scores) and self.state in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.PAUSED)
 
     @property
     def label(self) -> str:
@@ -72,8 +71,7 @@ class TrialView:
 
     def number_of(self, name: str) -> float | None:
         """Return a metric as a number; None where it is missing, undefined or not a number."""
-        value = self.metrics.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return as_number(self.metrics.get(name))
 
 
 def trial_view(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, Value]) -> TrialView:
@@ -83,17 +81,14 @@ def trial_view(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, Value]) -> T
         trial: As Optuna holds it.
         fixed: Hyperparameters that were not searched.
     """
-    metrics = dict(trial.user_attrs)
-    name, _ = metrics.pop("ray_trial_id", ""), metrics.pop("outcome", None)
-    older = metrics.pop("plan", "")  # of studies made before the attribute was renamed
     return TrialView(
         number=trial.number,
-        name=name or f"#{trial.number}",
-        starting_config=metrics.pop("starting_config", older),
+        name=trial.user_attrs.get("ray_trial_id", f"#{trial.number}"),
+        starting_config=starting_config_of(trial),
         state=outcome_of(trial),
         scores=dict(sorted(trial.intermediate_values.items())),
         config=trial_config(trial, dict(fixed)).to_dict(),
-        metrics=metrics,
+        metrics={name: value for name, value in trial.user_attrs.items() if name not in NO_RESULTS},
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         missed=tuple(violated(trial)),

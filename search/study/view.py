@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from search.study.confirmation import Confirmation, confirmation_of, ranked_by_mean
 from search.study.files import StudyFiles
 from search.study.journal import RungDecision, read_decisions
-from search.study.json_content import ConfigJson, RetrainJson
+from search.study.json_content import BestJson, ConfigJson, RetrainJson
 from search.study.storage import open_storage
-from search.study.trial_view import REFUSED, TrialView, trial_view
+from search.study.trial_view import TrialView, trial_view
 from trainable.scoring.record import RECORD_FILE
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     from trainable.scoring.record import EvaluationRecord
@@ -80,6 +81,12 @@ class StudyView:
     def best(self) -> TrialView | None:
         """The best trial so far; None while no trial has a score."""
         return self.named(self.ranking[0]) if self.ranking else None
+
+    @property
+    def best_json(self) -> BestJson | None:
+        """Content of best.json; None before the search has written it."""
+        content: BestJson | None = json.loads(self.best_text) if self.best_text else None
+        return content
 
     @property
     def done(self) -> bool:
@@ -155,8 +162,8 @@ def read_study(root: Path) -> StudyView:
     return StudyView(
         root=root,
         config_json=config,
-        trials=tuple(trial for trial in trials if trial.state != REFUSED),
-        refused=tuple(trial for trial in trials if trial.state == REFUSED),
+        trials=tuple(trial for trial in trials if trial.state != Outcome.REFUSED),
+        refused=tuple(trial for trial in trials if trial.state == Outcome.REFUSED),
         ranking=ranking,
         decisions=tuple(read_decisions(files.rungs)),
         records=_records(files),

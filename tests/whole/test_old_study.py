@@ -15,10 +15,10 @@ import pytest
 from data.paths import ROOT
 from search.planning.resume import stored_space
 from search.reporting.sections.write import write_report
-from search.reporting.view import read_study
 from search.study.files import StudyFiles
 from search.study.journal import read_decisions
 from search.study.result import load_study
+from search.study.view import read_study
 
 _ARCHIVE = ROOT / "tests" / "whole" / "old_study" / "study.tar.xz"
 

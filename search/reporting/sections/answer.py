@@ -19,7 +19,8 @@ from search.reporting.document import (
 )
 from search.reporting.style import BLUE, GREEN, INK, figure, look
 from search.reporting.words import BASELINE, GOAL_F1, GOAL_RECALL, config_words, interval_words, short_config
-from search.study.json_content import Value
+from search.study.config_file import starting_configs_in
+from search.study.json_content import Value, as_number
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
 from trainable.scoring.evaluation import HEADLINE
@@ -110,7 +111,7 @@ def _distance(name: str, value: float | None, goal: tuple[float, float]) -> str:
 
 def _change(best: TrialView) -> str:
     names = {"micro_precision": "precision", "micro_recall": "recall", "micro_f1": "F1"}
-    before = {key: float(BASELINE[key] or 0) for key in names}
+    before = {key: as_number(BASELINE[key]) or 0.0 for key in names}
     now = {key: best.number_of(key) for key in names}
     changes = [
         f"{names[key]} {100 * (value - before[key]):+.1f}" for key, value in now.items() if value is not None
@@ -134,8 +135,7 @@ def _warnings(view: StudyView, best: TrialView) -> Iterator[Text]:
 def _rows(view: StudyView, best: TrialView) -> list[_Row]:
     """Return the winner, the starting configs and the baseline."""
     tried = {trial.starting_config: trial for trial in view.trials if trial.starting_config}
-    space = view.config_json["space"]
-    known = space.get("starting_configs", space.get("plans", {}))
+    known = starting_configs_in(view.config_json["space"])
     rows: list[_Row] = [("winner", best, best.metrics)]
     for name in dict.fromkeys((*_STARTING_CONFIGS, *tried)):
         trial = tried.get(name)
@@ -148,11 +148,13 @@ def _table(view: StudyView, best: TrialView) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, trial, numbers in _rows(view, best):
         interval = (
-            interval_words(_share(numbers, "micro_recall_low"), _share(numbers, "micro_recall_high"))
+            interval_words(
+                as_number(numbers.get("micro_recall_low")), as_number(numbers.get("micro_recall_high"))
+            )
             if "micro_recall_low" in numbers
             else "-"
         )
-        values = [percent(_share(numbers, key)) for key in HEADLINE]
+        values = [percent(as_number(numbers.get(key))) for key in HEADLINE]
         told = look(trial.state).words if trial else ("earlier model" if numbers is BASELINE else "not tried")
         steps = trial.steps if trial else None
         config = short_config(view, trial) if trial else ""
@@ -167,19 +169,14 @@ def _table(view: StudyView, best: TrialView) -> Table:
     return Table(_HEADER, tuple(rows), caption, frozenset({0}))
 
 
-def _share(numbers: Mapping[str, Value], name: str) -> float | None:
-    value = numbers.get(name)
-    return float(value) if isinstance(value, int | float) else None
-
-
 def recall_figure(view: StudyView, best: TrialView) -> Figure:
     """Return recall with its interval: winner, starting configs, baseline and goal."""
     traces: list[Plot] = []
     for name, trial, numbers in reversed(_rows(view, best)):
-        recall = _share(numbers, "micro_recall")
+        recall = as_number(numbers.get("micro_recall"))
         if recall is None:
             continue
-        low, high = (_share(numbers, f"micro_recall_{end}") for end in ("low", "high"))
+        low, high = (as_number(numbers.get(f"micro_recall_{end}")) for end in ("low", "high"))
         style = look(trial.state) if trial else None
         colour = style.colour if style else INK
         traces.append({

@@ -9,6 +9,7 @@ from search.reporting.style import BLUE, INK, figure, look, markers
 from search.reporting.words import hover, short_config
 from search.study.trial_view import MINUTE_S, TrialView
 from search.study.view import StudyView
+from trainable.trial.result import Outcome
 
 
 def course(view: StudyView) -> Section:
@@ -30,15 +31,15 @@ def course(view: StudyView) -> Section:
 def _cost(view: StudyView) -> str:
     ended = [trial for trial in view.trials if trial.finished]
     spent, full = sum(trial.steps for trial in view.trials), max(1, len(view.trials)) * view.rungs[-1]
-    states = {
+    states: dict[str, int] = {
         state: sum(trial.state == state for trial in ended)
-        for state in ("completed", "stopped", "infeasible")
+        for state in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.INFEASIBLE)
     }
     broken = len(ended) - sum(states.values())
     minutes = sum(trial.minutes or 0 for trial in ended)
     return (
-        f"{counted(states['completed'], 'trial')} reached the horizon of {view.rungs[-1]} steps, {states['stopped']} stopped at "
-        f"a rung, {states['infeasible']} did not fit into memory, {broken} failed. Together they took {spent:,} optimizer steps, "
+        f"{counted(states[Outcome.COMPLETED], 'trial')} reached the horizon of {view.rungs[-1]} steps, {states[Outcome.STOPPED]} stopped at "
+        f"a rung, {states[Outcome.INFEASIBLE]} did not fit into memory, {broken} failed. Together they took {spent:,} optimizer steps, "
         f"{percent(spent / full, 0)} of the {full:,} that training all of them to the horizon would take "
         f"({percent(1 - spent / full, 0)} saved). Their run times add up to {minutes:.1f} minutes."
     )

@@ -21,6 +21,8 @@ def type_intervals(record: EvaluationRecord) -> Intervals:
     """Return the 95 % interval of each type's recall, by bootstrap over documents; types without gold are left out."""
     import numpy as np
 
+    from trainable.scoring.intervals import resampled_sums
+
     documents = [document.counts for document in record.documents]
     kinds = sorted({kind for d in documents for kind, _ in (*d.tp_by_type, *d.fn_by_type)})
     if not kinds:
@@ -30,9 +32,8 @@ def type_intervals(record: EvaluationRecord) -> Intervals:
         for part, pairs in enumerate((document.tp_by_type, document.fn_by_type)):
             for kind, count in pairs:
                 counts[row, kinds.index(kind), part] = count
-    rng = np.random.default_rng(0)
-    draws = rng.multinomial(len(documents), np.full(len(documents), 1 / len(documents)), size=RESAMPLES)
-    sums = np.tensordot(draws, counts, axes=1)
+    flat = resampled_sums(counts.reshape(len(documents), -1), RESAMPLES)
+    sums = flat.reshape(RESAMPLES, len(kinds), 2).astype(float)
     with np.errstate(invalid="ignore"):
         recalls = sums[..., 0] / sums.sum(axis=-1)
     low, high = np.nanpercentile(recalls, [2.5, 97.5], axis=0)

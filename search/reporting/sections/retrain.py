@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
 from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
 from search.reporting.words import config_words, interval_words
-from search.study.json_content import HeadlineName, RetrainJson
+from search.study.json_content import HeadlineName, RetrainJson, as_number
 from search.study.view import StudyView
 
 _SHOWN: tuple[tuple[HeadlineName, str], ...] = (
@@ -49,10 +47,10 @@ def retrain_section(view: StudyView) -> Section | None:
 
 def recall_verdict(view: StudyView, recall: float | None, interval: tuple[float, float]) -> Text:
     """Return whether test recall lies inside the interval that the search measured for its winner."""
-    best = json.loads(view.best_text) if view.best_text else {}
-    validation = best.get("validation", {})
-    low, high = validation.get("micro_recall_low"), validation.get("micro_recall_high")
-    if low is None or high is None or recall is None:
+    best = view.best_json
+    validation = best["validation"] if best else {}
+    low, high = (as_number(validation.get(f"micro_recall_{end}")) for end in ("low", "high"))
+    if best is None or low is None or high is None or recall is None:
         return Text(
             "Test recall cannot be compared with the search: recall or its interval is undefined.", "bad"
         )

@@ -10,6 +10,7 @@ from search.reporting.style import INK, SOFT, figure, look, markers
 from search.reporting.words import hover, short_config, value_of
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
+from trainable.trial.result import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _limit(view: StudyView) -> list[Plot]:
 
 def _infeasible(view: StudyView) -> list[Block]:
     """Return which configs did not fit into memory, and which trials do not meet another requirement."""
-    lost = [*(trial for trial in view.trials if trial.state == "infeasible"), *view.refused]
+    lost = [*(trial for trial in view.trials if trial.state == Outcome.INFEASIBLE), *view.refused]
     missing = [
         f"{trial.label} ({', '.join(trial.missed)})" for trial in view.trials if trial.usable and trial.missed
     ]

@@ -21,7 +21,7 @@ from data.paths import ROOT
 from search.options import SearchOptions
 from search.planning.options_check import wrong_values
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.settings_files import note_session, write_settings
+from search.planning.settings_files import write_settings
 from search.planning.space import SpaceSampler
 from search.running.confirming import confirm_best, rerun_in_process
 from search.running.driver import finish_and_confirm
@@ -133,7 +133,6 @@ def test_ctrl_c_keeps_the_runs_so_far_and_the_same_command_goes_on(command: Sear
 def test_confirming_can_be_turned_off_when_a_study_goes_on(command: SearchOptions) -> None:
     plan = searched(command)
     off = make_plan(replace(command, confirm="0"))
-    note_session(off)
     assert (off.files, off.options.confirm) == (plan.files, "0")
     assert not confirm_best(off, scores({}))
     assert not written(off)["interrupted"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from data.paths import ROOT
-from search.study.json_content import ConfigJson, RetrainJson
+from search.study.json_content import BestJson, ConfigJson, RetrainJson
 
 
 def problems(kind: Any, value: object, place: str = "") -> list[str]:
@@ -44,13 +44,9 @@ def test_config_json_holds_what_its_type_names(reference_study: Path) -> None:
     ]  # fmt: skip
 
 
-def test_metrics_json_of_the_published_retraining_holds_what_its_type_names() -> None:
-    metrics = json.loads((ROOT / "results/reference/cpu/retrain/metrics.json").read_text(encoding="utf-8"))
-    lists = {name: value for name, value in metrics["config"].items() if isinstance(value, list)}
-    assert list(lists) == ["target_modules"]
-    assert (
-        problems(
-            RetrainJson, {**metrics, "config": {k: v for k, v in metrics["config"].items() if k not in lists}}
-        )
-        == []
-    )
+def test_the_published_best_json_and_metrics_json_hold_what_their_types_name() -> None:
+    reference = ROOT / "results" / "reference" / "cpu"
+    for file, kind in (("best.json", BestJson), ("retrain/metrics.json", RetrainJson)):
+        content = json.loads((reference / file).read_text(encoding="utf-8"))
+        assert problems(kind, content) == []
+        assert problems(kind, {**content, "config": 1}) == [".config is 1"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.api import StudyResult, load_study
+from search.study.confirmation import Confirmation, Contender
 from trainable.config import TrialConfig
 
 
@@ -67,9 +68,28 @@ def test_a_study_whose_trials_have_all_been_lost_has_no_winner(reference_study: 
     assert (result.trials, result.outcomes, result.interrupted) == ([], {}, True)
 
 
-def test_before_best_json_is_written_the_best_trial_so_far_is_told(reference_study: Path) -> None:
+def test_the_winner_is_known_from_when_the_search_has_written_it(reference_study: Path) -> None:
     (reference_study / "best.json").unlink()
-    assert load_study(reference_study).best_trial == "t005"
+    result = load_study(reference_study)
+    assert (result.best_trial, result.best_config, result.metrics, result.interval) == (
+        None,
+        None,
+        {},
+        (None, None),
+    )
+    assert result.ended == 20
+
+
+def test_confirming_runs_that_are_left_interrupt_a_study(reference_study: Path) -> None:
+    best = json.loads((reference_study / "best.json").read_text(encoding="utf-8"))
+    for pending in (("t019",), ()):
+        contenders = (Contender("t005", 0.5, (0.25,)), Contender("t019", 0.4))
+        best["confirmation"] = Confirmation(contenders, pending).as_json()
+        (reference_study / "best.json").write_text(json.dumps(best), encoding="utf-8")
+        result = load_study(reference_study)
+        assert result.interrupted == bool(pending)
+        assert result.confirmation == Confirmation(contenders, pending)
+    assert (result.summary()["confirmed"], result.summary()["selection_bias"]) == (["t005"], 0.125)
 
 
 def test_a_folder_without_a_study_or_with_a_damaged_one_is_refused(
