@@ -21,11 +21,11 @@ class ReportOptions:
     results_dir: Path = Path("results")
     """Folder of all studies."""
     compare: Path | None = None
-    """Another study, likewise: write a page with both side by side instead."""
+    """Another study, as a folder or by its name: write a page that compares the two instead."""
     png: bool = False
-    """Write every figure as a PNG file too (needs `pip install -e ".[figures]"` and Chromium)."""
+    """Also write each figure as a PNG file (needs `pip install -e ".[figures]"` and Chromium)."""
     show_text: bool = False
-    """Show the text of wrongly answered documents in the report: private."""
+    """Show the text of documents with errors in the report; that text is private."""
 
 
 def main() -> int:
