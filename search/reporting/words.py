@@ -63,7 +63,9 @@ def config_words(config: Mapping[str, object]) -> str:
         "no oversampling" if factor == "1" else f"documents with personal data oversampled {factor}x"
     )
     others = unusual_knobs(TrialConfig.from_dict(dict(config))).items()
-    more = "".join(f", {knob(name)} {value_of(name, value)}" for name, value in others if name != "lora_alpha")
+    more = "".join(
+        f", {knob(name)} {value_of(name, value)}" for name, value in others if name != "lora_alpha"
+    )
     start = ", continued from an adapter" if config.get("init_adapter") else ""
     return f"{model} in {bits}, LoRA rank {rank} (alpha {alpha}), learning rate {rate}, {oversampling}{more}{start}"
 

@@ -168,9 +168,3 @@ def write_json(path: Path, content: object) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
-
-
-def cost_share(study: optuna.Study, horizon_steps: int) -> float:
-    """Return optimizer steps spent over trials x horizon."""
-    steps = [last_step(trial) for trial in study.trials if trial.state.is_finished()]
-    return sum(steps) / (len(steps) * horizon_steps) if steps else 0.0

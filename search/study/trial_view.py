@@ -33,7 +33,7 @@ class TrialView:
     """Its outcome; while it has none, `paused` if it has a score and `running` if it has not."""
     scores: dict[int, float]
     """Score by optimizer step."""
-    config: Mapping[str, Value | tuple[str, ...]]
+    config: Mapping[str, object]
     """All hyperparameters, searched and fixed."""
     metrics: Mapping[str, Value]
     """What its last evaluation reported, with the seconds of each phase and the peak memory."""
@@ -87,7 +87,7 @@ def trial_view(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, Value]) -> T
         starting_config=starting_config_of(trial),
         state=outcome_of(trial),
         scores=dict(sorted(trial.intermediate_values.items())),
-        config=trial_config(trial, dict(fixed)).to_dict(),
+        config=trial_config(trial, fixed).to_dict(),
         metrics={name: value for name, value in trial.user_attrs.items() if name not in NO_RESULTS},
         started=trial.datetime_start,
         ended=trial.datetime_complete,

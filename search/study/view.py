@@ -13,7 +13,7 @@ from search.study.confirmation import Confirmation, confirmation_of, ranked_by_m
 from search.study.files import StudyFiles
 from search.study.journal import RungDecision, read_decisions
 from search.study.json_content import BestJson, ConfigJson, RetrainJson
-from search.study.storage import open_storage
+from search.study.storage import study_to_read
 from search.study.trial_view import TrialView, trial_view
 from trainable.scoring.record import RECORD_FILE
 from trainable.trial.result import Outcome
@@ -177,20 +177,13 @@ def _read_database(
     files: StudyFiles, config: ConfigJson
 ) -> tuple[list[TrialView], tuple[str, ...], Confirmation | None]:
     """Return the trials that were proposed, the names of those with a score (best first), and the confirmation."""
-    import optuna
-
     if not files.database.is_file():
         return [], (), None
-    storage = open_storage(str(files.database))
-    try:
-        name = storage.get_all_studies()[0].study_name  # a renamed folder keeps the name inside
-        study = optuna.load_study(study_name=name, storage=storage)
-        fixed = config["space"]["fixed"]
+    fixed = config["space"]["fixed"]
+    with study_to_read(files.root) as study:
         trials = [trial_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
         confirmation = confirmation_of(study, files, str(config["options"].get("confirm", "0")))
         ranked = ranked_by_mean(study, confirmation)
-    finally:
-        storage.engine.dispose()
     return trials, tuple(trial.user_attrs.get("ray_trial_id", "") for trial in ranked), confirmation
 
 

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 from search.reporting.sections.importance import projected_scores
-from search.study.json_content import Value
 from search.study.view import StudyView
 
 if TYPE_CHECKING:
     import numpy as np
 
-Level = Value | tuple[str, ...]
-"""A value of a hyperparameter."""
-Config = Mapping[str, Level]
+Config = Mapping[str, object]
 MIN_TRIALS = 8
 """With fewer no effects are estimated."""
 LENGTH_BOUNDS = (0.2, 1.5)
@@ -33,7 +30,7 @@ class Effect:
     """A hyperparameter's effect on the score at the horizon, all others as in the winner."""
 
     name: str
-    levels: tuple[Level, ...]
+    levels: tuple[object, ...]
     """Its values, numbers in rising order; of a range a grid."""
     ordered: bool
     """Whether the levels are numbers."""
@@ -60,8 +57,8 @@ class Pair:
 
     a: str
     b: str
-    a_ends: tuple[Level, Level]
-    b_ends: tuple[Level, Level]
+    a_ends: tuple[object, object]
+    b_ends: tuple[object, object]
     gains: tuple[float, float]
     """Change of the score from the first to the second value of a, at the first and the second value of b."""
     contrast: float
@@ -159,7 +156,7 @@ class EffectModel:
                 columns += [[float(value == level) for value in values] for level in levels]
         return np.array(columns).T
 
-    def _levels(self, name: str) -> tuple[Sequence[Level], bool]:
+    def _levels(self, name: str) -> tuple[Sequence[object], bool]:
         """Return the values at which a hyperparameter's effect is estimated, and whether they lie on a log scale."""
         entry = self._view.config_json["space"]["parameters"][name]
         if "values" in entry:
@@ -173,7 +170,7 @@ class EffectModel:
             return [low * (high / low) ** share for share in steps], True
         return [low + (high - low) * share for share in steps], False
 
-    def _ends(self, name: str) -> tuple[Level, Level]:
+    def _ends(self, name: str) -> tuple[object, object]:
         """Return the two values between which an interaction is estimated: of numbers the lowest and highest tried."""
         levels, _ = self._levels(name)
         tried = [config[name] for config in self._configs]

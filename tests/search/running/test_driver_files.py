@@ -70,7 +70,7 @@ def test_while_the_best_are_confirmed_best_json_says_so_and_the_page_waits(plan:
     assert pending(plan) == []
     best = json.loads(plan.files.best.read_text(encoding="utf-8"))
     assert (best["trial"], best["provenance"]) == ("t001", SOURCE)
-    assert "with a fresh one" in (plan.files.root / "summary.md").read_text(encoding="utf-8")
+    assert "with a fresh seed" in (plan.files.root / "summary.md").read_text(encoding="utf-8")
     assert {path.name for path in plan.files.adapters.iterdir()} == {"t000", "t001", "t002"}
     assert not plan.files.checkpoints.exists()
 

@@ -10,7 +10,6 @@ import pytest
 
 from search.study.files import (
     StudyFiles,
-    cost_share,
     next_study_name,
     ranked,
     starting_config_of,
@@ -55,13 +54,6 @@ def test_further_trials_come_before_better_scores_and_failed_ones_nowhere(study_
 def test_the_config_of_a_trial_joins_searched_and_fixed_values(study_of: StudyMaker) -> None:
     config = trial_config(ranked(study_of(["long"]))[0], FIXED)
     assert (config.model, config.lora_rank, config.seed) == ("small-2m", 8, 42)
-
-
-def test_the_cost_share_counts_the_steps_of_ended_trials(study_of: StudyMaker) -> None:
-    study = study_of(["short", "long"])
-    study.ask()
-    assert cost_share(study, 9) == pytest.approx(10 / 18)
-    assert cost_share(optuna.create_study(), 9) == 0.0
 
 
 def test_written_json_keeps_chinese_and_leaves_no_scratch_file(tmp_path: Path) -> None:

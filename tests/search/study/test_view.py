@@ -94,6 +94,16 @@ def test_an_end_that_a_crash_kept_from_the_database_does_not_count(reference_stu
     assert sum(view.outcomes.values()) == 19
 
 
+def test_the_cost_share_counts_ended_trials_and_refused_configs_without_steps(reference_study: Path) -> None:
+    change_database(
+        reference_study,
+        "update trials set state = 'RUNNING', datetime_complete = null where trial_id = 6",
+        "update trial_user_attributes set value_json = '\"refused\"' where key = 'outcome' and trial_id = 20",
+        "delete from trial_intermediate_values where trial_id = 20",
+    )
+    assert read_study(reference_study).cost_share == (799 - 153 - 153) / (19 * 153)
+
+
 def test_a_renamed_folder_keeps_its_study(reference_study: Path) -> None:
     renamed = reference_study.rename(reference_study.with_name("another name"))
     view = read_study(renamed)
