@@ -1,4 +1,4 @@
-"""Tells whether training, validation and test data can be trusted: leaks between them, and faults of their labels.
+"""Checks training, validation and test data for leaks between them and for label errors.
 
 python data/audit.py TRAIN VALIDATION TEST --strict
 """
@@ -24,9 +24,9 @@ from data.files.lines import DataError
 
 @dataclass(frozen=True)
 class AuditCommand:
-    """Audit labelled data; with --strict the exit code is 1 if anything is above its limit.
+    """Audit labelled data for leaks between the files and for label errors.
 
-    Only ids of documents and names of types are shown, never text.
+    Only document ids and entity types are shown, never text.
     """
 
     train: tyro.conf.Positional[Path]
@@ -36,13 +36,13 @@ class AuditCommand:
     test: tyro.conf.Positional[Path | None] = None
     """The test file, if there is one."""
     strict: bool = False
-    """End with exit code 1 if a finding is above its limit."""
+    """Exit with code 1 if any finding exceeds its limit."""
     out: Path | None = None
-    """Also write the tables to this file, .md or .html."""
+    """File to write the findings to as well, .md or .html."""
     tokenizer: Path | None = None
-    """A tokenizer.json, or a folder with one, to measure texts in tokens instead of characters."""
+    """A tokenizer.json or a folder that holds one; texts are then measured in tokens instead of characters."""
     window: int = 512
-    """Texts longer than this are counted."""
+    """Length of the model's window; longer texts are counted."""
 
 
 def run_audit(command: AuditCommand) -> AuditSummary:
@@ -60,7 +60,7 @@ def run_audit(command: AuditCommand) -> AuditSummary:
             if path is not None:
                 parts[part] = read_examples(path)
                 if not parts[part]:
-                    problems.append(f"{path} holds no document, but must hold those of {part}")
+                    problems.append(f"{path} holds no document, but must hold the {part} documents")
         except (OSError, DataError) as error:
             problems.append(str(error))
     if command.out is not None and command.out.suffix not in (".md", ".html"):

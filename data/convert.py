@@ -1,4 +1,4 @@
-"""Converts what labelling tools export and data sets publish to the project's JSON Lines.
+"""Converts exports of labelling tools and published datasets to the project's JSON Lines.
 
 python data/convert.py SOURCE --to data/merged_pii_dataset_train.jsonl
 """
@@ -30,7 +30,7 @@ class ConvertCommand:
     """Convert labelled texts to JSON Lines; nothing is written if any record is bad.
 
     The source is a file (JSON Lines, JSON, CSV, TSV, Parquet, columns of tokens; UTF-8, or UTF-16 with a byte order
-    mark; gzip or not) or a folder that the hub's `datasets` reads. Types are renamed before they are chosen.
+    mark; gzip or not) or a dataset folder of Hugging Face. --map-type applies before --keep-types.
     """
 
     source: tyro.conf.Positional[Path]
@@ -39,24 +39,24 @@ class ConvertCommand:
     """The JSON Lines file to write."""
     format: Annotated[
         str,
-        tyro.conf.arg(help=f"What the source is, `auto` to find out. iob2: UniversalNER's files{_FORMATS}"),
+        tyro.conf.arg(help=f"Format of the source; `auto` detects it. iob2: UniversalNER's files{_FORMATS}"),
     ] = "auto"
     map_type: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """OLD=NEW: rename a type; may be given several times."""
+    """Rename an entity type, OLD=NEW; can be repeated."""
     keep_types: tuple[str, ...] = ()
-    """Keep only these types; entities of others are dropped and counted."""
+    """Keep only these entity types; the others are dropped and counted."""
     offsets: Units | None = None
-    """What offsets count, where the source differs from its format's rule."""
+    """Unit of the offsets, if it is not the usual one of the format."""
     split: str = ""
-    """Which part of a folder with several."""
+    """Split to read of a dataset folder that has several."""
     new_ids: bool = False
-    """Number the documents anew instead of using the ids of the source."""
+    """Assign new ids instead of keeping those of the source."""
     drop_bad: bool = False
-    """Leave bad records out, and list them, instead of refusing the source."""
+    """Skip bad records and list them, instead of refusing the source."""
     sample: int = 0
-    """Draw so many documents at random; 0 takes all."""
+    """Number of documents to sample at random; 0 takes all."""
     seed: int = 0
-    """Chooses what `--sample` draws."""
+    """Seed of `--sample`."""
     force: bool = False
     """Overwrite the file if it exists."""
 
@@ -65,7 +65,7 @@ def convert(command: ConvertCommand) -> ImportReport:
     """Read the source as a stream, write the JSON Lines file and return the counts.
 
     Raises:
-        ValueError: If an option is wrong, the target exists without `force`, or the format cannot be told.
+        ValueError: If an option is wrong, the target exists without `force`, or the format cannot be detected.
         DataError: If any record is bad; nothing is written then.
     """
     problems = []

@@ -1,4 +1,4 @@
-"""Find the training, validation and test files: the user's own, or the bundled sample."""
+"""Finds the training, validation and test files: the user's own, or the bundled sample."""
 
 from __future__ import annotations
 

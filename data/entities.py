@@ -1,4 +1,4 @@
-"""The two records everything else passes around: an entity and a labelled text."""
+"""The two records that everything else exchanges: an entity and a labelled text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled text; `group` names what it must not be split from (template, source document)."""
+    """One labelled text; texts of one `group` (template, source document) must stay in one split."""
 
     id: str
     text: str
@@ -75,9 +75,9 @@ def locate_in_order(
 ) -> tuple[tuple[Entity, ...], list[tuple[str, str]]]:
     """Give offsets to predicted (type, value) pairs, which a model lists in order of appearance.
 
-    Each takes the first occurrence behind the start of the pair before that touches no earlier pair; failing
-    that any such occurrence, failing that one inside another pair. So after 北京大学 the value 北京 is not
-    looked for inside it.
+    A value takes its first occurrence after the start of the previous pair that overlaps no earlier pair. If there
+    is none, it takes the first one anywhere that overlaps no earlier pair, and at last one inside another pair. So
+    北京 after 北京大学 is not searched inside it first.
 
     Returns:
         The located entities, and the pairs that do not occur (often enough) in the text.

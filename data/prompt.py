@@ -79,12 +79,12 @@ def parse(output: str) -> Parsed:
 
 
 def _is_word(value: object) -> TypeGuard[str]:
-    """Whether a value is a string of some length that can be written to a file (no half surrogate pair)."""
+    """Whether a value is a non-empty string without unpaired surrogates, which no file can hold."""
     return isinstance(value, str) and bool(value) and not _HALF.search(value)
 
 
 def _without_thinking(output: str) -> str:
-    """Return the output without its thinking blocks, in linear time whatever the model repeats."""
+    """Return the output without its thinking blocks, in linear time even if the model repeats itself."""
     kept = []
     cursor = 0
     while (start := output.find("<think>", cursor)) >= 0 and (end := output.find("</think>", start)) >= 0:

@@ -29,10 +29,10 @@ _DOCUMENTS = ""
 
 @dataclass(frozen=True)
 class SplitCommand:
-    """Split a file so that no group is in two parts and each part has its share of every type.
+    """Split a file so that no group is divided and each part gets its share of every entity type.
 
-    A group is what shares the file's `group`, a template skeleton, or nearly the same text: a random split of such
-    documents would measure memory.
+    Documents are one group if they share the file's `group`, a template, or nearly the same text: if one template is
+    in both train and test, the score measures memorisation.
     """
 
     source: tyro.conf.Positional[Path]
@@ -44,11 +44,11 @@ class SplitCommand:
     test: float = 0.1
     """Share of the documents for test; 0 for no test file."""
     by: tuple[By, ...] = ("group", "skeleton", "near")
-    """What keeps documents together."""
+    """What makes documents one group."""
     max_documents: int = 0
-    """Draw at most so many documents for validation, and as many for test; 0 is no limit. The rest is left out."""
+    """Most documents of validation and of test, sampled at random; 0 is no limit. The rest is left out."""
     seed: int = 0
-    """Chooses among equally good places for a group."""
+    """Seed of the order of groups of equal size, and of `--max-documents`."""
     force: bool = False
     """Overwrite files that exist."""
 
@@ -56,7 +56,7 @@ class SplitCommand:
 def split_examples(
     examples: Sequence[Example], groups: Sequence[int], shares: Mapping[str, float], seed: int = 0
 ) -> dict[str, list[Example]]:
-    """Deal whole groups to the parts, the largest first, each to where documents and types are most short.
+    """Assign whole groups to the parts, the largest first, each to the part that is furthest below its shares.
 
     Args:
         examples: All documents.
@@ -87,13 +87,13 @@ def split_examples(
     if empty:
         raise ValueError(
             f"{len(counts)} groups, of which the largest has {max(map(len_of, counts.values()))} of {len(examples)} "
-            f"documents, leave nothing for {' and '.join(empty)}; ask for larger shares, or fewer reasons in --by"
+            f"documents, leave nothing for {' and '.join(empty)}; ask for larger shares, or for fewer kinds of groups in --by"
         )
     return parts
 
 
 def len_of(counts: Counter[str]) -> int:
-    """Return the documents of a group."""
+    """Return the number of documents of a group."""
     return counts[_DOCUMENTS]
 
 
@@ -110,7 +110,7 @@ def split_file(command: SplitCommand) -> dict[str, list[Example]]:
     """Read, split and write.
 
     Raises:
-        ValueError: If an option is wrong, a file exists without `force`, or the groups cannot be dealt.
+        ValueError: If an option is wrong, a file exists without `force`, or there are too few groups.
         DataError: If any line of the source is bad.
     """
     shares = {
@@ -145,7 +145,7 @@ def split_file(command: SplitCommand) -> dict[str, list[Example]]:
 
 
 def drawn(examples: Sequence[Example], count: int, seed: int) -> list[Example]:
-    """Return `count` of the examples, or all, drawn at random and in their order."""
+    """Return a random sample of `count` examples, or all, in their order."""
     chosen = Random(seed).sample(range(len(examples)), min(count, len(examples)))
     return [examples[number] for number in sorted(chosen)]
 

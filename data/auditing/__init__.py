@@ -1,1 +1,1 @@
-"""What leaks between the parts of a corpus, and what its labels contradict."""
+"""Leaks between the splits of a corpus, and errors of its labels."""

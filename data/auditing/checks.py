@@ -1,4 +1,4 @@
-"""What an audit counts: what the parts of a corpus share, how long texts are, and how frequent types."""
+"""The counts of an audit: what the splits of a corpus share, how long its texts are, how frequent its types."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Parts = Mapping[str, Sequence[Example]]
 """Documents by part: train, validation, and test if there is one."""
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
 PLACES = 5
-"""Documents that a finding names."""
+"""Most documents that a finding names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One count; it is a fault if `count` is more than the share `limit` of `of`, no limit means it is only told.
+    """One count of an audit; a fault if `count / of` exceeds `limit`, and only reported if there is no limit.
 
-    `places` are ids of some documents, or names of types, never text; `other` is the part that it is shared with.
+    `places` are ids of some documents or names of types, never text; `other` is the part that shares what is counted.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Finding:
 
     @property
     def share(self) -> float:
-        """Return the share, 0 of nothing."""
+        """Return count / of, 0 if there is nothing to count."""
         return self.count / self.of if self.of else 0.0
 
     @property
@@ -48,7 +48,7 @@ class Finding:
 
 
 def leaks(parts: Parts, near: bool = True) -> Iterator[Finding]:
-    """Yield what the later parts share with those before them."""
+    """Yield what each part shares with every part before it."""
     keys: list[tuple[str, str, float, Mapping[str, Sequence[Hashable]]]] = [
         ("exact_duplicates", "the same text is also in {}", 0.0, _keys(parts, lambda e: e.text.strip())),
         ("shared_templates", "the text without its entities is also in {}", 0.05, _keys(parts, skeleton)),
@@ -89,7 +89,7 @@ def _keys(parts: Parts, key: Callable[[Example], Hashable]) -> dict[str, list[Ha
 
 
 def shared_values(parts: Parts) -> Iterator[Finding]:
-    """Yield how many entities have a value that train labels alike, and types that train lacks or hardly has."""
+    """Yield how many entities have a value that train labels with the same type, and how many a type it lacks."""
     train = parts.get("train", ())
     known = {(entity.type, entity.text) for example in train for entity in example.entities}
     counts = Counter(entity.type for example in train for entity in example.entities)
@@ -99,10 +99,10 @@ def shared_values(parts: Parts) -> Iterator[Finding]:
             continue
         seen = Counter(entity.type for entity in entities if (entity.type, entity.text) in known)
         by_type = tuple(f"{name} {count}" for name, count in seen.most_common(PLACES))
-        what = "entities whose value is labelled alike in train"
+        what = "entities whose value has the same label in train"
         yield Finding("shared_values", part, what, seen.total(), len(entities), None, by_type)
         unseen = Counter(entity.type for entity in entities if not counts[entity.type])
-        what = "entities of types that train has none of"
+        what = "entities of types that do not occur in train"
         yield Finding(
             "unseen_types", part, what, unseen.total(), len(entities), 0.0, tuple(sorted(unseen))[:PLACES]
         )
@@ -150,4 +150,4 @@ def faults(findings: Iterable[Finding]) -> list[Finding]:
 
 
 LEAKS = ("exact_duplicates", "shared_templates", "near_duplicates", "shared_groups")
-"""Findings that make a validation or test figure worth less."""
+"""Findings that inflate validation and test scores."""

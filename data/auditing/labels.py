@@ -1,4 +1,4 @@
-"""Faults of labels that an audit counts: contradictions, odd edges, overlaps, and repeats left out."""
+"""Label errors that an audit counts: contradictions, spaces and punctuation at edges, overlaps, unlabelled repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORD = re.compile(r"\w")
 
 
 def contradictions(parts: Parts) -> Iterator[Finding]:
-    """Yield strings labelled as different types, and equal texts labelled differently."""
+    """Yield values with labels of several types, and equal texts with different labels."""
     types: dict[str, set[str]] = defaultdict(set)
     labels: dict[str, set[tuple[Entity, ...]]] = defaultdict(set)
     documents: dict[str, str] = {}
@@ -37,7 +37,7 @@ def contradictions(parts: Parts) -> Iterator[Finding]:
 
 
 def label_faults(parts: Parts) -> Iterator[Finding]:
-    """Yield entities with odd edges, overlaps, and repeats of a labelled value that are not labelled."""
+    """Yield entities that begin or end with spaces or punctuation, overlaps, and unlabelled repeats of a value."""
     checks: tuple[tuple[str, str, float | None, Callable[[Example], int]], ...] = (
         ("space_at_edge", "entities that begin or end with white space", 0.0, _spaces_at_edges),
         (
@@ -87,7 +87,7 @@ def _overlaps(example: Example) -> int:
 
 
 def unlabelled_repeats(example: Example) -> int:
-    """Count the occurrences of labelled values that no entity touches; within a longer word is no occurrence."""
+    """Count occurrences of labelled values that overlap no entity; those inside a longer word do not count."""
     text = example.text
     count = 0
     covered = [(entity.start, entity.end) for entity in example.entities]
@@ -103,7 +103,7 @@ def unlabelled_repeats(example: Example) -> int:
 
 
 def _inside_word(text: str, before: int, after: int) -> bool:
-    """Whether two neighbouring characters are of one Latin word or number."""
+    """Whether two neighbouring characters belong to one Latin word or number."""
     if before < 0 or after >= len(text):
         return False
     return all(text[place] < "\u2e80" and _WORD.match(text[place]) is not None for place in (before, after))

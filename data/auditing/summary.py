@@ -1,4 +1,4 @@
-"""What an audit found, and its verdict."""
+"""The result of an audit and its verdict."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AuditSummary:
 
     @property
     def verdict(self) -> str:
-        """Return one line."""
+        """Return one line: the worst fault, how many more there are, and what to do."""
         found = self.faults
         if not found:
             return "no leak between the parts and no fault of the labels above its limit"
@@ -68,7 +68,7 @@ class AuditSummary:
 def audit(
     parts: Parts, count_tokens: CountTokens | None = None, window: int = 512, near: bool = True
 ) -> AuditSummary:
-    """Return everything that the checks find."""
+    """Run all checks."""
     findings = [
         *leaks(parts, near),
         *shared_values(parts),
@@ -87,7 +87,7 @@ def short_audit(parts: Parts) -> AuditSummary:
 
 
 def tokenizer_at(path: Path) -> CountTokens:
-    """Return what counts the tokens of texts by a tokenizer.json.
+    """Return a function that counts the tokens of texts with a tokenizer.json.
 
     Raises:
         ValueError: If there is none.

@@ -25,7 +25,7 @@ def write_table(
     types: Mapping[str, Mapping[str, int]],
     findings: Sequence[Finding],
 ) -> None:
-    """Write the verdict, all findings and the entities by type; the ending of the name chooses the form."""
+    """Write the verdict, all findings and the entities by type; the file extension chooses the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [
         (

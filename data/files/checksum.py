@@ -1,4 +1,4 @@
-"""The checksum of a file, by which a study knows its data again."""
+"""The checksum of a file, by which a study recognises its data."""
 
 from __future__ import annotations
 

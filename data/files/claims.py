@@ -1,4 +1,4 @@
-"""Labelled values as a file claims them, and the one place where claims are checked against the text."""
+"""Labels as a file states them, and the one place where they are checked against the text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Literal
 from data.entities import Entity, locate
 
 Units = Literal["code-points", "utf-16", "utf-8", "inclusive"]
-"""What offsets count; `inclusive` are code points whose end is the last character, not the one after it."""
+"""Unit of offsets; `inclusive` are code points with the end at the last character, not behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One labelled value: the value, or the start and end that the file claims, or both."""
+    """One label: its value, or the start and end that the file states, or both."""
 
     type: str
     value: str | None
@@ -30,10 +30,10 @@ def resolve(
 
     Args:
         text: The document.
-        marks: What is claimed of it.
-        units: What offsets count.
-        sure: Without it offsets are refused that may count code points or UTF-16 units, where these differ and
-            no value tells which.
+        marks: Its labels as the file states them.
+        units: Unit of the offsets.
+        sure: Whether the unit is certain. If not, offsets without a value are refused where code points and UTF-16
+            units differ.
 
     Raises:
         ValueError: With every mark that does not fit the text, one a line, each with its remedy and without
@@ -69,14 +69,14 @@ def _unsure(text: str, marks: Sequence[Mark]) -> list[str]:
     first = next((place for place, char in enumerate(text) if char > "\uffff"), math.inf)
     return [
         f"entity {index} has offsets and no value, behind a character (such as an emoji) that is one code point but two "
-        "UTF-16 units; say by --offsets which of them the offsets count"
+        "UTF-16 units; give the unit of the offsets by --offsets"
         for index, mark in enumerate(marks, 1)
         if mark.span and mark.value is None and mark.span[1] > first
     ]
 
 
 def _misplaced(text: str, value: str, listed: int, with_span: bool, owner: str) -> list[str]:
-    """Say why a value without offsets is not in the text, or not often enough."""
+    """Return why a value without offsets cannot be located."""
     named = f"{owner}: its value ({len(value)} characters)"
     if value not in text:
         return [f"{named} is not in the text; copy it from there character by character"]
@@ -91,7 +91,7 @@ def _misplaced(text: str, value: str, listed: int, with_span: bool, owner: str) 
 
 
 def _wrong_span(text: str, mark: Mark, start: int, end: int, units: Units, owner: str) -> list[str]:
-    """Say why the converted offsets do not hold the value, or lie outside of the text."""
+    """Return why the converted offsets do not enclose the value, or lie outside the text."""
     inside = 0 <= start < end <= len(text)
     if inside and (mark.value is None or text[start:end] == mark.value):
         return []
@@ -102,7 +102,7 @@ def _wrong_span(text: str, mark: Mark, start: int, end: int, units: Units, owner
     counted = {"code-points": "code points", "utf-16": "UTF-16 units", "utf-8": "UTF-8 bytes"}.get(
         units, "code points"
     )
-    rule = f"must be where it starts and ends, in {counted} from 0, the end {'included' if units == 'inclusive' else 'excluded'}"
+    rule = f"they must be where it starts and ends, in {counted} from 0, the end {'included' if units == 'inclusive' else 'excluded'}"
     if mark.value is None:
         rule = f"the text has {len(text)} characters, and an entity at least one"
     remedy = _remedy(text, mark.value, claimed)
@@ -127,7 +127,7 @@ def _remedy(text: str, value: str | None, claimed: tuple[int, int]) -> str:
 
 
 def _converter(text: str, units: Units) -> Callable[[int, int], tuple[int, int]]:
-    """Return what turns a span in these units into half-open code points; (-1, -1) if it cuts a character."""
+    """Return a function from a span in these units to half-open code points; -1 for an edge inside a character."""
     if units == "code-points":
         return lambda start, end: (start, end)
     if units == "inclusive":

@@ -1,4 +1,4 @@
-"""The users' JSON Lines files: reading with every problem listed at once, and writing."""
+"""Reads and writes the users' JSON Lines files; all problems of a file are listed at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LATIN = string.ascii_letters.encode()
 _COMMON = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\x00-\x7f]+")
 
 _GUESSED_ON = 100_000
-"""Characters that a language is guessed on."""
+"""Most characters that a language is guessed from."""
 
 
 def read_examples(path: Path) -> list[Example]:
@@ -28,12 +28,12 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def read_with_mapping(path: Path) -> tuple[list[Example], Mapping]:
-    """Read a JSON Lines file and say which of its keys were taken for what.
+    """Read a JSON Lines file and return which of its keys hold text and entities.
 
     Blank lines are skipped. A missing `id` becomes `<file stem>:<line>`, a missing `language` is guessed.
 
     Raises:
-        DataError: If any line is bad; it lists all of them. Nothing is skipped in silence.
+        DataError: If any line is bad; it lists all of them.
     """
     lines, problems = decoded_lines(path)
     rows: dict[int, Row] = {}
@@ -129,7 +129,7 @@ def parse_json(line: str) -> object:
     except json.JSONDecodeError as error:
         what = f"not JSON ({error.msg}, column {error.colno}); write one object a line"
     except UnicodeEncodeError:
-        what = "holds half of a surrogate pair; write the characters instead of \\u escapes"
+        what = "holds an unpaired surrogate; write the characters instead of \\u escapes"
     except (ValueError, RecursionError):
         what = "has a number too long or too many brackets; simplify it"
     else:

@@ -1,4 +1,4 @@
-"""Which keys a JSON Lines file uses for text and entities: found once per file, then every row is read by them."""
+"""Which keys a JSON Lines file uses for text and entities: detected once per file, then used for every row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHAPES = {
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """The keys of one file; an empty string where no row shows any.
+    """The keys of one file; an empty string where no row has any.
 
     `entities` is `output.entities`, `output` itself or another key; `shape` is one of SHAPES. `value`, `type`,
     `start` and `end` are keys of objects.
@@ -49,9 +49,9 @@ class Mapping:
 
 
 def detect_mapping(rows: Iterable[Row]) -> Mapping:
-    """Return the keys that most rows use, of equally frequent ones the first.
+    """Return the keys that most rows use; ties go to the key that comes first.
 
-    A row does not vote on what it does not show, such as the keys of entities where it has none.
+    A row votes only on what it has: one without entities does not vote on their keys.
     """
     votes: Counter[tuple[str, str]] = Counter()
     for row in rows:
@@ -79,7 +79,7 @@ def first_key(item: Row, keys: Iterable[str]) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Describe a value without showing it."""
+    """Describe the kind of a value without showing the value."""
     if value == [] or value == {} or (isinstance(value, str) and not value.strip()):
         return "empty"
     names = {str: "a string", list: "a list", dict: "an object", type(None): "null", bool: "true or false"}
@@ -87,7 +87,7 @@ def kind_of(value: object) -> str:
 
 
 def container_of(row: Row) -> tuple[str, object]:
-    """Return where the entities of a row are and what is there, or ("", None) if it has none.
+    """Return the key of a row's entities and their container, or ("", None) if it has none.
 
     Raises:
         ValueError: If `output` holds something, but no entities, or a string that is not JSON.
@@ -116,7 +116,7 @@ def _is_container(output: object) -> bool:
 
 
 def items_of(container: object) -> Iterator[tuple[str, object]]:
-    """Yield (shape, entity) of every entity; all but objects as [value, type]; shape "" if unreadable."""
+    """Yield (shape, entity) of every entity; all but objects become [value, type]; an unreadable one has shape ""."""
     if (
         isinstance(container, dict)
         and container
@@ -137,7 +137,7 @@ def items_of(container: object) -> Iterator[tuple[str, object]]:
 
 
 def _decoded(value: object, key: str) -> object:
-    """Return what a JSON string stands for, everything else as it is."""
+    """Return the value that a JSON string encodes; other values unchanged."""
     if not isinstance(value, str) or not value.strip():
         return None if isinstance(value, str) else value
     try:

@@ -1,4 +1,4 @@
-"""Text files line by line, whatever their encoding, and the one error that lists everything wrong with a file."""
+"""Reads text files of any encoding line by line; `DataError` lists everything that is wrong with one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DataError(ValueError):
     """All problems of one data file."""
 
     def __init__(self, path: Path, problems: Sequence[Problem], place: str = "line", more: int = 0) -> None:
-        """Take the problems; `place` is what their numbers count, `more` the problems beyond those listed."""
+        """Take the problems; `place` is what their numbers count, `more` how many others are not listed."""
         super().__init__(path, problems)
         self.path = path
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
@@ -55,25 +55,25 @@ class DataError(ValueError):
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file for reading, unpacking it if it is compressed by gzip, whatever its name."""
+    """Open a file for reading and decompress gzip, which is recognised by content and not by name."""
     with path.open("rb") as handle:
         packed = handle.read(2) == _GZIP
     return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 class Recoded:
-    """A binary stream of UTF-8 read from one of another encoding; nothing but `read`, so that none goes around it."""
+    """A UTF-8 byte stream over a file of another encoding; it has only `read`, so that nothing bypasses it."""
 
     def __init__(self, handle: IO[bytes], encoding: str) -> None:
         self._stream = codecs.EncodedFile(handle, "utf-8", encoding)
 
     def read(self, size: int = -1) -> bytes:
-        """Return about `size` bytes, none only at the end."""
+        """Return about `size` bytes; no bytes mean the end."""
         return self._stream.read(size)
 
 
 def open_utf8(path: Path) -> IO[bytes] | Recoded:
-    """Open a text file of any encoding that its byte order mark says as a stream of UTF-8 without that mark.
+    """Open a text file as UTF-8 without a byte order mark; the mark of the file tells its encoding.
 
     Raises:
         ValueError: If it looks like UTF-16 without a mark.
@@ -86,7 +86,7 @@ def open_utf8(path: Path) -> IO[bytes] | Recoded:
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding that the byte order mark at the start of a file says, UTF-8 if there is none.
+    """Return the encoding that a file's byte order mark stands for, UTF-8 if there is none.
 
     Raises:
         ValueError: If the bytes look like UTF-16 without a mark.
@@ -102,8 +102,8 @@ def encoding_of(head: bytes) -> str:
 def numbered_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of a text file with their line ends, one at a time; blank ones too.
 
-    UTF-8, UTF-16 and UTF-32 with a byte order mark, each also within gzip. The mark is dropped. Only line feeds
-    end a line, not the other separators that Unicode knows. What cannot be decoded is added to `problems`.
+    Reads UTF-8, and UTF-16 and UTF-32 with a byte order mark, each also within gzip; the mark is dropped. Only line
+    feeds end a line, not the other line separators of Unicode. Lines that cannot be decoded are added to `problems`.
     """
     number = 0
     try:
@@ -127,7 +127,7 @@ def numbered_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, s
 
 
 def decoded_lines(path: Path) -> tuple[list[tuple[int, str]], list[Problem]]:
-    """Return all lines of `numbered_lines` without their line ends, and those that cannot be decoded."""
+    """Return all lines of `numbered_lines` without their line ends, and the problems."""
     problems: list[Problem] = []
     lines = [(number, line.rstrip("\r\n")) for number, line in numbered_lines(path, problems)]
     return lines, problems
@@ -139,9 +139,7 @@ def _utf8(handle: Iterable[bytes], problems: list[Problem]) -> Iterator[tuple[in
         try:
             line = body.decode("utf-8")
         except UnicodeDecodeError as error:
-            problems.append(
-                Problem(number, f"byte {error.start + 1} is not UTF-8; save the file in that encoding")
-            )
+            problems.append(Problem(number, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"))
             continue
         yield number, line
 

@@ -1,4 +1,4 @@
-"""One row of a JSON Lines file read by the mapping of the file: its text and its entities, checked."""
+"""Reads one row of a JSON Lines file by the keys of the file: its text and its checked entities."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_row(row: Row, mapping: Mapping) -> tuple[str, tuple[Entity, ...]]:
 
 
 def read_marks(row: Row, mapping: Mapping) -> tuple[str, list[Mark]]:
-    """Return the text of a row and what it lists as entities, not yet checked against the text.
+    """Return the text of a row and its labels, not yet checked against the text.
 
     Raises:
         ValueError: With every problem of the row's form, one a line.
@@ -72,7 +72,7 @@ def _mark(owner: str, shape: str, item: object, mapping: Mapping, text: str) -> 
     """Read one entity; `owner` names it in errors."""
     if shape and shape != mapping.shape:
         raise ValueError(
-            f"{owner} is one of {SHAPES[shape]}, but others are {SHAPES[mapping.shape]}; use one shape in all lines"
+            f"{owner} is listed as {SHAPES[shape]}, but others as {SHAPES[mapping.shape]}; use one form in all lines"
         )
     start = end = None
     if isinstance(item, dict):
@@ -85,7 +85,7 @@ def _mark(owner: str, shape: str, item: object, mapping: Mapping, text: str) -> 
         value, kind = item
         if shape == "by value" and isinstance(kind, str) and kind in text:
             raise ValueError(
-                f"{owner}: its type occurs in the text, so it may be its value; write an object with both"
+                f"{owner}: its type occurs in the text, so it may be the value instead; write an object with both"
             )
     else:
         raise ValueError(

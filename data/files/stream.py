@@ -1,4 +1,4 @@
-"""Documents one after the other from a file or a pipe: JSON Lines, lines of text, or one whole text."""
+"""Streams documents from a file or a pipe: JSON Lines, lines of text, or one whole text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that could not be read: as it was, and why; `what` holds none of its text."""
+    """A line that could not be read: its bytes, and why; `what` holds none of its text."""
 
     line: int
     raw: bytes
@@ -72,7 +72,7 @@ def _encoding_of(source: str, buffered: io.BufferedReader[io.RawIOBase]) -> str:
 
 
 def shape_of(source: str, handle: BinaryIO) -> Shape:
-    """Tell the shape of a source from its name, or from its first character: a brace begins JSON Lines."""
+    """Return the shape of a source by its name, or by its first character: a brace begins JSON Lines."""
     names = [suffix.lower() for suffix in Path(source).suffixes if suffix.lower() != ".gz"]
     if names and names[-1] in (".jsonl", ".ndjson"):
         return "jsonl"
@@ -84,9 +84,9 @@ def shape_of(source: str, handle: BinaryIO) -> Shape:
 
 
 def read_documents(handle: BinaryIO, name: str, shape: Shape) -> Iterator[Document | Reject]:
-    """Yield each document in order, or what is wrong with its line; never more than one line in memory.
+    """Yield each document, or what is wrong with its line, in order; one line is in memory at a time.
 
-    Blank lines of JSON Lines are skipped; blank lines of text are documents, so that line numbers stay.
+    Blank lines of JSON Lines are skipped; blank lines of text are documents, so that line numbers are kept.
 
     Args:
         handle: From `open_source`.
@@ -110,7 +110,7 @@ def _document(raw: bytes, line: int, name: str, shape: Shape) -> Document | Reje
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        return Reject(line, raw, f"byte {error.start + 1} is not UTF-8; save the file in that encoding")
+        return Reject(line, raw, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8")
     if shape == "whole":
         return Document(line, name, text)
     text = text.rstrip("\r\n")
@@ -138,16 +138,14 @@ def _document(raw: bytes, line: int, name: str, shape: Shape) -> Document | Reje
     try:
         value.encode()
     except UnicodeEncodeError:
-        return Reject(
-            line, raw, "holds half of a surrogate pair; write the characters instead of \\u escapes"
-        )
+        return Reject(line, raw, "holds an unpaired surrogate; write the characters instead of \\u escapes")
     given = row.get("id")
     own = str(given) if isinstance(given, str | int) and given != "" else f"{name}:{line}"
     return Document(line, own, value, key)
 
 
 class _Utf16Lines(io.BufferedIOBase):
-    """Lines of a UTF-16 source as UTF-8 bytes; half a surrogate pair stays wrong, and so is reported."""
+    """Lines of a UTF-16 source as UTF-8 bytes; an unpaired surrogate stays invalid, so that it is reported."""
 
     def __init__(self, raw: io.BufferedReader[io.RawIOBase]) -> None:
         self._text = io.TextIOWrapper(raw, encoding="utf-16", errors="surrogatepass", newline="\n")

@@ -60,7 +60,7 @@ def test_offsets_are_converted_as_the_encodings_themselves_count(text: str, star
 def test_a_wrong_span_comes_with_the_unit_that_would_fit(span: tuple[int, int], hint: str) -> None:
     (problem,) = problems_of(TEXT, Mark("N", "张三", span))
     assert problem == (
-        f"entity 1: its value (2 characters) has the offsets {span[0]} and {span[1]}, but must be where it starts and "
+        f"entity 1: its value (2 characters) has the offsets {span[0]} and {span[1]}, but they must be where it starts and "
         f"ends, in code points from 0, the end excluded; {hint}"
     )
 
@@ -83,7 +83,7 @@ def test_all_problems_of_a_text_come_together_and_show_none_of_it() -> None:
         "entity 1: its value (2 characters) is not in the text",
         "entity 2 has neither a value nor offsets",
         "entity 3 has no offsets, but others of the line have",
-        "entity 4: its value (2 characters) has the offsets 0 and 2, but must be where it starts and ends, "
+        "entity 4: its value (2 characters) has the offsets 0 and 2, but they must be where it starts and ends, "
         "in code points from 0, the end excluded",
         "entity 5: its value (2 characters) is not in the text",
     ]

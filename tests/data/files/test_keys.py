@@ -92,5 +92,8 @@ def test_files_that_mix_mappings_are_refused_with_the_line_numbers(tmp_path: Pat
         (5, "entities are in `entities`, but in `output.entities` elsewhere; use one key in all lines"),
         (6, "entity 1 uses `value`, but others use `text`; use one key in all lines"),
         (6, "entity 2 uses `label`, but others use `type`; use one key in all lines"),
-        (7, "entity 1 is one of pairs of value and type, but others are objects; use one shape in all lines"),
+        (
+            7,
+            "entity 1 is listed as pairs of value and type, but others as objects; use one form in all lines",
+        ),
     ]

@@ -75,7 +75,7 @@ def test_utf_16_without_a_mark_is_refused(tmp_path: Path, encoding: str) -> None
 def test_a_line_that_is_not_utf_8_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     lines, problems = decoded_lines(saved(tmp_path, b"a\nb\xff\nc\n"))
     assert lines == [(1, "a"), (3, "c")]
-    assert problems == [Problem(2, "byte 2 is not UTF-8; save the file in that encoding")]
+    assert problems == [Problem(2, "byte 2 is not UTF-8; save the file as UTF-8")]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_ways_of_listing_may_not_be_mixed(tmp_path: Path) -> None:
     )
     found = problems_of(file)
     assert [line for line, _ in found] == [2, 3]
-    assert "types by value, but others are lists of values by type" in found[0][1]
+    assert "types by value, but others as lists of values by type" in found[0][1]
     assert "entities are in `output`, but in `output.entities` elsewhere" in found[1][1]
 
 
@@ -71,7 +71,7 @@ def test_ways_of_listing_may_not_be_mixed(tmp_path: Path) -> None:
         ([{"text": "李四", "start": 5, "end": 6}], "the ends look inclusive, add 1"),
         (
             [{"text": "李四", "start": 0, "end": 2}],
-            "has the offsets 0 and 2, but must be where it starts and ends",
+            "has the offsets 0 and 2, but they must be where it starts and ends",
         ),
         ([{"text": "张三", "start": -2, "end": 11}], "has the offsets -2 and 11"),
         ([{"text": "张三", "start": -11, "end": -9}], "has the offsets -11 and -9"),
@@ -109,7 +109,7 @@ def test_offsets_choose_among_repeats_and_may_be_null(tmp_path: Path) -> None:
         (b"[1]", "is JSON, but must be an object"),
         (b"[" * 100_000, "too many brackets"),
         (b'{"input": ' + b"9" * 5000 + b"}", "number too long"),
-        (b'{"input": "\\ud83d"}', "half of a surrogate pair"),
+        (b'{"input": "\\ud83d"}', "an unpaired surrogate"),
         (b'{"input": "\xff"}', "byte 12 is not UTF-8"),
         (b'{"body": "a"}', "has none of the keys input, text"),
         (b'{"input": " "}', "`input` is empty, but must be a text"),
@@ -124,7 +124,7 @@ def test_offsets_choose_among_repeats_and_may_be_null(tmp_path: Path) -> None:
         (b'{"input": "a", "output": {"entities": [{"type": "", "text": "a"}]}}', "its type is empty, but must be"),
         (b'{"input": "a", "output": {"entities": {"A": 1}}}', "its value is null, but must be a string"),
         (b'{"input": "a", "output": {"entities": {"A": "b"}}}', "its value (1 characters) is not in the text"),
-        (b'{"input": "A: a", "output": {"A": "a"}}', "its type occurs in the text, so it may be its value"),
+        (b'{"input": "A: a", "output": {"A": "a"}}', "its type occurs in the text, so it may be the value instead"),
         (b'{"input": "a", "group": []}', "`group` is empty, but must be a string"),
     ],
 )  # fmt: skip

@@ -37,7 +37,7 @@ def test_json_lines_give_texts_ids_and_keys(tmp_path: Path) -> None:
         (b"[1]", "is a list, but must be an object"),
         (b'{"body": "x"}', "has none of input, text"),
         (b'{"input": 5}', "`input` is a number, but must be a text"),
-        (b'{"input": "\\ud800"}', "half of a surrogate pair"),
+        (b'{"input": "\\ud800"}', "an unpaired surrogate"),
         (b"[" * 100_000, "too many brackets"),
     ],
 )

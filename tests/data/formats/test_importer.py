@@ -96,8 +96,8 @@ def test_a_very_long_line_is_read(tmp_path: Path, megabytes: int) -> None:
         (TWO.decode().encode("utf-16-le"), r":1: the file looks like UTF-16 without a byte order mark; save"),
         (TWO.decode().encode("utf-16")[:-1], r":2: not .*utf-16.* from here on"),
         (gzip.compress(TWO)[:-9], r":\d: the compressed file is damaged from here on; fetch it again"),
-        (TWO + b"\xff\n", r":3: byte 1 is not UTF-8; save the file in that encoding"),
-        (TWO + b'{"input": "\\ud83d"}\n', r":3: holds half of a surrogate pair"),
+        (TWO + b"\xff\n", r":3: byte 1 is not UTF-8; save the file as UTF-8"),
+        (TWO + b'{"input": "\\ud83d"}\n', r":3: holds an unpaired surrogate"),
         (TWO + b"\x00\n", r":3: not JSON"),
         (TWO + ROW % 1, r":3: `id` is .*1, but must be unique"),
         (
