@@ -1,4 +1,4 @@
-"""Bad input: each mistake gets one line with its flag or file and a way out, and nothing on disk changes."""
+"""`python search/run.py`: what it prints of a plan and of a search, and one line for each mistake in its input."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from data.paths import ROOT
 from search.options import SearchOptions
 from search.planning.plan import make_plan
 from search.planning.settings_files import write_settings
+from search.replaying.curves import CurveTable
+from search.run import main
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,62 @@ def test_all_mistakes_are_found_at_once_by_the_command(home: Path) -> None:
     )
     assert [name for name in named if name not in done.stderr] == []
     assert "Traceback" not in done.stderr
+
+
+# --- what it prints ---
+
+
+def test_a_plan_is_printed_with_a_forecast_and_nothing_is_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "--plan",
+        "--preset",
+        "cpu",
+        "--trials",
+        "3",
+        "--horizon-steps",
+        "9",
+        "--data-dir",
+        str(home / "d"),
+    ]
+    monkeypatch.setattr(sys, "argv", ["run.py", *flags, "--results-dir", str(home / "new")])
+    assert main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    heads = [line.split()[0] for line in lines if line[:1].isalpha()]
+    assert heads == [
+        "study", "preset", "data", "space", "first", "rungs", "budget", "audit", "expected", "confirm", "if", "disk", "first",
+    ]  # fmt: skip
+    numbers = json.loads(lines[-1])
+    assert (numbers["study"], numbers["trials"], numbers["rungs"]) == ("study-001", 3, [1, 2, 8, 9])
+    assert list((home / "new").iterdir()) == []
+
+
+def test_a_search_ends_with_the_winner_the_next_command_and_one_line_for_machines(
+    tmp_path: Path,
+    curve_table: CurveTable,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    curve_table.save(tmp_path / "table.npz")
+    flags = [
+        "--simulate",
+        str(tmp_path / "table.npz"),
+        "--trials",
+        "4",
+        "--study",
+        "s",
+        "--results-dir",
+        str(tmp_path),
+    ]
+    monkeypatch.setattr(sys, "argv", ["run.py", *flags])
+    assert main() == 0
+    *_, winner, report, following, last = capsys.readouterr().out.splitlines()
+    summary = json.loads(last)
+    recall, (low, high) = summary["micro_recall"], summary["micro_recall_ci"]
+    assert winner.startswith(
+        f"best trial {summary['best_trial']}: recall {recall:.3f} (95 % interval {low:.3f}-{high:.3f})"
+    )
+    assert report == f"report: {tmp_path / 's' / 'report.html'}"
+    assert following == f"next: python search/retrain.py {tmp_path / 's' / 'best.json'}"
+    assert Path(summary["best_json"]).is_file()

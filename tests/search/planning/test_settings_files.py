@@ -1,0 +1,87 @@
+"""config.json and trial_settings.json: written when a study begins, noted in when it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from search.options import SearchOptions
+from search.planning.plan import SearchPlan, make_plan
+from search.planning.settings_files import note_session, write_settings
+from search.study.config_file import read_config
+from search.study.provenance import commit
+from trainable.config import TrialSettings
+
+
+@pytest.fixture
+def plan(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> SearchPlan:
+    """A search on a few documents, whose folder is made and empty."""
+    (tmp_path / "data").mkdir()
+    for part in ("train", "validation"):
+        (tmp_path / "data" / f"{part}.jsonl").write_bytes(sample_head(part, 12).read_bytes())
+    options = SearchOptions(
+        trials=3, study="s", results_dir=tmp_path / "results", data_dir=tmp_path / "data", preset="cpu", horizon_steps=9,
+    )  # fmt: skip
+    plan = make_plan(options)
+    plan.files.root.mkdir(parents=True)
+    return plan
+
+
+def test_a_new_study_holds_all_that_it_was_started_with(
+    plan: SearchPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_settings(plan)
+    assert capsys.readouterr().out.startswith("audit      ")
+    config = read_config(plan.files)
+    assert config["options"]["data_dir"] == str(plan.corpus.train.parent)
+    assert config["options"]["results_dir"] == str(plan.files.root.parent)
+    assert (config["preset"]["name"], config["concurrent_trials"]) == ("cpu", plan.concurrent_trials)
+    assert list(config["space"]["starting_configs"]) == [
+        "conservative",
+        "oversampling",
+        "bigger model",
+        "all of it",
+    ]
+    assert config["provenance"] == source
+    assert config["audit"]["documents"] == {"train": 12, "validation": 12}
+    assert TrialSettings.load(plan.files.trial_settings) == plan.settings
+
+
+def test_no_text_of_a_document_is_in_it(plan: SearchPlan) -> None:
+    write_settings(plan)
+    text = plan.files.config.read_text(encoding="utf-8")
+    assert [
+        entity.text for example in plan.documents.train for entity in example.entities if entity.text in text
+    ] == []
+
+
+def test_a_study_that_another_process_began_meanwhile_is_left_alone(plan: SearchPlan) -> None:
+    plan.files.config.write_text("{}", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="study 's' was started meanwhile; repeat the command"):
+        write_settings(plan)
+    assert plan.files.config.read_text(encoding="utf-8") == "{}"
+    assert not plan.files.trial_settings.exists()
+
+
+def test_going_on_notes_the_session_and_changes_nothing_else(plan: SearchPlan) -> None:
+    source = write_settings(plan)
+    before = read_config(plan.files)
+    for trials in (5, 8):
+        options = replace(plan.options, trials=trials, confirm="0", seed=99, resume=True)
+        assert note_session(replace(plan, options=options)) == source
+    after = read_config(plan.files)
+    sessions = after.pop("continued")
+    assert [(session["trials"], session["commit"]) for session in sessions] == [(5, commit()), (8, commit())]
+    assert after["options"] == {**before["options"], "trials": 8, "confirm": "0"}
+    assert {**after, "options": 0} == {**before, "options": 0}
+
+
+def test_options_come_back_from_the_file_as_they_were(plan: SearchPlan) -> None:
+    write_settings(plan)
+    again = make_plan(SearchOptions(study="s", results_dir=plan.files.root.parent, resume=True))
+    kept = replace(plan.options, resume=True, concurrent_trials=plan.concurrent_trials)
+    assert again.options == kept
+    assert again.space == plan.space

@@ -1,0 +1,71 @@
+"""The model card: what was trained, how good it is, and where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from search.retraining.model_card import model_card
+from trainable.config import TrialConfig
+
+CONFIG = TrialConfig("/models/Qwen3-0.6B", True, 16, 1.23456e-4, 2.5)
+
+
+def numbers(recall: float | None) -> dict[str, float | None]:
+    return {
+        "micro_recall": recall,
+        "micro_precision": 0.8,
+        "micro_f1": 0.7,
+        "leak_rate": 0.25,
+        "pii_free_fpr": None,
+    }
+
+
+@pytest.fixture
+def metrics() -> dict[str, Any]:
+    """metrics.json of a run of two epochs, the second the best."""
+    return {
+        "study": "mine", "engine": "own", "config": CONFIG.to_dict(), "augmented": True, "best_epoch": 2,
+        "epochs": [{"validation": numbers(0.1)}, {"validation": numbers(0.625)}],
+        "test": {**numbers(0.5), "micro_recall_ci": [0.4321, 0.5678]},
+        "provenance": {"seed": 7, "commit": "abcdef", "data": {"train": {"file": "t.jsonl", "sha256": "0123456789abcdef"}}},
+    }  # fmt: skip
+
+
+def test_the_numbers_of_the_best_epoch_and_of_the_test_are_shown(metrics: dict[str, Any]) -> None:
+    card = model_card(metrics)
+    assert "| validation (best of 2 epochs: 2) | 0.625 | 0.800 | 0.700 | 0.250 | - |" in card
+    assert "| test | 0.500 | 0.800 | 0.700 | 0.250 | - |" in card
+    assert "Test recall: 95 % interval 0.432 to 0.568 (bootstrap over documents)." in card
+
+
+def test_the_config_is_told_with_what_follows_from_it(metrics: dict[str, Any]) -> None:
+    card = model_card(metrics)
+    assert "LoRA adapter for `Qwen3-0.6B`" in card
+    for line in (
+        "| lora_rank | 16 |",
+        "| lora_alpha | 32 |",
+        "| learning_rate | 0.000123 |",
+        "| augmented texts | yes |",
+    ):
+        assert line in card
+    assert "weight_decay" not in card
+
+
+def test_an_unusual_hyperparameter_has_a_line_of_its_own(metrics: dict[str, Any]) -> None:
+    metrics["config"] = CONFIG.with_changes(weight_decay=0.1, lora_alpha=24).to_dict()
+    card = model_card(metrics)
+    assert "| weight_decay | 0.1 |" in card
+    assert card.count("lora_alpha") == 1
+
+
+def test_data_and_code_are_named_by_their_checksums(metrics: dict[str, Any]) -> None:
+    assert "Study `mine`, engine own, seed 7, commit abcdef, data train 0123456789ab." in model_card(metrics)
+
+
+def test_without_a_test_file_the_card_says_so(metrics: dict[str, Any]) -> None:
+    card = model_card({**metrics, "test": None, "augmented": False})
+    assert "| test | no test file | | | | |" in card
+    assert "Test recall" not in card
+    assert "| augmented texts | no |" in card
