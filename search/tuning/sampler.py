@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.planning.ladder import standing
 from trainable.config import METRIC
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution, CategoricalChoiceType
 
 STARTUP_TRIALS = 6  # the four starting configs and two random ones; Optuna's ten are half of a search
 
@@ -18,62 +22,67 @@ STARTUP_TRIALS = 6  # the four starting configs and two random ones; Optuna's te
 class PausingTPESampler(optuna.samplers.TPESampler):
     """TPE that learns from where a paused trial stands; Optuna's takes every running trial for a bad one.
 
+    It looks at a copy of the study in memory, made when a trial begins, in which paused trials are pruned ones.
+
     Args:
         judges: What each rung's step compares trials by; a step that is missing compares scores.
-        options: Those of TPE.
+        seed: Seed of everything drawn.
     """
 
-    def __init__(self, judges: Mapping[int, str], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, judges: Mapping[int, str], seed: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True)
         self._judges = judges
+        self._ranked: optuna.Study | None = None
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Copy the study as it stands when a trial begins."""
+        super().before_trial(study, trial)
+        self._ranked = _ranked_as_in_the_race(study, trial.number, self._judges)
 
     def infer_relative_search_space(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
-    ) -> dict[str, Any]:
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         """Return what all trials have in common, paused ones included."""
-        return super().infer_relative_search_space(_RankedAsInTheRace(study, self._judges), trial)  # type: ignore[arg-type]
+        return super().infer_relative_search_space(*self._in_copy(study, trial))
 
     def sample_relative(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, search_space: dict[str, Any]
-    ) -> dict[str, Any]:
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, CategoricalChoiceType]:
         """Sample all parameters together."""
-        return super().sample_relative(_RankedAsInTheRace(study, self._judges), trial, search_space)  # type: ignore[arg-type]
+        return super().sample_relative(*self._in_copy(study, trial), search_space)
 
     def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
-        param_name: str,
-        param_distribution: Any,
-    ) -> Any:
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> CategoricalChoiceType:
         """Sample one parameter."""
-        view: Any = _RankedAsInTheRace(study, self._judges)
-        return super().sample_independent(view, trial, param_name, param_distribution)
+        value: CategoricalChoiceType = super().sample_independent(
+            *self._in_copy(study, trial), param_name, param_distribution
+        )
+        return value
+
+    def _in_copy(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, FrozenTrial]:
+        """Return the copy of the study and of the trial in it."""
+        ranked = self._ranked or _ranked_as_in_the_race(study, trial.number, self._judges)
+        return ranked, ranked.get_trials(deepcopy=False)[trial.number]
 
 
-class _RankedAsInTheRace:
-    """A study in which running trials count as pruned at their last step, with what its rung compares as value."""
+def _ranked_as_in_the_race(study: optuna.Study, number: int, judges: Mapping[int, str]) -> optuna.Study:
+    """Return a copy of a study in which running trials count as pruned at their last step.
 
-    def __init__(self, study: optuna.Study, judges: Mapping[int, str]) -> None:
-        self._study, self._judges = study, judges
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[optuna.trial.FrozenTrial]:
-        trials = [_as_pruned(trial, self._judges) for trial in self._study.get_trials(deepcopy=deepcopy)]
-        return [trial for trial in trials if states is None or trial.state in states]
-
-    get_trials = _get_trials
+    Their value there is what the rung compares. The trial of this number, which is being suggested, goes on running.
+    """
+    ranked = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction=study.direction)
+    for trial in study.get_trials(deepcopy=False):
+        ranked.add_trial(trial if trial.number == number else _as_pruned(trial, judges))
+    return ranked
 
 
-def _as_pruned(trial: optuna.trial.FrozenTrial, judges: Mapping[int, str]) -> optuna.trial.FrozenTrial:
+def _as_pruned(trial: FrozenTrial, judges: Mapping[int, str]) -> FrozenTrial:
     if trial.state not in (TrialState.RUNNING, TrialState.PRUNED) or not trial.intermediate_values:
         return trial
     pruned = copy.copy(trial)
     pruned.state = TrialState.PRUNED
+    pruned.datetime_complete = trial.datetime_complete or datetime.now()  # Optuna wants one
     last = max(trial.intermediate_values)
     judge = judges.get(last, METRIC)
     if judge != METRIC and trial.user_attrs.get(judge) is not None:
@@ -89,7 +98,4 @@ def make_sampler(
     A fresh one for each trial, seeded by its number: what it suggests then follows from the finished
     trials alone and not from how often the search was interrupted.
     """
-    seed = (seed * 1_000_003 + number) % 2**32
-    return PausingTPESampler(
-        judges or {}, seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True
-    )
+    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32)

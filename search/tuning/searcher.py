@@ -1,4 +1,4 @@
-"""Ray's OptunaSearch, made to tell Optuna the truth about stopped, broken and lost trials."""
+"""Asks Optuna for configs, and tells it the truth about stopped, broken and lost trials."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
-from ray.tune.search.optuna import OptunaSearch
+from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search import Searcher
 
 from search.planning.memory import MemoryModel
-from search.planning.space import SpaceSampler
+from search.planning.space import SpaceSampler, Value
 from search.study.files import STARTING_CONFIG
 from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
@@ -27,11 +27,14 @@ _NOT_STORED = {"trial_id", "config", "pid", "hostname", "node_ip", "timestamp", 
                "iterations_since_restore", "time_total_s", "time_this_iter_s", "training_iteration",
                "experiment_tag", "should_checkpoint", "warmup_time", DOCUMENT_COUNTS}  # fmt: skip
 
+Result = Mapping[str, Any]
+"""What a trial reported, flat, and what Ray Tune adds to it."""
 
-class TruthfulOptunaSearch(OptunaSearch):
+
+class TruthfulOptunaSearch(Searcher):
     """Reports values at their step; stopped -> PRUNED, non-finite or broken -> FAIL; survives resumes.
 
-    Stock OptunaSearch calls a stopped trial COMPLETE with its value at a tenth of the budget, leaves
+    Ray's own OptunaSearch calls a stopped trial COMPLETE with its value at a tenth of the budget, leaves
     a NaN trial RUNNING for ever, and cannot be resumed when a crash fell between tell and snapshot.
 
     Args:
@@ -52,39 +55,36 @@ class TruthfulOptunaSearch(OptunaSearch):
         horizon_steps: int,
         storage: optuna.storages.BaseStorage,
         study_name: str,
-        starting_configs: Mapping[str, dict[str, Any]],
+        starting_configs: Mapping[str, dict[str, Value]],
         seed: int,
         requirements: Requirements | None = None,
         memory: MemoryModel | None = None,
         judges: Mapping[int, str] | None = None,
     ) -> None:
-        super().__init__(
-            space=space,
-            metric=METRIC,
-            mode=MODE,
-            storage=storage,
-            study_name=study_name,
-            sampler=make_sampler(seed, judges=judges),
-        )
-        self._ot_study: Any
-        self._horizon_steps = horizon_steps
+        super().__init__(metric=METRIC, mode=MODE)
+        self._space, self._storage, self._horizon_steps = space, storage, horizon_steps
         self._sampler_seed, self._judges = seed, judges
         self._requirements = requirements or Requirements()
         self._memory = memory or MemoryModel(None)
+        self._trials: dict[str, optuna.Trial] = {}
         self._configs: dict[str, TrialConfig] = {}
+        self.study = optuna.create_study(
+            storage=storage, sampler=make_sampler(seed, judges=judges), pruner=optuna.pruners.NopPruner(),
+            study_name=study_name, direction="maximize", load_if_exists=True,
+        )  # fmt: skip
         for name, config in starting_configs.items():
-            self._ot_study.enqueue_trial(config, user_attrs={STARTING_CONFIG: name}, skip_if_exists=True)
-        running = self._ot_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            self.study.enqueue_trial(config, user_attrs={STARTING_CONFIG: name}, skip_if_exists=True)
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._interrupted = [trial.number for trial in running]
 
     def ended(self) -> int:
         """Return how many trials of the study have ended, whatever their outcome; refused ones never began."""
-        trials = self._ot_study.get_trials(deepcopy=False)
+        trials = self.study.get_trials(deepcopy=False)
         return sum(
             trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != Outcome.REFUSED for trial in trials
         )
 
-    def next_trial(self) -> tuple[str, dict[str, Any]]:
+    def next_trial(self) -> tuple[str, dict[str, object]]:
         """Return id and config of a trial that an interruption cut short or, when there is none, of a new one.
 
         Raises:
@@ -92,7 +92,10 @@ class TruthfulOptunaSearch(OptunaSearch):
         """
         reason = ""
         for _ in range(MAX_REFUSALS):
-            trial_id, config = self._next_config()
+            trial = self._resumed(self._interrupted.pop(0)) if self._interrupted else self._asked()
+            trial_id = f"t{trial.number:03d}"
+            self._trials[trial_id] = trial
+            config = self.suggest(trial_id)
             try:
                 self._configs[trial_id] = _trial_config(config)
                 reason = self._memory.refusal(self._configs[trial_id])
@@ -105,53 +108,48 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def _refuse(self, trial_id: str, reason: str) -> None:
         """Tell Optuna of a config that is never started, so that its like does not come back."""
-        trial = self._ot_trials.pop(trial_id)
+        trial = self._trials.pop(trial_id)
         trial.set_user_attr(OUTCOME, Outcome.REFUSED.value)
         trial.set_user_attr("reason", reason)
         trial.set_constraint("memory", 1.0)
-        self._ot_study.tell(trial, None, state=TrialState.PRUNED)
+        self.study.tell(trial, None, state=TrialState.PRUNED)
 
-    def _next_config(self) -> tuple[str, dict[str, Any]]:
-        if self._interrupted:
-            number = self._interrupted.pop(0)
-            known = self._ot_study.get_trials(deepcopy=False)[number]
-            self._ot_study.sampler = make_sampler(self._sampler_seed, number, self._judges)
-            # a crash may have fallen between two suggestions: those made are read back, the rest is drawn
-            trial = optuna.trial.Trial(self._ot_study, known._trial_id)
-        else:
-            trials = self._ot_study.get_trials(deepcopy=False)
-            waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-            self._ot_study.sampler = make_sampler(
-                self._sampler_seed, min(waiting, default=len(trials)), self._judges
-            )
-            trial = self._ot_study.ask()
-        trial_id = f"t{trial.number:03d}"
-        self._ot_trials[trial_id] = trial
-        config = self.suggest(trial_id)
-        assert config is not None  # only Ray's own wrappers return none
-        return trial_id, config
+    def _resumed(self, number: int) -> optuna.Trial:
+        """Take up a trial again; a crash may have fallen between two suggestions: those made are read back."""
+        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges)
+        study_id = self._storage.get_study_id_from_name(self.study.study_name)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        return optuna.Trial(self.study, trial_id)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+    def _asked(self) -> optuna.Trial:
+        trials = self.study.get_trials(deepcopy=False)
+        waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+        number = min(waiting, default=len(trials))
+        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges)
+        return self.study.ask()
+
+    def suggest(self, trial_id: str) -> dict[str, object]:
         """Ask Optuna for a config and note which Ray trial runs it."""
-        config = super().suggest(trial_id)
-        self._ot_trials[trial_id].set_user_attr(RAY_TRIAL_ID, trial_id)
-        return config
+        if trial_id not in self._trials:
+            self._trials[trial_id] = self.study.ask()
+        trial = self._trials[trial_id]
+        constants = self._space(trial)
+        trial.set_user_attr(RAY_TRIAL_ID, trial_id)
+        return {**trial.params, **constants}
 
     def knows(self, trial_id: str, step: int) -> bool:
         """Return whether the study has a trial's score at a step."""
-        return step in self._frozen(self._ot_trials[trial_id]).intermediate_values
+        return step in self._frozen(self._trials[trial_id]).intermediate_values
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: Result) -> None:
         """Report a finite score at its optimizer step, once."""
-        trial = self._ot_trials.get(trial_id)
+        trial = self._trials.get(trial_id)
         if trial is not None and not self._frozen(trial).state.is_finished():
             self._report(trial, result)
 
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: Result | None = None, error: bool = False) -> None:
         """Tell Optuna how a trial ended, once."""
-        trial = self._ot_trials.get(trial_id)
+        trial = self._trials.get(trial_id)
         result = result or {}
         if (
             trial is None
@@ -159,7 +157,6 @@ class TruthfulOptunaSearch(OptunaSearch):
             or result.get(OUTCOME) == Outcome.DISK_FULL
         ):
             return  # a trial that met a full disk stays RUNNING and goes on when there is room again
-        self._completed_trials.add(trial_id)
         self._report(trial, result)
         paused = not result and not error and bool(self._frozen(trial).intermediate_values)
         outcome, state = (Outcome.STOPPED, TrialState.PRUNED) if paused else self._ending(result, error)
@@ -167,22 +164,22 @@ class TruthfulOptunaSearch(OptunaSearch):
         for name, missed in self._constraints(outcome, result).items():
             trial.set_constraint(name, missed)
         self._learn_memory(trial_id, result)
-        self._ot_study.tell(trial, result[METRIC] if state == TrialState.COMPLETE else None, state=state)
+        self.study.tell(trial, result[METRIC] if state == TrialState.COMPLETE else None, state=state)
 
-    def _constraints(self, outcome: Outcome, result: dict[str, Any]) -> dict[str, float]:
+    def _constraints(self, outcome: Outcome, result: Result) -> dict[str, float]:
         if outcome == Outcome.INFEASIBLE:
             return {"memory": 1.0}
         return self._requirements.constraints(result) if outcome == Outcome.COMPLETED else {}
 
-    def _learn_memory(self, trial_id: str, result: dict[str, Any]) -> None:
+    def _learn_memory(self, trial_id: str, result: Result) -> None:
         measured, micro_batch = result.get("train_peak_gib"), result.get("micro_batch")
         if measured and micro_batch:  # of a GPU; the resident memory of a process is another matter
             config = self._configs[trial_id]
             predicted, _ = self._memory.predict(config, int(micro_batch))
-            self._ot_trials[trial_id].set_user_attr("predicted_gib", predicted)
+            self._trials[trial_id].set_user_attr("predicted_gib", predicted)
             self._memory.observe(config, int(micro_batch), float(measured))
 
-    def _ending(self, result: dict[str, Any], error: bool) -> tuple[Outcome, TrialState]:
+    def _ending(self, result: Result, error: bool) -> tuple[Outcome, TrialState]:
         if error:
             # what the config itself causes is a result with an outcome (trainable/trial/faults.py), never an error
             return Outcome.WORKER_DIED, TrialState.FAIL
@@ -197,7 +194,7 @@ class TruthfulOptunaSearch(OptunaSearch):
             return Outcome.STOPPED, TrialState.PRUNED
         return Outcome.COMPLETED, TrialState.COMPLETE
 
-    def _report(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
+    def _report(self, trial: optuna.Trial, result: Result) -> None:
         for name, value in result.items():
             if _is_stored(name) and isinstance(value, bool | int | float | str):
                 trial.set_user_attr(
@@ -210,11 +207,11 @@ class TruthfulOptunaSearch(OptunaSearch):
         if step not in self._frozen(trial).intermediate_values:
             trial.report(float(score), step)
 
-    def _frozen(self, trial: optuna.Trial) -> optuna.trial.FrozenTrial:
-        return self._ot_study._storage.get_trial(trial._trial_id)
+    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[trial.number]
 
 
-def _trial_config(config: dict[str, Any]) -> TrialConfig:
+def _trial_config(config: Mapping[str, object]) -> TrialConfig:
     names = TrialConfig.__dataclass_fields__
     return TrialConfig.from_dict({name: value for name, value in config.items() if name in names})
 

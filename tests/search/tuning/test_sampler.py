@@ -25,7 +25,7 @@ def suggestion(sampler: optuna.samplers.BaseSampler, paused: bool) -> dict[str, 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_paused_trials_teach_what_pruned_ones_teach(seed: int) -> None:
-    ours = PausingTPESampler({}, seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
+    ours = PausingTPESampler({}, seed)
     stock = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
     deaf = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
     learned = suggestion(ours, paused=True)
@@ -42,9 +42,7 @@ def test_where_a_rung_compares_losses_the_sampler_does_too(seed: int) -> None:
             distance = abs(trial.suggest_float("x", 0, 1) - 0.8)
             trial.report(-distance if value == "score" else 0.0, 17)
             trial.set_user_attr("validation_loss", distance)
-        study.sampler = PausingTPESampler(
-            judges, seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True
-        )
+        study.sampler = PausingTPESampler(judges, seed)
         return float(study.ask().suggest_float("x", 0, 1))
 
     by_loss = suggestion_with({17: "validation_loss"}, "nothing")
