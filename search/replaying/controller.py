@@ -68,6 +68,7 @@ class ReplayController:
         self.scheduler: Any = scheduler
         self.total, self.concurrent, self.on_event = trials, concurrent, on_event
         self.trials: list[ReplayedTrial] = []
+        self.waiting: set[str] = set()
         self.steps_spent = self._clock = 0
 
     @property
@@ -78,6 +79,10 @@ class ReplayController:
     def is_finished(self) -> bool:
         """Return whether the searcher will suggest nothing more."""
         return len(self.trials) >= self.total
+
+    def all_handed_out(self) -> bool:
+        """Return whether no new trial is to come."""
+        return self.is_finished()
 
     def get_trials(self) -> list[ReplayedTrial]:
         """Return all trials in the order they were asked for."""
@@ -90,10 +95,6 @@ class ReplayController:
     def pause_trial(self, trial: ReplayedTrial, should_checkpoint: bool = True) -> None:
         """Take a trial off its slot."""
         trial.status = Trial.PAUSED
-
-    def _set_trial_status(self, trial: ReplayedTrial, status: str) -> None:
-        """Change a trial's status, as TuneController does for its schedulers."""
-        trial.status = status
 
     def stop_trial(self, trial: ReplayedTrial) -> None:
         """End a trial, as TuneController.stop_trial does."""

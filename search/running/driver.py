@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from search.planning.plan import SearchPlan
 from search.planning.settings_files import note_session, write_settings
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
+from search.running.process_state import put_back_afterwards
 from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
 from search.study.database import ended_trials
@@ -38,6 +38,8 @@ WORKER_RETRIES = 1
 def run_search(plan: SearchPlan) -> dict[str, Any]:
     """Run the search, or what is left of it, and write the study's files.
 
+    Environment, umask and signal handlers of this process are set while it runs, and put back.
+
     Returns:
         The summary that `search/run.py` prints as its last line.
 
@@ -51,19 +53,25 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
 
     started = time.monotonic()
     check_disk(plan)
-    os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
-    plan.files.root.mkdir(parents=True, exist_ok=True)
-    with StudyLock(plan.files.lock):
-        source = note_session(plan) if plan.options.resume else write_settings(plan)
-        plan.documents.drop()
-        _run_trials(plan)
-        try:
-            with rerun_in_process(plan) as rerun:
-                return finish_and_confirm(plan, rerun, started, source)
-        except Exception as error:
-            if is_full_disk(error):  # nothing is wrong with the trials
-                raise SearchBroke(what_broke(error, plan.files)) from error
-            raise
+    with put_back_afterwards():
+        os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
+        plan.files.root.mkdir(parents=True, exist_ok=True)
+        with StudyLock(plan.files.lock):
+            return _run_locked(plan, started)
+
+
+def _run_locked(plan: SearchPlan, started: float) -> dict[str, Any]:
+    """Run the search, whose lock this process holds."""
+    source = note_session(plan) if plan.options.resume else write_settings(plan)
+    plan.documents.drop()
+    _run_trials(plan)
+    try:
+        with rerun_in_process(plan) as rerun:
+            return finish_and_confirm(plan, rerun, started, source)
+    except Exception as error:
+        if is_full_disk(error):  # nothing is wrong with the trials
+            raise SearchBroke(what_broke(error, plan.files)) from error
+        raise
 
 
 class SearchBroke(RuntimeError):
@@ -73,6 +81,8 @@ class SearchBroke(RuntimeError):
 def _run_trials(plan: SearchPlan) -> None:
     set_environment(plan)
     import ray
+
+    from search.tuning.controller import reusing_workers
 
     searcher = make_searcher(plan)
     left = plan.options.trials - searcher.ended()
@@ -85,7 +95,7 @@ def _run_trials(plan: SearchPlan) -> None:
         tuner, display = _make_tuner(plan, searcher, left, slots)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-        with _workers_side_by_side(slots.most):
+        with reusing_workers():
             tuner.fit()
     except Exception as error:
         raise SearchBroke(what_broke(error, plan.files)) from error
@@ -105,32 +115,16 @@ def what_broke(error: Exception, files: StudyFiles) -> str:
     return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
 
 
-@contextmanager
-def _workers_side_by_side(most: int) -> Iterator[None]:
-    """Inside, Tune starts so many workers at a time; left to itself it waits for one before it starts the next."""
-    name = "TUNE_MAX_PENDING_TRIALS_PG"
-    before = os.environ.get(name)
-    os.environ[name] = str(most)
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
-
-
 def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slots: Slots) -> tuple[Any, Any]:
     """Return Ray's Tuner for the trials that are left, and the display it feeds."""
     from ray import tune
 
-    from search.tuning.ray_patches import replace_spent_actors
     from search.tuning.trial_queue import TrialQueue
     from search.watching.callbacks import GuardedCallbacks, extra_callbacks
     from search.watching.fault_watch import FaultWatch
     from search.watching.live import SearchDisplay
     from search.watching.time_left import SearchShape
 
-    replace_spent_actors()
     files, options = plan.files, plan.options
     shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
     shape = SearchShape(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from search.planning.plan import SearchPlan
 from search.watching.addresses import hide_token, job_metadata, pages
 
+T = TypeVar("T")
 RAY_STARTS = 5
 """How often Ray is started before a search is given up."""
 _ENVIRONMENT = {
@@ -28,9 +30,11 @@ _ENVIRONMENT = {
 
 
 def set_environment(plan: SearchPlan) -> None:
-    """Set what Ray and the libraries of trials read; must come before Ray is imported."""
+    """Set what Ray and the libraries of trials read; must come before Ray is started."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    # workers that start at a time; left to itself Tune waits for one before it starts the next
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(plan.concurrent_trials)
     if plan.preset.name == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
 
@@ -39,43 +43,39 @@ def start_ray(plan: SearchPlan) -> None:
     """Start Ray, or join the cluster of `--address`, and tell where its pages are."""
     import ray
 
-    local = plan.options.address == "local"
-    settings = plan.settings
-    own = {
-        "object_store_memory": 256 << 20,
-        "num_cpus": settings.threads * plan.concurrent_trials,
-        "num_gpus": math.ceil(settings.gpus),
-    }
-    resources: dict[str, Any] = own if local else {}
+    local, settings = plan.options.address == "local", plan.settings
     job = ray.job_config.JobConfig(metadata=job_metadata(plan.files))
     if not local:  # workers of a cluster that runs already do not inherit this process's environment
         job.set_runtime_env({"env_vars": {name: os.environ[name] for name in _ENVIRONMENT}})
-    context = _init_ray(
-        address=plan.options.address,
-        include_dashboard=plan.options.dashboard if local else None,
-        dashboard_host="127.0.0.1",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        job_config=job,
-        **resources,
+    context = _patiently(
+        lambda: ray.init(
+            plan.options.address,
+            object_store_memory=256 << 20 if local else None,
+            num_cpus=settings.threads * plan.concurrent_trials if local else None,
+            num_gpus=math.ceil(settings.gpus) if local else None,
+            include_dashboard=plan.options.dashboard if local else None,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            job_config=job,
+        )
     )
     hide_token()
     if local and context.dashboard_url and plan.options.dashboard:
-        node: Any = ray._private.worker._global_node
-        session = Path(node.get_session_dir_path())
+        session = Path(context.address_info["session_dir"])  # type: ignore[attr-defined]  # a local Ray has it
         print(pages(plan.files, context.dashboard_url, session), flush=True)
 
 
-def _init_ray(**arguments: Any) -> Any:
+def _patiently(start: Callable[[], T]) -> T:
     """Start or join Ray; again if a busy machine was too slow for Ray's own limit of 30 seconds."""
     import ray
 
-    for attempt in range(RAY_STARTS):
+    for _ in range(RAY_STARTS - 1):
         try:
-            return ray.init(**arguments)
+            return start()
         except Exception as error:
-            if attempt == RAY_STARTS - 1 or "timed out during startup" not in str(error):
+            if "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
             print("Ray was too slow to start on this busy machine; trying again", flush=True)
-    return None
+    return start()

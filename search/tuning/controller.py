@@ -1,100 +1,132 @@
-"""Which worker processes go from trial to trial: Ray Tune gives up too many of them, or ends a trial with an error."""
+"""Replaces Ray Tune's TuneController while a search runs: left to itself it gives up too many worker processes.
+
+A worker process keeps its base model loaded from trial to trial. Tune hands workers on (`reuse_actors`), but
+
+- takes a `reset_config` that returns False for a programming error and ends the trial. Here it means that the
+  process has drifted (memory left behind, base weights changed), which is no fault of the trial that would come next;
+- ends a trial with an error, without a retry, when the worker that it was to take over has died;
+- gives a worker that becomes free to the trial whose own worker is just starting, and ends that one: with trials
+  shorter than such a start there would never be more workers.
+
+Each of these has no public hook. What is used of Ray's private names, in the whole project:
+
+ 1. `TuneController._on_trial_reset`, replaced: what follows a `reset_config`
+ 2. `TuneController._process_trial_failure`, replaced: what follows an error
+ 3. `TuneController._maybe_reuse_cached_actor`, replaced: who takes over a free worker
+ 4. `TuneController._trial_to_actor`: the worker of each trial
+ 5. `TuneController._started_actors`: workers whose process has started
+ 6. `TuneController._resetting_trials`: trials that are taking over a worker
+ 7. `TuneController._actor_manager`: knows which workers have got their resources
+ 8. `TuneController._unstage_trial_with_resources`: undoes the request for a worker
+ 9. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
+    when a worker starts, after which the package setproctitle has no effect)
+10. `ray._private.gcs_utils.create_gcs_channel`: a worker's name on the dashboard (trainable/trial/dashboard_name.py)
+
+Of Optuna's there are none. `ray.tune.tune.TuneController` is looked up when a search starts, and is put back after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import ray
+from ray.tune import tune as tune_module
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+
+if TYPE_CHECKING:
+    from ray.exceptions import RayActorError, RayTaskError
+    from ray.tune import TuneError
+
+METHODS = {
+    "_on_trial_reset": ("self", "trial", "success"),
+    "_process_trial_failure": ("self", "trial", "exception"),
+    "_maybe_reuse_cached_actor": ("self", "trial"),
+    "_unstage_trial_with_resources": ("self", "trial"),
+}
+"""Of Ray's controller, and their parameters."""
+ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_manager")
 
 
-def replace_spent_actors() -> None:
-    """Make Tune start a fresh actor for a trial whose `reset_config` returned False, and keep those it will need.
+class ReusingController(TuneController):
+    """Tune's controller, which keeps every worker process that can be kept and replaces those that cannot.
 
-    Tune takes False for a programming error. Here it means that a worker process has drifted (memory left
-    behind, base weights changed), which is no fault of the trial that would come next. And once no new
-    trial is to come Tune ends the actor of every trial that pauses, although paused ones go on. A worker
-    that dies between two trials is replaced too: Tune would end the second with an error, without a retry.
-    And when an actor becomes free, Tune gives it to the trial whose own actor is just starting, and ends that one:
-    with trials shorter than such a start there would never be more actors. Here it waits for its own, at the end of
-    a search too, where that may cost one such start.
+    A trial that has to leave a worker is paused; the scheduler then has it started again, in another worker.
     """
-    from ray.tune.execution import tune_controller
 
-    controller: Any = tune_controller.TuneController
-    if getattr(controller, "replaces_spent_actors", False):
-        return
-    reused = controller._on_trial_reset
-
-    def on_trial_reset(self: Any, trial: Any, success: bool) -> None:
+    def _on_trial_reset(self, trial: Trial, success: bool) -> None:
+        """Start a trial in the worker it took over, or let it wait for another if that one refused it."""
         if success:
-            reused(self, trial, success)
-        else:
-            self._remove_actor(tracked_actor=_start_afresh(self, trial))
-
-    reuse = controller._maybe_reuse_cached_actor
-
-    def maybe_reuse_cached_actor(self: Any, trial: Any) -> bool:
-        return not _is_starting(self, self._trial_to_actor.get(trial)) and bool(reuse(self, trial))
-
-    given_up, actor_failed = controller._process_trial_failure, controller._actor_failed
-
-    def on_actor_failed(self: Any, actor: Any, exception: Exception) -> None:
-        if self._actor_to_trial[actor] not in self._resetting_trials:  # of those the task fails next
-            actor_failed(self, actor, exception)
-
-    def process_trial_failure(self: Any, trial: Any, exception: Any) -> None:
-        if trial not in self._resetting_trials:
-            given_up(self, trial, exception)
+            super()._on_trial_reset(trial, success)
             return
-        trial.handle_error(exception)  # counts
-        dead = _start_afresh(self, trial)
-        dead.set_on_error(None)
-        self._started_actors.discard(dead)
-        self._callbacks.on_trial_recover(iteration=self._iteration, trials=self._trials, trial=trial)
+        self._resetting_trials.remove(trial)
+        self._started_actors.discard(self._trial_to_actor[trial])  # or Tune would hand it on to another trial
+        self._unstage_trial_with_resources(trial)
+        self.pause_trial(trial, should_checkpoint=False)
 
-    controller._maybe_reuse_cached_actor = maybe_reuse_cached_actor
-    controller._actor_failed = on_actor_failed
-    controller._on_trial_reset = on_trial_reset
-    controller._process_trial_failure = process_trial_failure
-    controller._maybe_cache_trial_actor = _while_trials_wait(controller._maybe_cache_trial_actor)
-    controller._cleanup_cached_actors = _while_trials_wait(controller._cleanup_cached_actors)
-    controller.replaces_spent_actors = True
+    def _process_trial_failure(
+        self, trial: Trial, exception: TuneError | RayTaskError | RayActorError
+    ) -> None:
+        """Handle an error; a worker that died before the trial began in it is replaced.
 
+        Tune tells of such a death twice: of the worker, then of the reset that it did not do.
+        """
+        if trial not in self._resetting_trials:
+            super()._process_trial_failure(trial, exception)
+        elif trial not in self._trial_to_actor:
+            self._resetting_trials.remove(trial)  # told before
+        else:
+            trial.handle_error(exception)  # counts
+            if trial.status == Trial.PENDING:
+                self._on_trial_reset(trial, success=False)  # the worker lives, its reset broke
+            else:
+                self.pause_trial(trial, should_checkpoint=False)
+            print(worker_died(trial), flush=True)
 
-def _is_starting(controller: Any, actor: Any) -> bool:
-    """Say whether an actor has got its resources and its process is on the way."""
-    placed = actor is not None and controller._actor_manager.is_actor_started(actor)
-    return placed and actor not in controller._started_actors
-
-
-def _start_afresh(controller: Any, trial: Any) -> Any:
-    """Let a trial that was to take over an actor wait for an actor of its own; return the one it leaves."""
-    from ray.tune.experiment import Trial
-
-    controller._resetting_trials.remove(trial)
-    left = controller._trial_to_actor.pop(trial)
-    controller._actor_to_trial.pop(left)
-    trial.set_ray_actor(None)
-    controller._set_trial_status(trial, Trial.PENDING)
-    if trial not in controller._staged_trials:
-        controller._staged_trials.add(trial)
-        controller._actor_cache.increase_max(trial.placement_group_factory)
-    controller._schedule_trial_actor(trial)
-    return left
+    def _maybe_reuse_cached_actor(self, trial: Trial) -> bool:
+        """Let a trial take over a free worker, unless its own is about to be there."""
+        own = self._trial_to_actor.get(trial)
+        placed = own is not None and self._actor_manager.is_actor_started(own)
+        starting = placed and own not in self._started_actors
+        return not starting and bool(super()._maybe_reuse_cached_actor(trial))
 
 
-def _while_trials_wait(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method of Tune's controller that takes the search to go on as long as a trial waits for its next turn."""
+def worker_died(trial: Trial) -> str:
+    """Return what people are told of a worker that died."""
+    return f"{trial.trial_id}: its worker process died; it goes on from its last rung"
 
-    def wrapped(self: Any, *arguments: Any, **named: Any) -> Any:
-        from ray.tune.experiment import Trial
 
-        if not any(trial.status in (Trial.PENDING, Trial.PAUSED) for trial in self.get_live_trials()):
-            return method(self, *arguments, **named)
-        search = self._search_alg
-        search.is_finished = lambda: False
-        try:
-            return method(self, *arguments, **named)
-        finally:
-            del search.is_finished
+@contextmanager
+def reusing_workers() -> Iterator[None]:
+    """Inside, Ray Tune runs trials with `ReusingController`.
 
-    return wrapped
+    Raises:
+        RuntimeError: If this Ray lacks a name that it builds on.
+    """
+    if problems := changed_names():
+        raise RuntimeError("\n".join(problems))
+    before = tune_module.TuneController
+    tune_module.TuneController = ReusingController  # type: ignore[misc]  # looked up by name in ray.tune.run
+    try:
+        yield
+    finally:
+        tune_module.TuneController = before  # type: ignore[misc]
+
+
+def changed_names() -> list[str]:
+    """Return a sentence for each name of Ray's controller that is no longer as `ReusingController` needs it."""
+    told = f"Ray {ray.__version__} changed what search/tuning/controller.py builds on: TuneController"
+    problems = []
+    for name, parameters in METHODS.items():
+        method = getattr(TuneController, name, None)
+        found = tuple(inspect.signature(method).parameters) if method else ()
+        if not method:
+            problems.append(f"{told} has no method {name}")
+        elif found != parameters:
+            problems.append(f"{told}.{name} takes {', '.join(found)}, not {', '.join(parameters)}")
+    made = TuneController.__init__.__code__.co_names
+    problems += [f"{told} makes no attribute {name}" for name in ATTRIBUTES if name not in made]
+    return problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -16,6 +16,39 @@ from search.tuning.promotion import RacePolicy, peers_of
 from search.tuning.slots import Slots
 from trainable.config import METRIC, TIME_ATTR
 from trainable.scoring.packed import DOCUMENT_COUNTS
+
+if TYPE_CHECKING:
+    from search.tuning.searcher import Result
+
+
+class Queue(Protocol):
+    """Where the trials of a search come from."""
+
+    waiting: set[str]
+    """Ids of trials that are paused at a rung until they are promoted."""
+
+    def all_handed_out(self) -> bool:
+        """Return whether no new trial is to come."""
+
+    def knows(self, trial_id: str, step: int) -> bool:
+        """Return whether the study has a trial's result at a step."""
+
+
+class Controller(Protocol):
+    """What a scheduler asks of Ray's TuneController, or of a replay."""
+
+    @property
+    def search_alg(self) -> Queue:
+        """Hands out the trials."""
+
+    def get_trials(self) -> list[Trial]:
+        """Return all trials in the order they were handed out."""
+
+    def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
+        """Take a trial off its slot."""
+
+    def stop_trial(self, trial: Trial) -> None:
+        """End a trial."""
 
 
 class PausingScheduler(FIFOScheduler):
@@ -31,18 +64,25 @@ class PausingScheduler(FIFOScheduler):
         slots: Trials that run at a time.
     """
 
-    _supports_buffered_results = False
-
     def __init__(self, journal: Path, policy: RacePolicy, slots: Slots) -> None:
         super().__init__()
-        self._metric: str = METRIC
         self._journal, self._policy, self._slots = RungsJournal(journal), policy, slots
 
-    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+    @property
+    def metric(self) -> str:
+        """The number that each result must have."""
+        return METRIC
+
+    @property
+    def supports_buffered_results(self) -> bool:
+        """Whether Tune may hand over several results at once."""
+        return False
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: object) -> bool:
         """Accept Tune's metric when it is ours; only maximising is supported."""
         return metric in (None, METRIC) and mode in (None, "max")
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_add(self, tune_controller: Controller, trial: Trial) -> None:
         """Pause a restored trial again: Tune starts all that had not ended.
 
         One whose last result was lost, since the search was killed before the study had it, starts, reports
@@ -52,10 +92,11 @@ class PausingScheduler(FIFOScheduler):
             return
         step = self._journal.latest()[trial.trial_id].step
         if tune_controller.search_alg.knows(trial.trial_id, step):
+            tune_controller.search_alg.waiting.add(trial.trial_id)
             trial.set_status(Trial.PAUSED)
             trial.init_local_path()  # Tune wants it at the end, also of a trial that does not start again
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: Controller, trial: Trial, result: Result) -> str:
         """Record a rung, free the slot and give it to the trial that deserves it most."""
         self._slots.note_result()
         step, score = int(result[TIME_ATTR]), float(result[METRIC])
@@ -75,29 +116,32 @@ class PausingScheduler(FIFOScheduler):
         self._promote(tune_controller, leaving=trial)
         if self._journal.latest()[trial.trial_id].decision == CONTINUED:
             return TrialScheduler.CONTINUE
+        tune_controller.search_alg.waiting.add(trial.trial_id)
         tune_controller.pause_trial(trial, should_checkpoint=False)
         return TrialScheduler.NOOP
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: Controller, trial: Trial, result: Result) -> None:
         """Give the slot of a trial that has ended to another."""
         self._promote(tune_controller, leaving=trial)
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_error(self, tune_controller: Controller, trial: Trial) -> None:
         """Give the slot of a trial that broke to another."""
         self._promote(tune_controller, leaving=trial)
 
-    def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """Return a new trial, or a promoted one; end the paused ones when nothing else is left."""
+    def choose_trial_to_run(self, tune_controller: Controller) -> Trial | None:
+        """Return a promoted trial, or a new one; end the paused ones when nothing else is left."""
         trials = tune_controller.get_trials()
+        if going_on := _off_their_slot(tune_controller):
+            return going_on[0]  # Tune starts a paused trial that it is given
         if pending := [trial for trial in trials if trial.status == Trial.PENDING]:
             return pending[0]
         paused = [trial for trial in trials if trial.status == Trial.PAUSED]
         if not paused or any(trial.status == Trial.RUNNING for trial in trials):
             return None
         self._promote(tune_controller, leaving=None)
-        if promoted := [trial for trial in paused if trial.status == Trial.PENDING]:
+        if promoted := _off_their_slot(tune_controller):
             return promoted[0]
-        if tune_controller.search_alg.is_finished():
+        if tune_controller.search_alg.all_handed_out():
             self._end(tune_controller, paused)
         return None
 
@@ -110,7 +154,7 @@ class PausingScheduler(FIFOScheduler):
         steps = [line.step for line in self._journal.latest().values()]
         return f"trials at rungs { ({step: steps.count(step) for step in self._policy.rungs}) }"
 
-    def _arrive(self, trial_id: str, rung: int, result: dict[str, Any]) -> None:
+    def _arrive(self, trial_id: str, rung: int, result: Result) -> None:
         step, judge = self._policy.rungs[rung], self._policy.judge(rung)
         value = standing(result, judge)
         if rung == len(self._policy.rungs) - 1:
@@ -128,15 +172,13 @@ class PausingScheduler(FIFOScheduler):
             )
         )  # fmt: skip
 
-    def _promote(self, tune_controller: Any, leaving: Any) -> None:
+    def _promote(self, tune_controller: Controller, leaving: Trial | None) -> None:
         """Let paused trials go on while there are slots, once no new trial is to come."""
-        if not tune_controller.search_alg.is_finished():
+        if not tune_controller.search_alg.all_handed_out():
             return
         trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
-        busy = sum(
-            trial is not leaving and trial.status in (Trial.RUNNING, Trial.PENDING)
-            for trial in trials.values()
-        )
+        active = [trial for trial in trials.values() if trial.status in (Trial.RUNNING, Trial.PENDING)]
+        busy = sum(trial is not leaving for trial in active + _off_their_slot(tune_controller))
         base = None if leaving is None else _base(leaving)
         near = {name for name, trial in trials.items() if _base(trial) == base}
         for _ in range(self._slots.now() - busy):
@@ -155,10 +197,9 @@ class PausingScheduler(FIFOScheduler):
                     reason=promotion.reason, counts="",
                 )
             )  # fmt: skip
-            if trials[promotion.trial] is not leaving:
-                tune_controller._set_trial_status(trials[promotion.trial], Trial.PENDING)
+            tune_controller.search_alg.waiting.discard(promotion.trial)
 
-    def _end(self, tune_controller: Any, paused: list[Any]) -> None:
+    def _end(self, tune_controller: Controller, paused: list[Trial]) -> None:
         """Stop the trials that nobody will promote any more, and say why."""
         peers = peers_of(self._journal.lines())
         for trial in paused:
@@ -174,6 +215,13 @@ class PausingScheduler(FIFOScheduler):
             tune_controller.stop_trial(trial)
 
 
-def _base(trial: Any) -> tuple[Any, ...]:
+def _off_their_slot(tune_controller: Controller) -> list[Trial]:
+    """Return the trials that are paused, but shall go on: promoted ones, and those whose worker is replaced."""
+    waiting = tune_controller.search_alg.waiting
+    trials = tune_controller.get_trials()
+    return [trial for trial in trials if trial.status == Trial.PAUSED and trial.trial_id not in waiting]
+
+
+def _base(trial: Trial) -> tuple[object, object]:
     """Return what of a trial's config says which base model it needs loaded."""
     return trial.config.get("model"), trial.config.get("load_in_4bit")

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from ray.tune.experiment import Trial
-from ray.tune.experiment.config_parser import _create_trial_from_spec
-from ray.tune.search import SearchGenerator
+from ray.tune.experiment import Experiment, Trial
+from ray.tune.search import SearchAlgorithm
 
-from search.tuning.searcher import TruthfulOptunaSearch
 from search.tuning.slots import Slots
+from trainable.config import METRIC
+
+if TYPE_CHECKING:
+    from search.tuning.searcher import Result
 
 
-class TrialQueue(SearchGenerator):
-    """Ray's SearchGenerator, whose only state is the study's database.
+class Suggestions(Protocol):
+    """Where configs come from, and who is told what became of them."""
+
+    def next_trial(self) -> tuple[str, dict[str, object]]:
+        """Return id and config of the next trial."""
+
+    def knows(self, trial_id: str, step: int) -> bool:
+        """Return whether a trial's result at a step has been noted."""
+
+    def on_trial_result(self, trial_id: str, result: Result) -> None:
+        """Note a result."""
+
+    def on_trial_complete(self, trial_id: str, result: Result | None = None, error: bool = False) -> None:
+        """Note how a trial ended."""
+
+
+class TrialQueue(SearchAlgorithm):
+    """Makes Ray's trials from suggestions; its only state is the study's database.
 
     Ray's own resume restores a snapshot that is seconds old, of a search whose number of trials cannot
     grow and whose rungs are gone. Here a search that goes on is a new Tune experiment on the same study:
@@ -23,34 +41,86 @@ class TrialQueue(SearchGenerator):
 
     Args:
         searcher: Asks and tells Optuna.
-        slots: Trials that may run (or wait for a worker) at a time; paused ones do not count.
+        slots: Trials that may run (or wait for a worker) at a time.
+
+    Attributes:
+        waiting: Ids of trials that are paused at a rung until they are promoted; they take no slot.
     """
 
-    searcher: TruthfulOptunaSearch
-
-    def __init__(self, searcher: TruthfulOptunaSearch, slots: Slots) -> None:
-        super().__init__(searcher)
-        self._slots = slots
+    def __init__(self, searcher: Suggestions, slots: Slots) -> None:
+        self._searcher, self._slots = searcher, slots
+        self._experiment: Experiment | None = None
+        self._total = 0
         self._handed_out: list[Trial] = []
+        self.waiting: set[str] = set()
 
-    def create_trial_if_possible(self, experiment_spec: dict[str, Any]) -> Trial | None:
-        """Return the next trial, or none while enough of them run."""
-        active = sum(trial.status in (Trial.PENDING, Trial.RUNNING) for trial in self._handed_out)
-        if active >= self._slots.now():
-            return None
-        trial_id, config = self.searcher.next_trial()
-        self._counter += 1
-        spec = copy.deepcopy(experiment_spec)
-        spec["config"] = {**spec.get("config", {}), **config}
-        trial: Trial = _create_trial_from_spec(
-            spec, self._parser, evaluated_params=dict(config), experiment_tag=trial_id, trial_id=trial_id
+    @property
+    def metric(self) -> str:
+        """The number that each result must have."""
+        return METRIC
+
+    @property
+    def total_samples(self) -> int:
+        """Trials to hand out, all together."""
+        return self._total
+
+    def add_configurations(
+        self, experiments: Experiment | Sequence[Experiment] | Mapping[str, object]
+    ) -> None:
+        """Note what Tune makes of its settings: trainable, folder, retries, and how many trials to hand out."""
+        assert isinstance(experiments, list)  # the one form in which Tune calls it
+        [self._experiment] = experiments
+        self._total = self._experiment.spec["num_samples"]
+
+    def next_trial(self) -> Trial | None:
+        """Return the next trial, or none while enough of them run or when there is none left."""
+        active = sum(
+            not trial.is_finished() and trial.trial_id not in self.waiting for trial in self._handed_out
         )
+        if self.all_handed_out() or active >= self._slots.now():
+            return None
+        trial_id, config = self._searcher.next_trial()
+        trial = self._make_trial(trial_id, config)
         self._handed_out.append(trial)
         return trial
 
+    def _make_trial(self, trial_id: str, config: dict[str, object]) -> Trial:
+        assert self._experiment is not None  # Tune adds it before it asks for trials
+        spec = self._experiment.spec
+        same = (
+            "storage", "checkpoint_config", "export_formats", "trial_name_creator", "trial_dirname_creator",
+            "log_to_file", "max_failures",
+        )  # fmt: skip
+        return Trial(
+            spec["run"], config={**spec["config"], **config}, trial_id=trial_id, evaluated_params=dict(config),
+            experiment_tag=trial_id, stopping_criterion=spec["stop"], **{name: spec[name] for name in same},
+        )  # fmt: skip
+
+    def all_handed_out(self) -> bool:
+        """Return whether no new trial is to come."""
+        return len(self._handed_out) >= self._total
+
+    def is_finished(self) -> bool:
+        """Return whether Tune may end workers for which no trial is running.
+
+        Tune takes this for `all_handed_out`, and would end the worker of every trial that pauses, although paused
+        ones go on. So it is told no as long as a trial waits for its next turn.
+        """
+        idle = any(trial.status in (Trial.PENDING, Trial.PAUSED) for trial in self._handed_out)
+        return self.all_handed_out() and not idle
+
+    def set_finished(self) -> None:
+        """Hand nothing out any more."""
+        self._total = len(self._handed_out)
+
+    def on_trial_result(self, trial_id: str, result: Result) -> None:
+        """Pass a result on."""
+        self._searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: Result | None = None, error: bool = False) -> None:
+        """Pass on how a trial ended."""
+        self._searcher.on_trial_complete(trial_id, result=result, error=error)
+
     def knows(self, trial_id: str, step: int) -> bool:
         """Return whether the study has a trial's result at a step."""
-        return self.searcher.knows(trial_id, step)
-
-    def save_to_dir(self, dirpath: str, session_str: str = "", **kwargs: Any) -> None:
-        """Save nothing: the database and the rung journal are the state."""
+        return self._searcher.knows(trial_id, step)

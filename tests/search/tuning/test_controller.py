@@ -1,24 +1,127 @@
-"""A worker process that refuses another trial is replaced, and the trial runs in the new one."""
+"""Worker processes go from trial to trial; one that refuses a trial or dies is replaced, and the trial runs on."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
+from ray import tune
+from ray.tune import tune as tune_module
+from ray.tune.execution.tune_controller import TuneController
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+from search.study.journal import FINISHED
+from search.tuning.controller import ReusingController, changed_names, reusing_workers
+from search.tuning.promotion import RacePolicy
+from search.tuning.scheduler import PausingScheduler
+from search.tuning.slots import Slots
+from search.tuning.trial_queue import TrialQueue
 
 
-def test_a_trial_refused_by_a_spent_process_runs_in_a_fresh_one(tmp_path: Path) -> None:
-    import ray
-    from ray import tune
+def test_this_ray_has_every_name_that_the_controller_builds_on() -> None:
+    assert changed_names() == []
 
-    from search.tuning.ray_patches import replace_spent_actors
 
-    class Worker(tune.Trainable):
+def test_a_ray_that_changed_is_refused_in_a_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(TuneController, "_unstage_trial_with_resources")
+    monkeypatch.setattr(TuneController, "_on_trial_reset", lambda self, trial: None)
+    monkeypatch.setattr(TuneController, "__init__", lambda self: None)
+    told = f"Ray {ray.__version__} changed what search/tuning/controller.py builds on: TuneController"
+    assert changed_names() == [
+        f"{told}._on_trial_reset takes self, trial, not self, trial, success",
+        f"{told} has no method _unstage_trial_with_resources",
+        f"{told} makes no attribute _trial_to_actor",
+        f"{told} makes no attribute _started_actors",
+        f"{told} makes no attribute _resetting_trials",
+        f"{told} makes no attribute _actor_manager",
+    ]
+    with (
+        pytest.raises(RuntimeError, match="changed what search/tuning/controller.py builds on"),
+        reusing_workers(),
+    ):
+        pass
+
+
+def test_tunes_own_controller_is_back_after_a_search_even_if_that_broke() -> None:
+    @reusing_workers()
+    def search() -> None:
+        assert tune_module.TuneController is ReusingController
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        search()
+    assert tune_module.TuneController is TuneController
+
+
+class Numbers:
+    """Trials without end, and how they were said to have ended."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def next_trial(self) -> tuple[str, dict[str, object]]:
+        self.made += 1
+        return f"t{self.made:03d}", {"x": self.made}
+
+    def knows(self, trial_id: str, step: int) -> bool:
+        return True
+
+    def on_trial_result(self, trial_id: str, result: Any) -> None:
+        """Learn nothing."""
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Learn nothing."""
+
+
+class Worker(tune.Trainable):
+    """Takes every trial, and keeps nothing."""
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        return True
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Keep nothing."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Take nothing."""
+
+
+Run = Callable[..., tune.ResultGrid]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Return a function that runs trials of a worker in so many slots on Ray."""
+
+    def run(worker: type, trials: int, slots: Slots, **settings: Any) -> tune.ResultGrid:
+        ray.init("local", num_cpus=slots.most, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)  # fmt: skip
+        queue = TrialQueue(Numbers(), slots)
+        config = tune.TuneConfig(
+            metric="score", mode="max", search_alg=queue, num_samples=trials, reuse_actors=True, **settings
+        )
+        with reusing_workers():
+            return tune.Tuner(
+                worker, tune_config=config, run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), verbose=0)
+            ).fit()  # fmt: skip
+
+    yield run
+    ray.shutdown()
+
+
+def used(results: tune.ResultGrid) -> list[int]:
+    """How many trials each process ran, rising."""
+    processes = [result.metrics["process"] for result in results]
+    return sorted(processes.count(process) for process in set(processes))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_trial_refused_by_a_spent_process_runs_in_a_fresh_one(run: Run) -> None:
+    class Spent(Worker):
         def setup(self, config: dict[str, Any]) -> None:
             self.trials = 1
 
@@ -29,48 +132,40 @@ def test_a_trial_refused_by_a_spent_process_runs_in_a_fresh_one(tmp_path: Path) 
         def step(self) -> dict[str, Any]:
             return {"score": self.config["x"], "process": os.getpid(), "done": True}
 
-        def save_checkpoint(self, checkpoint_dir: str) -> None:
-            """Keep nothing."""
-
-        def load_checkpoint(self, checkpoint: Any) -> None:
-            """Take nothing."""
-
-    replace_spent_actors()
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    try:
-        results = tune.Tuner(
-            Worker,
-            param_space={"x": tune.grid_search(list(range(5)))},
-            tune_config=tune.TuneConfig(
-                metric="score", mode="max", max_concurrent_trials=1, reuse_actors=True
-            ),
-            run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
-        ).fit()
-    finally:
-        ray.shutdown()
+    results = run(Spent, 5, Slots(1))
     assert results.num_errors == 0
-    assert sorted(result.metrics["score"] for result in results) == list(range(5))
-    processes = [result.metrics["process"] for result in results]
-    assert sorted(processes.count(process) for process in set(processes)) == [1, 2, 2]
+    assert sorted(result.metrics["score"] for result in results) == [1, 2, 3, 4, 5]
+    assert used(results) == [1, 2, 2]
 
 
-def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> None:
-    import ray
-    from ray import tune
-
-    from search.study.journal import FINISHED
-    from search.tuning.promotion import RacePolicy
-    from search.tuning.ray_patches import replace_spent_actors
-    from search.tuning.scheduler import PausingScheduler
-    from search.tuning.slots import Slots
-
-    class Worker(tune.Trainable):
-        def setup(self, config: dict[str, Any]) -> None:
-            """Keep nothing between trials."""
-
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", ["dies", "raises"])
+def test_a_trial_whose_worker_breaks_before_it_begins_runs_in_a_fresh_one(
+    run: Run, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Fragile(Worker):
         def reset_config(self, new_config: dict[str, Any]) -> bool:
+            if new_config["x"] == 3:
+                if how == "raises":
+                    raise OSError("its settings cannot be read")
+                os._exit(1)
             return True
 
+        def step(self) -> dict[str, Any]:
+            return {"score": self.config["x"], "process": os.getpid(), "done": True}
+
+    results = run(Fragile, 5, Slots(1))
+    assert results.num_errors == 0
+    assert sorted(result.metrics["score"] for result in results) == [1, 2, 3, 4, 5]
+    assert used(results) == [2, 3]
+    assert capfd.readouterr().out.count("t003: its worker process died; it goes on from its last rung") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_paused_trials_go_on_in_the_process_that_is_there(run: Run, tmp_path: Path) -> None:
+    class Stepping(Worker):
         def step(self) -> dict[str, Any]:
             progress = tmp_path / f"{self.config['x']}.progress"
             done = int(progress.read_text()) + 1 if progress.is_file() else 1
@@ -79,105 +174,39 @@ def test_paused_trials_go_on_in_the_process_that_is_there(tmp_path: Path) -> Non
                 file.write(f"{os.getpid()}\n")
             return {"score": float(self.config["x"]), "step": done}
 
-        def save_checkpoint(self, checkpoint_dir: str) -> None:
-            """Keep nothing."""
-
-        def load_checkpoint(self, checkpoint: Any) -> None:
-            """Take nothing."""
-
-    replace_spent_actors()
-    scheduler = PausingScheduler(
-        tmp_path / "rungs.jsonl", RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0), Slots(1)
-    )
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    try:
-        tune.Tuner(
-            Worker,
-            param_space={"x": tune.grid_search(list(range(6)))},
-            tune_config=tune.TuneConfig(metric="score", mode="max", scheduler=scheduler, reuse_actors=True),
-            run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), verbose=0),
-        ).fit()
-    finally:
-        ray.shutdown()
+    policy = RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, Slots(1))
+    run(Stepping, 6, Slots(1), scheduler=scheduler)
     assert [line.decision for line in scheduler.decisions()].count(FINISHED) >= 1
     processes = (tmp_path / "processes").read_text().split()
     assert len(processes) > 6
     assert len(set(processes)) == 1
 
 
-def slow_to_start(folder: Path) -> Any:
-    """A trainable whose worker takes longer to start than a trial runs; notes process, start and end of each."""
-    from ray import tune
-
-    class Worker(tune.Trainable):
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowToStart(Worker):
         def setup(self, config: dict[str, Any]) -> None:
             time.sleep(3)
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            return True
 
         def step(self) -> dict[str, Any]:
             started = time.time()
             time.sleep(0.5)
-            with (folder / "steps").open("a") as file:
+            with (tmp_path / "steps").open("a") as file:
                 file.write(f"{os.getpid()} {started} {time.time()}\n")
             return {"score": 1.0, "done": True}
-
-        def save_checkpoint(self, checkpoint_dir: str) -> None:
-            """Keep nothing."""
-
-        def load_checkpoint(self, checkpoint: Any) -> None:
-            """Take nothing."""
-
-    return Worker
-
-
-def numbers() -> Any:
-    """A searcher of trials without end."""
-    from ray.tune.search import Searcher
-
-    class Numbers(Searcher):
-        made = 0
-
-        def next_trial(self) -> tuple[str, dict[str, Any]]:
-            self.made += 1
-            return f"t{self.made:03d}", {"x": self.made}
-
-        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """Learn nothing."""
-
-    return Numbers()
-
-
-def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import ray
-    from ray import tune
-
-    from search.tuning.ray_patches import replace_spent_actors
-    from search.tuning.slots import Slots
-    from search.tuning.trial_queue import TrialQueue
 
     class MoreLater(Slots):
         def now(self) -> int:
             steps = (tmp_path / "steps").read_text() if (tmp_path / "steps").is_file() else ""
             return self.most if steps.count("\n") > 2 else 1
 
-    replace_spent_actors()
     slots = MoreLater(3)
     monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", str(slots.most))
-    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    try:
-        results = tune.Tuner(
-            slow_to_start(tmp_path),
-            tune_config=tune.TuneConfig(
-                metric="score", mode="max", search_alg=TrialQueue(numbers(), slots), num_samples=40, reuse_actors=True
-            ),
-            run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), verbose=0),
-        ).fit()  # fmt: skip
-    finally:
-        ray.shutdown()
+    results = run(SlowToStart, 40, slots)
     assert len(results) == 40
     assert results.num_errors == 0
     steps = [line.split() for line in (tmp_path / "steps").read_text().splitlines()]
