@@ -27,8 +27,12 @@ from trainable.trial.faults import is_full_disk, write_traceback
 from trainable.trial.ray_trainable import TunerTrial
 
 if TYPE_CHECKING:
+    from ray import tune
+    from ray.tune.experiment import Trial
+
     from search.tuning.searcher import TruthfulOptunaSearch
     from search.tuning.slots import Slots
+    from search.watching.live import SearchDisplay
 
 EXPERIMENT = "tune"
 WORKER_RETRIES = 1
@@ -115,7 +119,9 @@ def what_broke(error: Exception, files: StudyFiles) -> str:
     return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
 
 
-def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slots: Slots) -> tuple[Any, Any]:
+def _make_tuner(
+    plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slots: Slots
+) -> tuple[tune.Tuner, SearchDisplay]:
     """Return Ray's Tuner for the trials that are left, and the display it feeds."""
     from ray import tune
 
@@ -156,7 +162,7 @@ def _make_tuner(plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slo
     return tune.Tuner(TunerTrial, tune_config=tune_config, run_config=run_config), display
 
 
-def _trial_name(trial: Any) -> str:
+def _trial_name(trial: Trial) -> str:
     return str(trial.trial_id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
 
 LOOK_S = 1.0
 """Seconds between two looks at the GPU."""
@@ -87,13 +87,13 @@ def gpu_busy() -> float | None:
         import pynvml
 
         pynvml.nvmlInit()
-        rates: Any = pynvml.nvmlDeviceGetUtilizationRates(_first_device(pynvml))
+        rates = pynvml.nvmlDeviceGetUtilizationRates(_first_device(pynvml))
     except Exception:  # no nvidia-ml-py, no driver, or a card that does not tell
         return None
     return float(rates.gpu) / 100
 
 
-def _first_device(pynvml: Any) -> Any:
+def _first_device(pynvml: ModuleType) -> object:
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip() or "0"
     if first.isdigit():
         return pynvml.nvmlDeviceGetHandleByIndex(int(first))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 
 from search.planning.plan import SearchPlan
 from search.watching.live_report import ReportCallback
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+    from search.tuning.searcher import Result
 
 TrialEnd = Callable[[SearchPlan, str], None]
 """Called with the plan and the id of a trial that has ended, after Optuna was told how."""
@@ -45,18 +50,20 @@ class TrialEndCallback(Callback):
         self._plan = plan
         self._functions = [guarded(function) for function in functions]
 
-    def on_trial_complete(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object
+    ) -> None:
         """Follow a trial that finished, was stopped or is infeasible."""
         for function in self._functions:
             function(self._plan, trial.trial_id)
 
-    def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object) -> None:
         """Follow a trial that broke."""
         self.on_trial_complete(iteration, trials, trial)
 
 
 class GuardedCallbacks(Callback):
-    """Passes every event on to other callbacks and outlives their errors.
+    """Passes the events that our callbacks follow on to them, and outlives their errors.
 
     Args:
         callbacks: Where events go, in this order.
@@ -66,22 +73,50 @@ class GuardedCallbacks(Callback):
         self.callbacks = tuple(callbacks)
         self._guarded: dict[tuple[int, str], Callable[..., None]] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"callbacks": self.callbacks, "_guarded": {}}
 
-    def _pass_on(self, event: str, *args: Any, **info: Any) -> None:
+    def setup(self, *args: object, **info: object) -> None:
+        """Pass the start of the search on."""
+        self._pass_on("setup", *args, **info)
+
+    def on_trial_start(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object) -> None:
+        """Pass on that a trial starts, or goes on after a pause."""
+        self._pass_on("on_trial_start", iteration, trials, trial, **info)
+
+    def on_trial_result(
+        self, iteration: int, trials: Sequence[Trial], trial: Trial, result: Result, **info: object
+    ) -> None:
+        """Pass a result on."""
+        self._pass_on("on_trial_result", iteration, trials, trial, result, **info)
+
+    def on_trial_complete(
+        self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object
+    ) -> None:
+        """Pass the end of a trial on."""
+        self._pass_on("on_trial_complete", iteration, trials, trial, **info)
+
+    def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object) -> None:
+        """Pass on that a trial broke."""
+        self._pass_on("on_trial_error", iteration, trials, trial, **info)
+
+    def on_experiment_end(self, trials: Sequence[Trial], **info: object) -> None:
+        """Pass the end of the search on."""
+        self._pass_on("on_experiment_end", trials, **info)
+
+    def _pass_on(self, event: str, *args: object, **info: object) -> None:
         for index, callback in enumerate(self.callbacks):
             if (index, event) not in self._guarded:
                 self._guarded[index, event] = guarded(getattr(callback, event))
             self._guarded[index, event](*args, **info)
 
 
-def guarded(function: Callable[..., Any]) -> Callable[..., None]:
+def guarded(function: Callable[..., object]) -> Callable[..., None]:
     """Return a function that says once, in one line, what went wrong inside, and never raises."""
     told: set[str] = set()
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> None:
+    def call(*args: object, **kwargs: object) -> None:
         try:
             function(*args, **kwargs)
         except Exception as error:
@@ -91,19 +126,3 @@ def guarded(function: Callable[..., Any]) -> Callable[..., None]:
                 print(line, flush=True)
 
     return call
-
-
-def _forward(event: str) -> Callable[..., None]:
-    def method(self: GuardedCallbacks, *args: Any, **info: Any) -> None:
-        self._pass_on(event, *args, **info)
-
-    method.__name__ = event
-    method.__doc__ = f"Pass {event} on."
-    return method
-
-
-for _event in (
-    "setup", "on_step_begin", "on_step_end", "on_trial_start", "on_trial_restore", "on_trial_save", "on_trial_result",
-    "on_trial_complete", "on_trial_recover", "on_trial_error", "on_checkpoint", "on_experiment_end",
-):  # fmt: skip
-    setattr(GuardedCallbacks, _event, _forward(_event))

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 
+from search.tuning.controller import worker_died
 from trainable.trial.result import Outcome
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+    from search.tuning.searcher import Result
 
 HOPELESS_ERRORS = 3
 """When this many trials broke before any got a score, the machine or the data is at fault, not the configs."""
@@ -20,14 +26,17 @@ class FaultWatch(Callback):
 
     def __init__(self) -> None:
         self._stopping = False
-        self._errors = 0
+        self._scored = False
+        """Whether a trial has got a score: from then on configs are at fault."""
+        self._broken = 0
+        """Trials that broke before that."""
 
-    def on_trial_recover(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object) -> None:
         """Tell of a worker that died and is replaced."""
-        print(f"{trial.trial_id}: its worker process died; it goes on from its last rung", flush=True)
+        print(worker_died(trial), flush=True)
 
     def on_trial_result(
-        self, iteration: int, trials: Sequence[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: Sequence[Trial], trial: Trial, result: Result, **info: object
     ) -> None:
         """Tell of a trial that had to start anew; end the search in good order when nothing can be saved."""
         if result.get("restarted") and "restarted" not in (trial.last_result or {}):
@@ -35,13 +44,14 @@ class FaultWatch(Callback):
         if result.get("outcome") == Outcome.DISK_FULL:
             self._stop(f"{trial.trial_id}: {result['reason']}; make room, then repeat the command")
         if result.get("outcome") == Outcome.OK:
-            self._errors = -(2**31)  # from now on configs are at fault
-        self._errors += result.get("outcome") == Outcome.ERROR
-        if self._errors == HOPELESS_ERRORS:
-            self._stop(
-                f"the first {HOPELESS_ERRORS} trials all broke, the last with {result['reason']}; see errors/ in the "
-                "study's folder, fix it, and start a new study"
-            )
+            self._scored = True
+        if result.get("outcome") == Outcome.ERROR and not self._scored:
+            self._broken += 1
+            if self._broken == HOPELESS_ERRORS:
+                self._stop(
+                    f"the first {HOPELESS_ERRORS} trials all broke, the last with {result['reason']}; see errors/ in "
+                    "the study's folder, fix it, and start a new study"
+                )
 
     def _stop(self, why: str) -> None:
         """End the search as Ctrl-C does."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from search.planning.memory import ModelShape, estimate_gib
 from search.planning.plan import SearchPlan, expected_cost_share
@@ -90,7 +89,7 @@ def forecast(plan: SearchPlan) -> str:
     return "\n".join(lines)
 
 
-def forecast_numbers(plan: SearchPlan) -> dict[str, Any]:
+def forecast_numbers(plan: SearchPlan) -> dict[str, object]:
     """Return the same for machines: the last line of `search/run.py --plan`."""
     steps, samples = _expected(plan)
     return {
@@ -159,7 +158,7 @@ def adapter_parameters(model: str, rank: int) -> int:
     return shape.layers * rank * sum(sum(shape.linears[name]) for name in ALL_PROJECTIONS)
 
 
-def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str, Any]]:
+def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str, object]]:
     """Return what a new search asks for first.
 
     Starting configs and random start-up trials come exactly so; from then on the sampler learns from results that

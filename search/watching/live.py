@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 from rich.console import Console
@@ -19,6 +19,11 @@ from search.watching.live_table import live_view, number
 from search.watching.time_left import Mark, SearchShape, seconds_left, stretches_done, to_go
 from trainable.config import knobs, split_ray_config
 from trainable.trial.result import Outcome
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+    from search.tuning.searcher import Result
 
 EVENTS_SHOWN = 5
 """Events below the live table."""
@@ -55,10 +60,10 @@ class SearchDisplay(Callback):
         self._done: set[str] = set()
         self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_live": None, "_console": None}
 
-    def setup(self, *args: Any, **kwargs: Any) -> None:
+    def setup(self, *args: object, **info: object) -> None:
         """Start drawing; decisions of an earlier session are not told again."""
         self._started = self._progress_told = time.monotonic()
         self._told = self._before = len(self._journal.lines())
@@ -67,7 +72,7 @@ class SearchDisplay(Callback):
             self._live = Live(console=console, refresh_per_second=2)
             self._live.start()
 
-    def on_trial_start(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object) -> None:
         """Tell that a trial starts, or goes on after a pause."""
         config, _ = split_ray_config(trial.config)
         last = self._journal.latest().get(trial.trial_id)
@@ -79,7 +84,7 @@ class SearchDisplay(Callback):
         self._draw(trials)
 
     def on_trial_result(
-        self, iteration: int, trials: Sequence[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: Sequence[Trial], trial: Trial, result: Result, **info: object
     ) -> None:
         """Tell what was decided at a rung: this trial's, and promotions of others."""
         self._tell_decisions(trials, {trial.trial_id: result})
@@ -87,7 +92,9 @@ class SearchDisplay(Callback):
             self._tell(f"[{self._progress(trials)}]")
         self._draw(trials)
 
-    def on_trial_complete(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object
+    ) -> None:
         """Tell how a trial ended, and how far the search is."""
         self._done.add(trial.trial_id)  # Tune marks it as finished only after this call
         self._tell_decisions(trials)
@@ -98,7 +105,7 @@ class SearchDisplay(Callback):
         self._tell(f"{trial.trial_id} {how} [{self._progress(trials)}]")
         self._draw(trials)
 
-    def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: object) -> None:
         """Tell that a trial broke and where its traceback lies."""
         self._tell(f"{trial.trial_id} failed; traceback in {trial.error_file}")
         self._draw(trials)
@@ -109,7 +116,7 @@ class SearchDisplay(Callback):
             self._live.stop()
             self._live = None
 
-    def _tell_decisions(self, trials: Sequence[Any], results: dict[str, Any] | None = None) -> None:
+    def _tell_decisions(self, trials: Sequence[Trial], results: dict[str, Result] | None = None) -> None:
         self._set_mark()
         news = self._journal.lines()[self._told :]
         self._told += len(news)
@@ -127,7 +134,7 @@ class SearchDisplay(Callback):
         if not self._live:
             print(line, flush=True)
 
-    def _draw(self, trials: Sequence[Any]) -> None:
+    def _draw(self, trials: Sequence[Trial]) -> None:
         if self._live:
             size = self._live.console.size
             view = live_view(
@@ -139,7 +146,7 @@ class SearchDisplay(Callback):
             )
             self._live.update(view)
 
-    def _progress(self, trials: Sequence[Any]) -> str:
+    def _progress(self, trials: Sequence[Trial]) -> str:
         ended = [trial for trial in trials if trial.is_finished() or trial.trial_id in self._done]
         before = self._total - self._shape.trials
         done, now = before + len(ended), time.monotonic()
@@ -148,7 +155,9 @@ class SearchDisplay(Callback):
         left_s = self._seconds_left(trials, ended, elapsed_s) if done < self._total else None
         return text if left_s is None else f"{text}, {to_go(left_s)}"
 
-    def _seconds_left(self, trials: Sequence[Any], ended: Sequence[Any], elapsed_s: float) -> float | None:
+    def _seconds_left(
+        self, trials: Sequence[Trial], ended: Sequence[Trial], elapsed_s: float
+    ) -> float | None:
         lines, shape = self._journal.lines()[self._before :], replace(self._shape, slots=self._marked_slots)
         results = [trial.last_result for trial in trials if trial.last_result]
         lost = sum((trial.last_result or {}).get("outcome", "") != Outcome.OK for trial in ended)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from ray.tune import Callback
 
@@ -23,18 +22,18 @@ class ReportCallback(Callback):
         self._root = root
         self._next_s = 0.0
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"_root": self._root, "_next_s": 0.0}  # another process has another clock
 
-    def on_trial_result(self, *args: Any, **info: Any) -> None:
+    def on_trial_result(self, *args: object, **info: object) -> None:
         """Follow a rung."""
         self._write_if_due()
 
-    def on_trial_complete(self, *args: Any, **info: Any) -> None:
+    def on_trial_complete(self, *args: object, **info: object) -> None:
         """Follow the end of a trial."""
         self._write_if_due()
 
-    def on_trial_error(self, *args: Any, **info: Any) -> None:
+    def on_trial_error(self, *args: object, **info: object) -> None:
         """Follow a trial that broke."""
         self._write_if_due()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,6 +13,9 @@ from rich.text import Text
 from search.study.journal import RungDecision
 from trainable.config import METRIC, TIME_ATTR, knobs, split_ray_config
 from trainable.trial.result import Outcome
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
 
 WIDE = 110
 """Columns of a terminal from which on the table has its less important columns too."""
@@ -23,7 +26,7 @@ _AT = {"paused": "paused, rung", "stopped": "stopped, rung", "continued": "past 
 
 
 def live_view(
-    trials: Sequence[Any],
+    trials: Sequence[Trial],
     decisions: dict[str, RungDecision],
     progress: str,
     events: Sequence[str],
@@ -45,7 +48,7 @@ def live_view(
 
 
 def trials_table(
-    trials: Sequence[Any], decisions: dict[str, RungDecision], columns: int, rows: int
+    trials: Sequence[Trial], decisions: dict[str, RungDecision], columns: int, rows: int
 ) -> RenderableType:
     """Return one row a trial; those that do not fit are counted in the last line."""
     ordered = sorted(trials, key=_rank)
@@ -67,7 +70,7 @@ def trials_table(
     return table
 
 
-def state_of(trial: Any, decision: RungDecision | None) -> str:
+def state_of(trial: Trial, decision: RungDecision | None) -> str:
     """Return in a few words where a trial stands; why is told by the events."""
     outcome = (trial.last_result or {}).get("outcome", Outcome.OK)
     if outcome != Outcome.OK:
@@ -89,13 +92,13 @@ def number(value: float | None, style: str = ".3f") -> str:
     return "-" if value is None else format(value, style)
 
 
-def _rank(trial: Any) -> tuple[int, int, float]:
+def _rank(trial: Trial) -> tuple[int, int, float]:
     result = trial.last_result or {}
     score = result.get(METRIC, math.nan)
     return _ORDER.get(trial.status, 3), -int(result.get(TIME_ATTR, 0)), -score if score == score else math.inf
 
 
-def _cells(trial: Any, decision: RungDecision | None) -> dict[str, str]:
+def _cells(trial: Trial, decision: RungDecision | None) -> dict[str, str]:
     result = trial.last_result or {}
     config, _ = split_ray_config(trial.config)
     return {

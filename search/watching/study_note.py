@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from search.planning.space import Value
 from search.study.confirmation import Confirmation, ranked_by_mean
 from search.study.files import last_step, starting_config_of, trial_config
 from trainable.config import METRIC
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def save_study_note(
-    study: optuna.Study, fixed: dict[str, Any], horizon_steps: int, confirmation: Confirmation | None = None
+    study: optuna.Study,
+    fixed: dict[str, Value],
+    horizon_steps: int,
+    confirmation: Confirmation | None = None,
 ) -> None:
     """Write the note; the search alone writes it, as the page only reads."""
     import optuna
@@ -28,7 +32,10 @@ def save_study_note(
 
 
 def study_note(
-    study: optuna.Study, fixed: dict[str, Any], horizon_steps: int, confirmation: Confirmation | None = None
+    study: optuna.Study,
+    fixed: dict[str, Value],
+    horizon_steps: int,
+    confirmation: Confirmation | None = None,
 ) -> str:
     """Return the note in Markdown."""
     trials = ranked_by_mean(study, confirmation)
@@ -49,7 +56,7 @@ def study_note(
     return "\n\n".join(parts)
 
 
-def _best(trial: optuna.trial.FrozenTrial, fixed: dict[str, Any], horizon_steps: int) -> str:
+def _best(trial: optuna.trial.FrozenTrial, fixed: dict[str, Value], horizon_steps: int) -> str:
     from trainable.config import knobs
 
     metrics = trial.user_attrs

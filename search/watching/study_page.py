@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 
 if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
     from search.planning.plan import SearchPlan
+    from search.watching.study_server import StudyServer
 
 
 class StudyPage(Callback):
@@ -20,19 +24,19 @@ class StudyPage(Callback):
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._server: Any = None
+        self._server: StudyServer | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_server": None}
 
-    def setup(self, *args: Any, **info: Any) -> None:
+    def setup(self, *args: object, **info: object) -> None:
         """Start the page and say where it is."""
         from search.watching.study_server import StudyServer
 
         self._server = StudyServer(self._database)
         print(f"study page {self._server.url}", flush=True)
 
-    def on_experiment_end(self, trials: Any, **info: Any) -> None:
+    def on_experiment_end(self, trials: Sequence[Trial], **info: object) -> None:
         """Take the page down; `python search/watch.py` shows the study afterwards."""
         if self._server is not None:
             self._server.close()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8080
@@ -22,7 +25,7 @@ class _ThreadedServer(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing of each request; the terminal belongs to the search."""
 
 
@@ -63,7 +66,7 @@ class StudyServer:
         self._server.server_close()
 
 
-def _listen(app: Callable[..., Iterable[bytes]], port: int) -> WSGIServer:
+def _listen(app: WSGIApplication, port: int) -> WSGIServer:
     ports = [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
     for candidate in ports:
         try:
@@ -74,8 +77,8 @@ def _listen(app: Callable[..., Iterable[bytes]], port: int) -> WSGIServer:
     raise OSError(f"{wanted} taken on {HOST}; choose another with --port")
 
 
-def _reading_only(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _reading_only(app: WSGIApplication) -> WSGIApplication:
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
         if host not in _LOCAL_NAMES:
             return _refuse(start_response, "403 Forbidden", "ask for 127.0.0.1 or localhost")
@@ -86,7 +89,7 @@ def _reading_only(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable
     return guarded
 
 
-def _refuse(start_response: Callable[..., Any], status: str, reason: str) -> list[bytes]:
+def _refuse(start_response: StartResponse, status: str, reason: str) -> list[bytes]:
     # JSON, since the page shows the field `reason` of an error
     body = f'{{"reason": "{reason}"}}'.encode()
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from search.study.journal import CONTINUED, PAUSED
+from search.study.journal import CONTINUED, PAUSED, RungDecision
 
 EXTRA = 1.1
 """Trials that go past a rung of scores, over those that must: some do because chance alone explains their distance."""
@@ -64,7 +63,7 @@ class Mark:
     """That had ended then."""
 
 
-def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | None:
+def pace(results: Sequence[Mapping[str, float]], shape: SearchShape) -> Pace | None:
     """Return the pace of the trials so far, None before one has reached a rung.
 
     The loads of the trials that started first are left out: their processes started too.
@@ -87,7 +86,7 @@ def pace(results: Sequence[Mapping[str, Any]], shape: SearchShape) -> Pace | Non
     )
 
 
-def _document_seconds(told: Sequence[Mapping[str, Any]], shape: SearchShape) -> tuple[float, float]:
+def _document_seconds(told: Sequence[Mapping[str, float]], shape: SearchShape) -> tuple[float, float]:
     """Return the mean seconds of a document at rungs of scores and at rungs of losses."""
     told_of = []  # seconds, documents at rungs of losses, documents at rungs of scores
     for result in told:
@@ -106,12 +105,12 @@ def _document_seconds(told: Sequence[Mapping[str, Any]], shape: SearchShape) -> 
     return max(0.0, late_s) / n_late, early_s
 
 
-def stretches_done(lines: Sequence[Any]) -> list[tuple[str, int]]:
+def stretches_done(lines: Sequence[RungDecision]) -> list[tuple[str, int]]:
     """Return trial and rung of every stretch that has ended, in their order."""
     return list(dict.fromkeys((line.trial, line.rung) for line in lines))
 
 
-def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> list[float]:
+def stretches_left(lines: Sequence[RungDecision], shape: SearchShape, lost: int = 0) -> list[float]:
     """Return how many trials still have to run to each rung, the running ones counted in full.
 
     Args:
@@ -133,8 +132,8 @@ def stretches_left(lines: Sequence[Any], shape: SearchShape, lost: int = 0) -> l
 
 
 def seconds_left(
-    lines: Sequence[Any],
-    results: Sequence[Mapping[str, Any]],
+    lines: Sequence[RungDecision],
+    results: Sequence[Mapping[str, float]],
     shape: SearchShape,
     elapsed_s: float,
     running: int | None = None,

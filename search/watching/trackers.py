@@ -11,13 +11,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
 from search.study.files import StudyFiles
 from trainable.config import TIME_ATTR
 from trainable.trial.ray_trainable import SETTINGS_KEY
+
+if TYPE_CHECKING:
+    from ray.tune import Stopper
+    from ray.tune.experiment import Trial
+
+    from search.tuning.searcher import Result
 
 MLFLOW_STORE = "mlflow.db"
 """In the folder of the study, unless MLFLOW_TRACKING_URI names a server."""
@@ -40,7 +46,7 @@ def make_trackers(files: StudyFiles, track: str) -> list[LoggerCallback]:
     return [Tracker(logger, files.tensorboard) for logger in loggers]
 
 
-def numbers_of(result: Mapping[str, Any]) -> dict[str, float]:
+def numbers_of(result: Mapping[str, object]) -> dict[str, float]:
     """Return the finite numbers of a result, without Tune's bookkeeping and its copy of the config."""
     return {
         name: value
@@ -55,11 +61,11 @@ class TrackedTrial:
 
     trial_id: str
     local_path: str = field(compare=False)
-    config: dict[str, Any] = field(compare=False)
+    config: dict[str, object] = field(compare=False)
     experiment_dir_name: str = field(compare=False)
 
     @property
-    def evaluated_params(self) -> dict[str, Any]:
+    def evaluated_params(self) -> dict[str, object]:
         """The config, under the name by which TensorBoard's logger asks for it."""
         return self.config
 
@@ -82,15 +88,21 @@ class Tracker(LoggerCallback):
     def __init__(self, logger: LoggerCallback, folder: Path) -> None:
         self._logger, self._folder = logger, folder
 
-    def setup(self, *args: Any, **info: Any) -> None:
+    def setup(
+        self,
+        stop: Stopper | None = None,
+        num_samples: int | None = None,
+        total_num_samples: int | None = None,
+        **info: object,
+    ) -> None:
         """Set the logger up."""
-        self._logger.setup(*args, **info)
+        self._logger.setup(stop, num_samples, total_num_samples, **info)
 
-    def log_trial_start(self, trial: Any) -> None:
+    def log_trial_start(self, trial: Trial) -> None:
         """Log the knobs."""
         self._logger.log_trial_start(self._tracked(trial))
 
-    def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
+    def log_trial_result(self, iteration: int, trial: Trial, result: Result) -> None:
         """Log the numbers at their optimizer step."""
         numbers = numbers_of(result)
         step = int(result[TIME_ATTR])
@@ -98,21 +110,21 @@ class Tracker(LoggerCallback):
         numbers |= {"timesteps_total": step, "training_iteration": step}
         self._logger.log_trial_result(iteration, self._tracked(trial), numbers)
 
-    def log_trial_end(self, trial: Any, failed: bool = False) -> None:
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """Close the trial."""
         self._logger.log_trial_end(self._tracked(trial), failed)
 
-    def on_experiment_end(self, trials: Any, **info: Any) -> None:
+    def on_experiment_end(self, trials: list[Trial], **info: object) -> None:
         """Let the logger send what it has left."""
         self._logger.on_experiment_end(trials, **info)
 
-    def _tracked(self, trial: Any) -> Any:
+    def _tracked(self, trial: Trial) -> Trial:
         knobs = {name: value for name, value in trial.config.items() if name != SETTINGS_KEY}
         tracked = TrackedTrial(
             trial.trial_id, str(self._folder / trial.trial_id), knobs, self._folder.parent.name
         )
         tracked.init_local_path()
-        return tracked
+        return cast("Trial", tracked)
 
 
 def _wandb_logger(files: StudyFiles) -> LoggerCallback:

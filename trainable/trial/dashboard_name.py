@@ -6,7 +6,11 @@ tells the dashboard of changes itself, on the channel that Ray's own control pla
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import grpc
 
 TIMEOUT_S = 5.0
 """For each of the two calls."""
@@ -22,7 +26,7 @@ class ActorName:
     """
 
     def __init__(self) -> None:
-        self._channel: Any = None
+        self._channel: grpc.Channel | None = None
         self._shown, self._tries = "", TRIES
 
     def show(self, name: str) -> None:
@@ -41,21 +45,22 @@ class ActorName:
         """Send the actor's row of Ray's table with another name; return whether this is an actor."""
         import ray
         from ray._private.gcs_utils import create_gcs_channel
-        from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc, pubsub_pb2
 
-        messages: Any = gcs_service_pb2  # generated, without type hints
-        channels: Any = pubsub_pb2
+        messages, services, channels = (  # generated, without type hints
+            import_module(f"ray.core.generated.{name}")
+            for name in ("gcs_service_pb2", "gcs_service_pb2_grpc", "pubsub_pb2")
+        )
         context = ray.get_runtime_context()
         if not (actor_id := context.get_actor_id()):
             return False
         if self._channel is None:
             self._channel = create_gcs_channel(context.gcs_address)
         key = bytes.fromhex(actor_id)
-        table = gcs_service_pb2_grpc.ActorInfoGcsServiceStub(self._channel)
+        table = services.ActorInfoGcsServiceStub(self._channel)
         wanted = messages.GetActorInfoRequest(actor_id=key)
         row = table.GetActorInfo(wanted, timeout=TIMEOUT_S).actor_table_data
         row.repr_name = name
         news = channels.PubMessage(channel_type=channels.GCS_ACTOR_CHANNEL, key_id=key, actor_message=row)
-        service = gcs_service_pb2_grpc.ControlPlanePubSubGcsServiceStub(self._channel)
+        service = services.ControlPlanePubSubGcsServiceStub(self._channel)
         service.GcsPublish(messages.GcsPublishRequest(pub_messages=[news]), timeout=TIMEOUT_S)
         return True

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 TITLE_S = 1.0
 """Seconds between two titles of a process that trains."""
@@ -99,17 +98,19 @@ class LiveMetrics:
         self._thread = threading.Thread(target=self._watch, name="live-metrics", daemon=True)
         self._thread.start()
 
-    def report(self, result: dict[str, Any]) -> None:
+    def report(self, result: Mapping[str, object]) -> None:
         """Publish the numbers of a rung; texts and missing numbers are left out."""
         for name in RESULTS:
             value = result.get(name)
             if isinstance(value, int | float):
                 self._gauges[name].set(float(value), self._tags)
         for phase in PHASES:
-            if f"{phase}_s" in result:
-                self._phases.set(float(result[f"{phase}_s"]), {**self._tags, "phase": phase})
-        if isinstance(result.get("score"), float):
-            self._score = f" score {result['score']:.3f}"
+            seconds = result.get(f"{phase}_s")
+            if isinstance(seconds, int | float):
+                self._phases.set(float(seconds), {**self._tags, "phase": phase})
+        score = result.get("score")
+        if isinstance(score, float):
+            self._score = f" score {score:.3f}"
         self._pulse()
 
     def stop(self) -> None:
@@ -168,7 +169,7 @@ def gpu_load() -> dict[str, float]:
 
 
 def _set_process_title(title: str) -> None:
-    import ray._raylet
+    # Ray takes the title over when a worker starts; from then on the package setproctitle has no effect
+    from ray._raylet import setproctitle  # type: ignore[attr-defined]  # compiled
 
-    raylet: Any = ray._raylet  # compiled, without type hints
-    raylet.setproctitle(title)
+    setproctitle(title)
