@@ -64,7 +64,7 @@ def suggest(trial: optuna.Trial, name: str, parameter: Choice | Range) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class SpaceSampler:
-    """The define-by-run function that Ray's OptunaSearch calls; module level, so that it pickles."""
+    """Suggests a config for a trial of Optuna's."""
 
     space: SearchSpace
     constants: dict[str, str]

@@ -17,7 +17,7 @@ from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
 from trainable.requirements import Requirements
 from trainable.scoring.packed import DOCUMENT_COUNTS
-from trainable.trial.result import Outcome
+from trainable.trial.result import Outcome, TrialResult
 
 RAY_TRIAL_ID = "ray_trial_id"
 OUTCOME = "outcome"
@@ -84,7 +84,7 @@ class TruthfulOptunaSearch(Searcher):
             trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != Outcome.REFUSED for trial in trials
         )
 
-    def next_trial(self) -> tuple[str, dict[str, object]]:
+    def next_trial(self) -> tuple[str, dict[str, Value]]:
         """Return id and config of a trial that an interruption cut short or, when there is none, of a new one.
 
         Raises:
@@ -128,7 +128,7 @@ class TruthfulOptunaSearch(Searcher):
         self.study.sampler = make_sampler(self._sampler_seed, number, self._judges)
         return self.study.ask()
 
-    def suggest(self, trial_id: str) -> dict[str, object]:
+    def suggest(self, trial_id: str) -> dict[str, Value]:
         """Ask Optuna for a config and note which Ray trial runs it."""
         if trial_id not in self._trials:
             self._trials[trial_id] = self.study.ask()
@@ -149,48 +149,44 @@ class TruthfulOptunaSearch(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: Result | None = None, error: bool = False) -> None:
         """Tell Optuna how a trial ended, once."""
-        trial = self._trials.get(trial_id)
-        result = result or {}
-        if (
-            trial is None
-            or self._frozen(trial).state.is_finished()
-            or result.get(OUTCOME) == Outcome.DISK_FULL
-        ):
+        trial, flat = self._trials.get(trial_id), result or {}
+        last = TrialResult.from_dict(flat)
+        if trial is None or self._frozen(trial).state.is_finished() or last.outcome == Outcome.DISK_FULL:
             return  # a trial that met a full disk stays RUNNING and goes on when there is room again
-        self._report(trial, result)
-        paused = not result and not error and bool(self._frozen(trial).intermediate_values)
-        outcome, state = (Outcome.STOPPED, TrialState.PRUNED) if paused else self._ending(result, error)
+        self._report(trial, flat)
+        paused = not flat and not error and bool(self._frozen(trial).intermediate_values)
+        outcome, state = (Outcome.STOPPED, TrialState.PRUNED) if paused else self._ending(last, error)
         trial.set_user_attr(OUTCOME, outcome.value)
-        for name, missed in self._constraints(outcome, result).items():
+        for name, missed in self._constraints(outcome, flat).items():
             trial.set_constraint(name, missed)
-        self._learn_memory(trial_id, result)
-        self.study.tell(trial, result[METRIC] if state == TrialState.COMPLETE else None, state=state)
+        self._learn_memory(trial_id, last)
+        self.study.tell(trial, last.score if state == TrialState.COMPLETE else None, state=state)
 
     def _constraints(self, outcome: Outcome, result: Result) -> dict[str, float]:
         if outcome == Outcome.INFEASIBLE:
             return {"memory": 1.0}
         return self._requirements.constraints(result) if outcome == Outcome.COMPLETED else {}
 
-    def _learn_memory(self, trial_id: str, result: Result) -> None:
-        measured, micro_batch = result.get("train_peak_gib"), result.get("micro_batch")
-        if measured and micro_batch:  # of a GPU; the resident memory of a process is another matter
+    def _learn_memory(self, trial_id: str, last: TrialResult) -> None:
+        live = last.live
+        if live and live.train_peak_gib and live.micro_batch:
             config = self._configs[trial_id]
-            predicted, _ = self._memory.predict(config, int(micro_batch))
+            predicted, _ = self._memory.predict(config, live.micro_batch)
             self._trials[trial_id].set_user_attr("predicted_gib", predicted)
-            self._memory.observe(config, int(micro_batch), float(measured))
+            self._memory.observe(config, live.micro_batch, live.train_peak_gib)
 
-    def _ending(self, result: Result, error: bool) -> tuple[Outcome, TrialState]:
+    def _ending(self, last: TrialResult, error: bool) -> tuple[Outcome, TrialState]:
         if error:
             # what the config itself causes is a result with an outcome (trainable/trial/faults.py), never an error
             return Outcome.WORKER_DIED, TrialState.FAIL
-        if result.get(OUTCOME) == Outcome.INFEASIBLE:
+        if last.outcome == Outcome.INFEASIBLE:
             # TPE learns from the constraint of a pruned trial, not of a failed one
             return Outcome.INFEASIBLE, TrialState.PRUNED
-        if result.get(OUTCOME, Outcome.OK) != Outcome.OK:
-            return Outcome(result[OUTCOME]), TrialState.FAIL
-        if not math.isfinite(result.get(METRIC, math.nan)):
+        if last.outcome != Outcome.OK:
+            return last.outcome, TrialState.FAIL
+        if not math.isfinite(last.score):
             return Outcome.NO_RESULT, TrialState.FAIL
-        if result[TIME_ATTR] < self._horizon_steps:
+        if last.step < self._horizon_steps:
             return Outcome.STOPPED, TrialState.PRUNED
         return Outcome.COMPLETED, TrialState.COMPLETE
 

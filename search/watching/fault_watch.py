@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ray.tune import Callback
 
 from search.tuning.controller import worker_died
-from trainable.trial.result import Outcome
+from trainable.trial.result import Outcome, TrialResult
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
@@ -41,15 +41,16 @@ class FaultWatch(Callback):
         """Tell of a trial that had to start anew; end the search in good order when nothing can be saved."""
         if result.get("restarted") and "restarted" not in (trial.last_result or {}):
             print(f"{trial.trial_id}: started anew: {result['restarted']}", flush=True)
-        if result.get("outcome") == Outcome.DISK_FULL:
-            self._stop(f"{trial.trial_id}: {result['reason']}; make room, then repeat the command")
-        if result.get("outcome") == Outcome.OK:
+        now = TrialResult.from_dict(result)
+        if now.outcome == Outcome.DISK_FULL:
+            self._stop(f"{trial.trial_id}: {now.reason}; make room, then repeat the command")
+        if now.outcome == Outcome.OK:
             self._scored = True
-        if result.get("outcome") == Outcome.ERROR and not self._scored:
+        if now.outcome == Outcome.ERROR and not self._scored:
             self._broken += 1
             if self._broken == HOPELESS_ERRORS:
                 self._stop(
-                    f"the first {HOPELESS_ERRORS} trials all broke, the last with {result['reason']}; see errors/ in "
+                    f"the first {HOPELESS_ERRORS} trials all broke, the last with {now.reason}; see errors/ in "
                     "the study's folder, fix it, and start a new study"
                 )
 
