@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +16,10 @@ from ray import tune
 from ray.tune import tune as tune_module
 from ray.tune.execution.tune_controller import TuneController
 
+from data.paths import ROOT
 from search.study.journal import FINISHED
-from search.tuning.controller import ReusingController, changed_names, reusing_workers
+from search.tuning import controller
+from search.tuning.controller import ATTRIBUTES, METHODS, ReusingController, changed_names, reusing_workers
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.slots import Slots
@@ -44,6 +48,36 @@ def test_a_ray_that_changed_is_refused_in_a_clear_sentence(monkeypatch: pytest.M
         reusing_workers(),
     ):
         pass
+
+
+def private_imports() -> set[str]:
+    """What our code imports from private modules of Ray and Optuna."""
+    found = set()
+    for path in [
+        path for package in ("data", "trainable", "search") for path in (ROOT / package).rglob("*.py")
+    ]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and re.match(r"(ray|optuna)\b.*\._", str(node.module)):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_private_name_of_ray_and_optuna_is_listed_and_there_are_ten_at_most() -> None:
+    listed = re.findall(r"^ ?\d+\. `([\w.]+)`", str(controller.__doc__), flags=re.MULTILINE)
+    ours = {f"TuneController.{name}" for name in (*METHODS, *ATTRIBUTES)}
+    assert sorted(listed) == sorted(ours | private_imports())
+    assert len(listed) <= 10
+
+
+def test_no_private_name_of_another_object_is_used_but_what_the_controller_replaces() -> None:
+    found = set()
+    for path in [*(ROOT / "search").rglob("*.py"), *(ROOT / "trainable" / "trial").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
+                found.add((path.name, ast.unparse(node)))
+    others = {(name, text) for name, text in found if not text.startswith(("self._", "cls._"))}
+    replaced = METHODS.keys() & vars(ReusingController).keys()
+    assert others == {("controller.py", f"super().{name}") for name in replaced}
 
 
 def test_tunes_own_controller_is_back_after_a_search_even_if_that_broke() -> None:

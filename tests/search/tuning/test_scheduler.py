@@ -7,17 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
-from search.tuning.noise import resampled_scores, score_interval
-from search.tuning.promotion import RacePolicy, chance_to_beat, peers_of
+from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.slots import Slots
-from trainable.scoring.packed import pack_counts
 
 RUNGS = (1, 3, 9)
 POLICY = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)
@@ -122,30 +119,6 @@ def test_a_score_that_is_no_number_stops_and_leaves_no_mark(tmp_path: Path, scor
 # --- chance ---
 
 
-def counts_of(found: list[int], gold: int = 4) -> str:
-    return pack_counts(np.array([(tp, 0, gold - tp) for tp in found]))
-
-
-def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() -> None:
-    rng = np.random.default_rng(0)
-    leader = rng.binomial(4, 0.6, 40).tolist()
-    close = [leader[0] - 1 if leader[0] else 1, *leader[1:]]
-    far = [0] * 40
-    lines = [
-        RungDecision(name, 0, 1, sum(found) / 160, None, 0, PAUSED, "", counts=counts_of(found))
-        for name, found in {"leader": leader, "close": close, "far": far}.items()
-    ]
-    policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
-    first = policy.choose(peers_of(lines))
-    assert first is not None
-    score = next(line.score for line in lines if line.trial == first.trial)
-    lines.append(RungDecision(first.trial, 0, 1, score, None, 0, CONTINUED, ""))
-    second = policy.choose(peers_of(lines))
-    assert second is not None
-    assert {first.trial, second.trial} == {"leader", "close"}
-    assert "chance" in second.reason
-
-
 def test_a_rung_that_compares_losses_lets_the_lowest_go_on_and_says_so(tmp_path: Path) -> None:
     judges = ("validation_loss", "train_loss", "score")
     policy = RacePolicy(RUNGS, (0.34, 0.34), judges=judges)
@@ -162,26 +135,6 @@ def test_a_rung_that_compares_losses_lets_the_lowest_go_on_and_says_so(tmp_path:
     reasons = [line.reason for line in scheduler.decisions()]
     assert reasons[0] == "paused at rung 1 (step 1): validation loss 0.900, trial 1 here"
     assert reasons[-1] == "continued past rung 1 (step 1): validation loss 0.300, needed 0.300 among 3"
-
-
-def test_the_bootstrap_is_that_of_drawing_documents_one_by_one() -> None:
-    rng = np.random.default_rng(1)
-    counts = np.stack([rng.binomial(3, 0.5, 60), rng.binomial(2, 0.3, 60), rng.binomial(2, 0.4, 60)], axis=1)
-    slow = []
-    for _ in range(3000):
-        tp, fp, fn = counts[rng.integers(60, size=60)].sum(axis=0)
-        slow.append(tp / (tp + fn) - max(0.0, 0.85 - tp / (tp + fp)))
-    fast = resampled_scores(counts, 0.85, 3000)
-    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.01)
-    assert fast.std() == pytest.approx(np.std(slow), rel=0.1)
-    low, high = score_interval(counts, 0.85)
-    assert low < fast.mean() < high
-
-
-def test_of_two_equal_trials_neither_is_surely_better_and_a_better_one_wins() -> None:
-    weak, strong = counts_of([1] * 30), counts_of([3] * 30)
-    assert chance_to_beat(strong, weak, 0.0) == 1.0
-    assert chance_to_beat(weak, strong, 0.0) == 0.0
 
 
 # --- crashes ---

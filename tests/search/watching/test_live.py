@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from search.study.journal import RungDecision, read_decisions
 from search.watching.live import SearchDisplay
-from search.watching.live_table import state_of, trials_table
 from search.watching.time_left import SearchShape
 from trainable.trial.ray_trainable import SETTINGS_KEY
 
@@ -109,17 +107,6 @@ def test_without_a_terminal_progress_is_told_every_half_minute(
     ]
 
 
-def test_a_long_config_gives_way_to_the_numbers() -> None:
-    screen = io.StringIO()
-    trial = trial_of("aaaaaaaa", step=1234, micro_recall=0.5, micro_precision=0.9)
-    trial.config["model"] = "unsloth/Some-Very-Long-Name-Of-A-Base-Model-4B-Instruct"
-    Console(file=screen, width=80).print(trials_table([trial], {}, 80, 10))
-    header, row = screen.getvalue().splitlines()
-    assert header.split() == ["trial", "config", "step", "recall", "prec.", "state"]
-    assert row.split()[-4:] == ["1234", "0.500", "0.900", "running"]
-    assert len(row) <= 80
-
-
 @pytest.mark.parametrize("columns", [80, 140])
 def test_a_terminal_shows_where_each_trial_stands_and_why(
     tmp_path: Path, columns: int, monkeypatch: pytest.MonkeyPatch
@@ -177,25 +164,3 @@ def test_a_resumed_search_does_not_tell_old_decisions_again(
     display.setup()
     display.on_trial_start(0, [trial], trial)
     assert capsys.readouterr().out == "aaaaaaaa goes on from step 3\n"
-
-
-@pytest.mark.parametrize(
-    ("status", "result", "decision", "words"),
-    [
-        ("PENDING", {}, "", "waiting"),
-        ("RUNNING", {}, "", "running"),
-        ("TERMINATED", {"outcome": "infeasible"}, "", "infeasible"),
-        ("ERROR", {}, "continued", "failed"),
-        ("PAUSED", {}, "paused", "paused, rung 2"),
-        ("PAUSED", {}, "continued", "promoted, rung 3"),
-        ("TERMINATED", {}, "finished", "at the horizon"),
-    ],
-)
-def test_the_state_of_a_trial_in_words(
-    tmp_path: Path, status: str, result: dict[str, Any], decision: str, words: str
-) -> None:
-    last: RungDecision | None = None
-    if decision:
-        decide(tmp_path / "rungs.jsonl", "t", decision, "why", rung=1)
-        [last] = read_decisions(tmp_path / "rungs.jsonl")
-    assert state_of(trial_of("t", status, **result), last) == words

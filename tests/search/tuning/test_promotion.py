@@ -1,0 +1,110 @@
+"""Who goes on past a rung: the best, and whom only chance keeps below the bar."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision
+from search.tuning.promotion import RacePolicy, chance_to_beat, peers_of
+from trainable.scoring.packed import pack_counts
+
+RUNGS = (1, 3, 9)
+
+
+def counts_of(found: list[int], gold: int = 4) -> str:
+    return pack_counts(np.array([(tp, 0, gold - tp) for tp in found]))
+
+
+def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() -> None:
+    rng = np.random.default_rng(0)
+    leader = rng.binomial(4, 0.6, 40).tolist()
+    close = [leader[0] - 1 if leader[0] else 1, *leader[1:]]
+    far = [0] * 40
+    lines = [
+        RungDecision(name, 0, 1, sum(found) / 160, None, 0, PAUSED, "", counts=counts_of(found))
+        for name, found in {"leader": leader, "close": close, "far": far}.items()
+    ]
+    policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
+    first = policy.choose(peers_of(lines))
+    assert first is not None
+    score = next(line.score for line in lines if line.trial == first.trial)
+    lines.append(RungDecision(first.trial, 0, 1, score, None, 0, CONTINUED, ""))
+    second = policy.choose(peers_of(lines))
+    assert second is not None
+    assert {first.trial, second.trial} == {"leader", "close"}
+    assert "chance" in second.reason
+
+
+def test_of_two_equal_trials_neither_is_surely_better_and_a_better_one_wins() -> None:
+    weak, strong = counts_of([1] * 30), counts_of([3] * 30)
+    assert chance_to_beat(strong, weak, 0.0) == 1.0
+    assert chance_to_beat(weak, strong, 0.0) == 0.0
+
+
+def arrived(**scores: float) -> list[RungDecision]:
+    """Trials that are paused at the first rung."""
+    return [RungDecision(name, 0, 1, score, None, 0, PAUSED, "") for name, score in scores.items()]
+
+
+def after(line: RungDecision, decision: str, rung: int = 0) -> RungDecision:
+    return RungDecision(line.trial, rung, RUNGS[rung], line.score, None, 0, decision, "")
+
+
+def test_the_best_share_goes_on_best_first_and_no_more() -> None:
+    policy, lines, promoted = RacePolicy(RUNGS, (0.5, 0.25)), arrived(a=0.1, b=0.4, c=0.3, d=0.2), []
+    while promotion := policy.choose(peers_of(lines)):
+        promoted.append(promotion.trial)
+        lines.append(after(next(line for line in lines if line.trial == promotion.trial), CONTINUED))
+        assert (promotion.needed, promotion.peers) == (0.3, 4)
+    assert promoted == ["b", "c"]
+    assert promotion is None
+
+
+def test_one_always_goes_on_however_small_the_share() -> None:
+    policy = RacePolicy(RUNGS, (0.01, 0.01))
+    choice = policy.choose(peers_of(arrived(a=0.2, b=0.1)))
+    assert choice is not None
+    assert choice.trial == "a"
+    assert choice.reason == "continued past rung 1 (step 1): score 0.200, needed 0.200 among 2"
+
+
+def test_of_those_that_go_on_anyway_the_nearest_comes_first() -> None:
+    policy, lines = RacePolicy(RUNGS, (0.5, 0.25)), arrived(a=0.4, b=0.3, c=0.2, d=0.1)
+    near, far = policy.choose(peers_of(lines), near=["b"]), policy.choose(peers_of(lines), near=["c"])
+    assert near is not None
+    assert far is not None
+    assert (near.trial, far.trial) == ("b", "a")
+
+
+def test_a_lower_rung_is_decided_before_a_higher_one() -> None:
+    lines = arrived(a=0.4, b=0.3, c=0.2, d=0.1)
+    lines += [after(lines[0], CONTINUED), after(lines[0], PAUSED, rung=1)]
+    choice = RacePolicy(RUNGS, (0.5, 0.25)).choose(peers_of(lines))
+    assert choice is not None
+    assert choice.trial == "b"
+    assert "past rung 1" in choice.reason
+
+
+def test_a_trial_that_was_stopped_counts_among_the_others_but_never_goes_on() -> None:
+    lines = arrived(a=0.4, b=0.3)
+    lines.append(after(lines[0], STOPPED))
+    policy = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)
+    assert policy.choose(peers_of(lines)) is None
+    assert policy.bar(0, peers_of(lines)) == (0.4, 2)
+    assert policy.bar(1, peers_of(lines)) == (None, 0)
+
+
+def test_what_the_journal_says_of_a_trial_is_put_together() -> None:
+    first = RungDecision(
+        "a", 0, 1, 0.1, None, 0, PAUSED, "", judge="validation_loss", standing=-2.0, counts="x"
+    )
+    [peer] = peers_of([first, after(first, CONTINUED), after(first, FINISHED, rung=2)])
+    assert peer.standings == {0: 0.1, 2: 0.1}  # the last line about a rung counts
+    assert peer.counts == {0: "x", 2: ""}
+    assert (peer.state, peer.passed(0), peer.waits_at(2)) == (FINISHED, True, False)
+
+
+@pytest.mark.parametrize("missing", [("", "x"), ("x", "")])
+def test_nothing_is_put_down_to_chance_without_counts(missing: tuple[str, str]) -> None:
+    assert chance_to_beat(*missing, 0.85) == 0.0
