@@ -10,6 +10,7 @@ from data.paths import ROOT
 PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 PACKAGES = ("data", "trainable", "search")
 MAX_LINES = 150
+MAX_PRIVATE_NAMES = 10
 CODE = re.findall(r"`([^`\n]+)`", PAGE)
 MAP = re.findall(r"^\| (`[^|]+) \|", PAGE.split("\n## ")[1], re.MULTILINE)
 TOP = {path.name for path in ROOT.iterdir()}
@@ -53,3 +54,11 @@ def test_every_folder_of_the_packages_is_in_the_map() -> None:
 
 def test_it_is_short_enough_to_be_read() -> None:
     assert len(PAGE.splitlines()) <= MAX_LINES
+
+
+def test_it_lists_the_private_names_of_ray_that_the_controller_says_are_left() -> None:
+    module = ast.parse((ROOT / "search" / "tuning" / "controller.py").read_text(encoding="utf-8"))
+    listed = re.findall(r"^ *\d+\. `(?:[\w.]+\.)?(\w+)`", ast.get_docstring(module) or "", re.MULTILINE)
+    assert 0 < len(listed) <= MAX_PRIVATE_NAMES
+    assert [name for name in listed if f"`{name}`" not in PAGE] == []
+    assert {code for code in CODE if re.fullmatch(r"_[a-z_]+", code)} <= set(listed)
