@@ -1,24 +1,27 @@
-"""ARCHITECTURE.md: every folder is in the map, and what it names exists."""
+"""ARCHITECTURE.md: every folder is in the map, and what it and CONTRIBUTING.md name exists."""
 
 from __future__ import annotations
 
 import ast
 import re
 
+import pytest
+
 from data.paths import ROOT
 
-PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("ARCHITECTURE.md", "CONTRIBUTING.md")}
+PAGE = PAGES["ARCHITECTURE.md"]
 PACKAGES = ("data", "trainable", "search")
 MAX_LINES = 150
 MAX_PRIVATE_NAMES = 10
-CODE = re.findall(r"`([^`\n]+)`", PAGE)
+CODE = {name: re.findall(r"`([^`\n]+)`", page) for name, page in PAGES.items()}
 MAP = re.findall(r"^\| (`[^|]+) \|", PAGE.split("\n## ")[1], re.MULTILINE)
 TOP = {path.name for path in ROOT.iterdir()}
 
 
-def named_paths() -> list[str]:
+def named_paths(page: str) -> list[str]:
     """Everything in backticks that starts with a file or folder at the top of the repository, patterns aside."""
-    paths = [code.split(": ")[0] for code in CODE if code.split("/")[0].split(": ")[0] in TOP]
+    paths = [code.split(": ")[0] for code in CODE[page] if code.split("/")[0].split(": ")[0] in TOP]
     return [path for path in paths if " " not in path and "<" not in path]
 
 
@@ -34,14 +37,16 @@ def defined_in(path: str) -> set[str]:
     return names
 
 
-def test_every_path_that_it_names_exists() -> None:
-    assert len(named_paths()) > 50
-    assert sorted({path for path in named_paths() if not (ROOT / path).exists()}) == []
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    assert named_paths(page)
+    assert sorted({path for path in named_paths(page) if not (ROOT / path).exists()}) == []
 
 
-def test_every_name_that_it_points_to_is_defined_there() -> None:
-    pointers = [code.split(": ") for code in CODE if re.fullmatch(r"[\w/]+\.py: \w+", code)]
-    assert len(pointers) > 25
+@pytest.mark.parametrize("page", PAGES)
+def test_every_name_that_a_page_points_to_is_defined_there(page: str) -> None:
+    pointers = [code.split(": ") for code in CODE[page] if re.fullmatch(r"[\w/]+\.py: \w+", code)]
+    assert pointers
     assert [f"{path}: {name}" for path, name in pointers if name not in defined_in(path)] == []
 
 
@@ -61,4 +66,4 @@ def test_it_lists_the_private_names_of_ray_that_the_controller_says_are_left() -
     listed = re.findall(r"^ *\d+\. `(?:[\w.]+\.)?(\w+)`", ast.get_docstring(module) or "", re.MULTILINE)
     assert 0 < len(listed) <= MAX_PRIVATE_NAMES
     assert [name for name in listed if f"`{name}`" not in PAGE] == []
-    assert {code for code in CODE if re.fullmatch(r"_[a-z_]+", code)} <= set(listed)
+    assert {code for code in CODE["ARCHITECTURE.md"] if re.fullmatch(r"_[a-z_]+", code)} <= set(listed)
