@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ class ReplayedTrial:
     """What schedulers look at in a trial of Ray's."""
 
     trial_id: str
-    config: dict[str, object]
+    config: Mapping[str, object]
     recorded: int
     """Index of the recorded config that answers for this one."""
     distance: float

@@ -61,7 +61,10 @@ def test_a_trial_that_comes_again_reports_its_last_rung_before_it_goes_on(
 ) -> None:
     config = config_of(settings, tmp_path)
     worker.setup(config)
-    assert repr(worker) == "TunerTrial(t000 small-2m 16-bit r=12 lr=2.0e-03 x1.5 effective_batch=8 micro_batch=4)"
+    assert (
+        repr(worker)
+        == "TunerTrial(t000 small-2m 16-bit r=12 lr=2.0e-03 x1.5 effective_batch=8 micro_batch=4)"
+    )
     first = worker.step()
     assert (first["outcome"], first["step"], first["training_iteration"]) == ("ok", 1, 1)
     assert worker.reset_config(config)  # as after a pause
