@@ -1,1 +1,1 @@
-"""Everything that labelling tools and public data sets export."""
+"""The formats of labelling tools and published datasets."""

@@ -1,4 +1,4 @@
-"""Opens what records come in: JSON Lines, JSON, CSV, Parquet, columns of tokens, folders of the hub's `datasets`."""
+"""Opens files of records (JSON Lines, JSON, CSV, Parquet, columns of tokens) and dataset folders of Hugging Face."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from data.formats.hub import hub_records
 from data.formats.tagged_tokens import TAG, token_blocks
 
 Records = Iterator[tuple[int, object]]
-"""Numbered records; the numbers count what `Container.place` says."""
+"""Numbered records; `Container.place` names what the numbers count."""
 _HEAD_LINES = 50
 _BLOCK = 1 << 20
 _TOO_DEEP = "hundreds of brackets in a row"
 _MOST_BRACKETS = 500
 _BRACKETS = re.compile(rb"(?:[\[{]\s*){%d}" % _MOST_BRACKETS)
 _LIST_KEYS = ("data", "documents", "utterances", "examples")
-"""Where one JSON object keeps its records, itself or under `assets`."""
+"""Keys under which one JSON object, or its `assets`, holds its records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file or folder that can be read again and again; `kind` is jsonl, json, csv, parquet, conll, uner or hub."""
+    """A file or folder that can be read repeatedly; `kind` is jsonl, json, csv, parquet, conll, uner or hub."""
 
     kind: str
     place: str
@@ -39,7 +39,7 @@ class Container:
 
 
 def open_container(path: Path, split: str = "", kind: str = "") -> Container:
-    """Find out what a file or folder holds: by `kind` if given, by its name if that says enough, by its first lines.
+    """Detect what a file or folder holds: by `kind` if given, else by its name, else by its first lines.
 
     Raises:
         ValueError: If it is none of the known kinds, or a part must be chosen by `split`.
@@ -79,7 +79,7 @@ def _kind_of_text(path: Path) -> str:
         return "conll"
     raise ValueError(
         f"`source` is {path.name}, whose first lines are neither JSON nor tokens with tags; "
-        "name a table .csv or .tsv, or say `--format`"
+        "name a table .csv or .tsv, or give `--format`"
     )
 
 
@@ -102,13 +102,13 @@ def _is_json(line: str) -> bool:
 
 
 def _is_pair(line: str) -> bool:
-    """Whether a line is a record of its own, [text, labels], and not an array of records."""
+    """Whether a line is one record, [text, labels], and not an array of records."""
     value = json.loads(line) if _is_json(line) else None
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _is_project(line: str) -> bool:
-    """Whether a line is an object that holds records, and not a record."""
+    """Whether a line is an object that holds records, and not itself a record."""
     value = json.loads(line) if _is_json(line) else None
     if not isinstance(value, dict) or first_key(value, TEXT_KEYS):
         return False
@@ -125,14 +125,14 @@ def _jsonl_records(path: Path, problems: list[Problem]) -> Records:
 
 
 def _json_records(path: Path, problems: list[Problem]) -> Records:
-    """Yield the items of an array one by one, or those of the first list in an object read whole."""
+    """Stream the items of an array, or read an object whole and yield the items of its first list."""
     import ijson
 
     number = 0
     try:
         array = open_utf8(path).read(64).lstrip().startswith(b"[")
         handle = open_utf8(path)
-        # in large blocks, since the parser copies a string that goes on anew for each
+        # in large blocks: the parser copies an unfinished string again for each block
         records = (
             ijson.items(_Shallow(handle), "item", use_float=True, buf_size=_BLOCK)
             if array
@@ -148,7 +148,7 @@ def _json_records(path: Path, problems: list[Problem]) -> Records:
 
 
 class _Shallow:
-    """A stream that refuses rows of brackets, of which the parser would keep every path: memory in their square."""
+    """A stream that refuses deep nesting: the parser keeps the path of every level, memory in the square of the depth."""
 
     def __init__(self, handle: IO[bytes] | Recoded) -> None:
         self._handle, self._rest = handle, b""
@@ -162,7 +162,7 @@ class _Shallow:
 
 
 def _reason(error: Exception) -> str:
-    """Name an error of a parser without the excerpt of the file that it may carry."""
+    """Describe a parser's error without the excerpt of the file that it may contain."""
     if error.args == (_TOO_DEEP,):
         return _TOO_DEEP
     if isinstance(error, UnicodeError):
@@ -171,7 +171,7 @@ def _reason(error: Exception) -> str:
 
 
 def _listed(document: object, path: Path) -> Iterator[object]:
-    """Yield the records of one JSON object, with the texts that it keeps in files beside it."""
+    """Yield the records of one JSON object, with texts that lie in files beside it."""
     records = _records_in(document)
     if records is None:
         yield document

@@ -1,4 +1,4 @@
-"""Formats of published corpora of personal data, each with the traps of its generation."""
+"""Formats of published corpora of personal data, with the quirks of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spans_format(
     lists: tuple[str, ...],
     groups: tuple[str, ...] = (),
 ) -> RowFormat:
-    """Return a format of objects that hold a list of span objects, told by the keys that only it has."""
+    """Return a format of objects with a list of span objects, recognised by the keys in `signature`."""
 
     def read(record: object) -> Draft:
         row = object_of(record, "the record")

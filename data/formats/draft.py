@@ -1,4 +1,4 @@
-"""What one record of a foreign format says before it is checked, and how its fields are got at."""
+"""A record of another format before it is checked, and how its fields are read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NO_LABELS = "labels: a document has no key for entities and counts as PII-free"
 
 
 class Skip(Exception):
-    """A record that its own file says to leave out; the message is the reason, counted in the summary."""
+    """A record to leave out by the rules of its own format; the message is the reason, counted in the summary."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """One record: its text, its marks, and what the format knows beside them.
+    """One record: its text, its labels, and what else the format provides.
 
-    `used` says which keys were taken for what, `dropped` why parts of the record were left out.
+    `used` tells which keys hold text and labels, `dropped` why parts of the record were left out.
     """
 
     text: str
@@ -45,7 +45,7 @@ Raises:
 
 @dataclass(frozen=True, slots=True)
 class RowFormat:
-    """A format of records; `prepare` makes the reader from the first records of the file."""
+    """A format of records; `prepare` builds the reader from the first records of the file."""
 
     name: str
     what: str
@@ -53,16 +53,16 @@ class RowFormat:
     prepare: Callable[[Sequence[object]], Reader]
     units: Units = "code-points"
     sure_units: bool = True
-    """Offsets are always counted so; a browser's tool may count UTF-16 units, depending on its version."""
+    """Whether offsets certainly have these units; browser tools may count UTF-16 units, depending on their version."""
 
 
 def language_code(name: str) -> str:
-    """Return the code of a language that a file writes out; other names as they are."""
+    """Return the code of a language that a file spells out; other names unchanged."""
     return {"english": "en", "chinese": "zh"}.get(name.lower(), name)
 
 
 def simple(read: Reader) -> Callable[[Sequence[object]], Reader]:
-    """Return a `prepare` for formats that need not see the first records."""
+    """Return a `prepare` for formats whose reader does not depend on the first records."""
     return lambda _: read
 
 
@@ -72,7 +72,7 @@ def has(record: object, *keys: str) -> bool:
 
 
 def first_of(record: Row, keys: Iterable[str], owner: str = "the record") -> tuple[str, object]:
-    """Return the first of the keys that holds something other than null, and what it holds.
+    """Return the first key whose value is not null, and the value.
 
     Raises:
         ValueError: If there is none.
@@ -85,11 +85,11 @@ def first_of(record: Row, keys: Iterable[str], owner: str = "the record") -> tup
 
 
 def text_of(value: object, key: str) -> str:
-    """Return a text as it is; an empty one is left out.
+    """Return a text unchanged; an empty one is left out.
 
     Raises:
         ValueError: If it is not a string.
-        Skip: If there is nothing but spaces in it.
+        Skip: If it is blank.
     """
     if not isinstance(value, str):
         raise ValueError(f"`{key}` is {kind_of(value)}, but must be a text; fill it or delete the record")
@@ -99,7 +99,7 @@ def text_of(value: object, key: str) -> str:
 
 
 def list_of(value: object, key: str) -> list[object]:
-    """Return a list that may be written as JSON or as Python; null and an empty string are an empty list.
+    """Return a list, also one written as a string of JSON or Python; null and a blank string are an empty list.
 
     Raises:
         ValueError: If it is anything else.
@@ -113,7 +113,7 @@ def list_of(value: object, key: str) -> list[object]:
 
 
 def literal(value: object, key: str) -> object:
-    """Return what a string of JSON or Python stands for, other values as they are.
+    """Return the value that a string of JSON or Python encodes; other values unchanged.
 
     Raises:
         ValueError: If a string is neither.
@@ -132,7 +132,7 @@ def literal(value: object, key: str) -> object:
 
 
 def mark_of(kind: object, value: object, start: object, end: object, owner: str) -> Mark:
-    """Return a checked mark; `value` may be None, and so may both offsets.
+    """Return a label after checking its parts; `value` may be None, and so may both offsets.
 
     Raises:
         ValueError: If a part has the wrong kind.

@@ -1,4 +1,4 @@
-"""Rows of folders in which the hub's `datasets` keeps data, with names for numbers and objects for columns."""
+"""Rows of Hugging Face dataset folders; class numbers become names, and objects of lists become lists of objects."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from data.files.keys import START_KEYS, TYPE_KEYS
 
 
 def hub_records(path: Path, split: str) -> Iterator[tuple[int, object]]:
-    """Yield the numbered rows of a folder that `datasets` saved or can read; integer tags become their names.
+    """Yield the numbered rows of a folder that `datasets` saved or can load; integer tags become their names.
 
     Raises:
-        ValueError: If `split` names no part of it, or must.
+        ValueError: If `split` names no split of it, or is missing where there are several.
     """
     import datasets
 
@@ -31,7 +31,7 @@ def hub_records(path: Path, split: str) -> Iterator[tuple[int, object]]:
 
 
 def _named(feature: object, value: object) -> object:
-    """Return a value with names in place of integer tags, and a list of objects in place of an object of lists."""
+    """Replace integer tags by their names, and an object of lists by a list of objects."""
     if value is None:
         return None
     if hasattr(feature, "int2str"):

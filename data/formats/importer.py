@@ -1,4 +1,4 @@
-"""Reads a file of any known format as a stream of checked examples, counting what comes and what is dropped."""
+"""Reads a file of any known format as a stream of checked examples, and counts what is read and dropped."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from data.formats.iob2 import read_iob2
 from data.formats.registry import FORMATS, detect_format
 
 _SAMPLE = 1000
-"""Records that the format and the keys are detected on."""
+"""Records from which the format and the keys are detected."""
 _MORE = 100
-"""Labelled records to look for further on if the first ones hold no entity."""
+"""Labelled records to search for further on if the first records hold no entity."""
 _KEPT_PROBLEMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How to read a source; `format` auto means detect, `offsets` None what the format prescribes."""
+    """How to read a source; `format` auto detects it, `offsets` None means the units of the format."""
 
     format: str = "auto"
     offsets: Units | None = None
@@ -45,7 +45,7 @@ class ImportOptions:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What was read, counted while it is; complete when the stream has ended."""
+    """Counts of what was read; complete when the stream has ended."""
 
     format: str = ""
     mapping: Counter[str] = field(default_factory=Counter)
@@ -60,14 +60,14 @@ class ImportReport:
     place: str = "line"
 
     def count(self, example: Example) -> None:
-        """Count one example that goes out."""
+        """Count one example that is yielded."""
         self.documents += 1
         self.pii_free += not example.has_entities
         self.types.update(entity.type for entity in example.entities)
         self.languages[example.language] += 1
 
     def add(self, problems: Iterable[Problem]) -> None:
-        """Note problems; beyond a limit they are only counted."""
+        """Keep problems; beyond a limit they are only counted."""
         for problem in problems:
             self.bad += 1
             if len(self.problems) < _KEPT_PROBLEMS:
@@ -93,12 +93,12 @@ class _Ids:
         same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
         for index in same:
             first, again = int(numbers[order[index]]), int(numbers[order[index + 1]])
-            what = f"`id` is also that of {place} {first}, but must be unique; correct it, or number anew by --new-ids"
+            what = f"`id` is also that of {place} {first}, but must be unique; correct it, or assign new ids by --new-ids"
             yield Problem(again, what)
 
 
 class _Draw:
-    """Keeps so many of the examples offered as asked for: those whose id hashes lowest, whatever their order."""
+    """A random sample of a stream: the examples whose ids have the lowest hashes, so that order does not matter."""
 
     def __init__(self, count: int, seed: int) -> None:
         self._count, self._seed = count, seed
@@ -126,8 +126,8 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
     """Yield the examples of a file or folder one by one.
 
     Raises:
-        ValueError: If the format cannot be told, or is not that of the source.
-        DataError: At the end, with every bad record; what was yielded must not be used then.
+        ValueError: If the format cannot be detected, or is not that of the source.
+        DataError: At the end, with every bad record; then what was yielded must not be used.
     """
     if options.format == "iob2" or (source.is_file() and options.format == "auto" and _is_uner(source)):
         report.format = "iob2"
@@ -153,7 +153,7 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
     if report.documents + drawn.offered and not report.seen_types and options.format == "auto":
         raise ValueError(
             f"{source} has no entity under any known key; if its {report.documents + drawn.offered} documents really hold none, "
-            f"say --format {report.format}"
+            f"give --format {report.format}"
         )
     report.dropped.update({"document: not drawn by --sample": drawn.refused} if drawn.refused else {})
     for example in drawn.in_order():
@@ -206,7 +206,7 @@ def _from_records(
 
 
 def _sample(container: Container) -> list[object]:
-    """Return the first records, and if they hold no entity some of the first that do."""
+    """Return the first records, and if they hold no entity also some later ones that do."""
     records = (record for _, record in container.records([]))
     sample = list(islice(records, _SAMPLE))
     if len(sample) == _SAMPLE and not any(map(_is_labelled, sample)):
@@ -234,7 +234,7 @@ def _example(draft: Draft, entities: tuple[Entity, ...], source: Path, number: i
 def _selected(
     entities: tuple[Entity, ...], options: ImportOptions, report: ImportReport
 ) -> tuple[Entity, ...]:
-    """Rename and choose types, and drop what is listed twice at the same place."""
+    """Rename types, drop those not to be kept, and drop entities that are listed twice."""
     kept: dict[Entity, None] = {}
     for entity in entities:
         report.seen_types[entity.type] += 1

@@ -22,10 +22,10 @@ class _Token:
 
 
 def read_iob2(path: Path) -> list[Example]:
-    """Read one file; tokens are aligned to the sentence's text, so that spaces come out as published.
+    """Read one file; tokens are aligned to the sentence's text, so that its spaces are kept.
 
     The group is the source document where the file names one (`# newdoc id`), else the sentence. Both
-    identifiers start with the file's stem, since the files of one treebank number their sentences alike.
+    identifiers start with the file's stem, since the files of one treebank repeat sentence numbers.
 
     Raises:
         DataError: If any line is bad; it lists all of them.
@@ -49,7 +49,7 @@ def read_iob2(path: Path) -> list[Example]:
         text = comments.get("text", "")
         known = len(problems)
         tokens = _tokens(block, problems)
-        # A bad token line would make all after it look misplaced.
+        # After a bad token line all later tokens would look misplaced.
         entities = _entities(text, tokens, start, problems) if len(problems) == known else ()
         group = f"{path.stem}:{document or name}"
         examples.append(
@@ -61,7 +61,7 @@ def read_iob2(path: Path) -> list[Example]:
 
 
 def _blocks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Yield the numbered lines of each sentence; blank lines part them."""
+    """Yield the numbered lines of each sentence; blank lines separate them."""
     block: list[tuple[int, str]] = []
     for number, line in [*lines, (0, "")]:
         if line.strip():
@@ -81,7 +81,7 @@ def _tokens(block: Iterable[tuple[int, str]], problems: list[Problem]) -> list[_
         columns = line.split("\t")
         match = _TAG.fullmatch(columns[2]) if len(columns) > 2 and columns[1] else None
         if not match:
-            what = "must be a number, a token and O, B-TYPE or I-TYPE, parted by tabs; correct the line"
+            what = "must be a number, a token and O, B-TYPE or I-TYPE, separated by tabs; correct the line"
             problems.append(Problem(number, what))
         elif match[1] == "I" and previous not in (f"B-{match[2]}", match[0]):
             what = f"the tag is {match[0]}, but must follow B-{match[2]} or {match[0]}; make it B-{match[2]}"
@@ -92,7 +92,7 @@ def _tokens(block: Iterable[tuple[int, str]], problems: list[Problem]) -> list[_
 
 
 def _entities(text: str, tokens: list[_Token], start: int, problems: list[Problem]) -> tuple[Entity, ...]:
-    """Find the tokens in the text one after the other, with nothing but spaces between, and join their tags."""
+    """Align the tokens with the text, which has only spaces between them, and join their tags to entities."""
     if not text.strip() or not tokens:
         problems.append(
             Problem(start, "the sentence needs both `# text = ...` and tokens; complete or delete it")

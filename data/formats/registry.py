@@ -1,4 +1,4 @@
-"""The table of formats that data can come in, and how the one of a file is found."""
+"""The table of all formats that can be read, and how the format of a file is detected."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FORMATS = {
 
 
 def detect_format(kind: str, records: Sequence[object]) -> RowFormat:
-    """Return the format that the records of a container of this kind are in.
+    """Return the format of the records of a container of this kind.
 
     Raises:
         ValueError: If records point to different formats; it names them.
@@ -64,5 +64,5 @@ def detect_format(kind: str, records: Sequence[object]) -> RowFormat:
     most = claims.most_common()
     if len(most) > 1:
         found = ", ".join(f"{name} ({count} of {len(records)} records)" for name, count in most)
-        raise ValueError(f"the format may be {found}; say which by `--format`")
+        raise ValueError(f"the format may be {found}; choose one by `--format`")
     return FORMATS[most[0][0]]

@@ -1,4 +1,4 @@
-"""Formats of records with a text and a list of spans in it: doccano, spaCy, Prodigy, and columns of any table."""
+"""Formats of records with a text and a list of its spans: doccano, spaCy, Prodigy, and columns of tables."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _TEXTS = (*TEXT_KEYS, "data", "full_text", "generated_text", "unmasked_text", "d
 
 
 def span_objects(value: object, key: str) -> list[Mark]:
-    """Return the marks of a list of objects (or of [start, end, type]) with offsets, values or both.
+    """Return the labels of a list of objects (or of [start, end, type]) with offsets, values or both.
 
     Raises:
-        ValueError: If the list or an item has the wrong form; it says all that is wrong.
+        ValueError: If the list or an item has the wrong form; it lists all problems.
     """
     marks, problems = [], []
     for index, item in enumerate(list_of(value, key), 1):
@@ -67,7 +67,7 @@ def _triple(item: Sequence[object], owner: str) -> Mark:
 
 
 def spans_draft(row: Row, text: str, marks: list[Mark], used: str) -> Draft:
-    """Return a draft with what objects name alike in all formats: id, group and language."""
+    """Return a draft with the fields that have the same keys in all formats: id, group and language."""
     return Draft(
         text,
         marks,

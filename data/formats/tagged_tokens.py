@@ -1,4 +1,4 @@
-"""Formats of tokens with one tag each: CoNLL columns, the Kaggle PIILO set and token data sets of the hub."""
+"""Formats of tokens with one tag each: CoNLL columns, the Kaggle PIILO set and token datasets of Hugging Face."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TAG_KEYS = ("ner_tags", "labels", "tags", "bio_labels")
 
 
 def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> Iterator[tuple[int, Row]]:
-    """Yield (first line, {tokens, tags, group}) of each sentence of a file of columns; blank lines part them.
+    """Yield (first line, {tokens, tags, group}) of each sentence of a file of columns; blank lines separate them.
 
-    The first column is the token, the last its tag. A line without columns that starts with # is a comment,
-    one of -DOCSTART- begins a document. Lines without a tag are added to `problems`.
+    The first column is the token, the last its tag. A line that starts with # and has no tag is a comment, and
+    -DOCSTART- begins a document. Other lines without a tag are added to `problems`.
     """
     tokens: list[str] = []
     tags: list[str] = []
@@ -38,7 +38,7 @@ def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> I
             columns = [" ", *columns]  # the token is a space
         if len(columns) < 2 or not TAG.fullmatch(columns[-1]):
             if not columns[0].startswith("#"):
-                what = "must be a token and its tag (O, or like B-TYPE), parted by spaces or tabs; correct the line"
+                what = "must be a token and its tag (O, or like B-TYPE), separated by spaces or tabs; correct the line"
                 problems.append(Problem(number, what))
                 bad = True
             continue
@@ -50,7 +50,7 @@ def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> I
 
 
 def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
-    """Return BMES, BIOES, IOB1 or IOB2: what the tags of the sentences can only be, IOB2 if they do not tell."""
+    """Return the scheme that the tags must have, BMES, BIOES, IOB1 or IOB2; IOB2 if they fit several."""
     prefixes: set[str] = set()
     starts: set[str] = set()
     for tags in sentences:
@@ -69,7 +69,7 @@ def tagged_spans(tags: Sequence[str], scheme: str) -> list[tuple[str, int, int]]
     """Return (type, first token, last token) of every entity.
 
     Raises:
-        ValueError: With every tag that may not stand where it does, one a line.
+        ValueError: With every tag that is not allowed at its place, one per line.
     """
     spans: list[tuple[str, int, int]] = []
     problems = []
@@ -85,24 +85,24 @@ def tagged_spans(tags: Sequence[str], scheme: str) -> list[tuple[str, int, int]]
         goes_on = part in ("I", "E") and kind == open_type
         if closing and open_type and not goes_on:
             problems.append(
-                f"token {index + 1}: the tag is {tag}, but {open_type} is still open; end it by E-"
+                f"token {index + 1}: the tag is {tag}, but {open_type} is still open; end it with E-"
             )
         elif part in ("I", "E") and not goes_on and scheme != "IOB1":
-            problems.append(f"token {index + 1}: the tag is {tag}, but no {kind} is open; begin it by B-")
+            problems.append(f"token {index + 1}: the tag is {tag}, but no {kind} is open; begin it with B-")
         if goes_on:
             spans[-1] = (kind, spans[-1][1], index)
         elif part != "O":
             spans.append((kind, index, index))
         open_type = "" if part in ("O", "E", "S") else kind
     if closing and open_type:
-        problems.append(f"token {len(tags)}: {open_type} is still open at the end; end it by E-")
+        problems.append(f"token {len(tags)}: {open_type} is still open at the end; end it with E-")
     if problems:
         raise ValueError("\n".join(problems))
     return spans
 
 
 def joined(tokens: Sequence[str], spaces: Sequence[bool]) -> tuple[str, list[tuple[int, int]]]:
-    """Return the text of tokens, each followed by a space or not, and where each token lies in it."""
+    """Return the text of the tokens, each with a space behind it or not, and the span of each token."""
     text, places = "", []
     parts = []
     length = 0
@@ -115,7 +115,7 @@ def joined(tokens: Sequence[str], spaces: Sequence[bool]) -> tuple[str, list[tup
 
 
 def guessed_spaces(tokens: Sequence[str]) -> list[bool]:
-    """Say after which tokens a space stood: between two that are not Chinese, unless all tokens are characters."""
+    """Guess after which tokens a space stood: between non-Chinese ones, unless all tokens are single characters."""
     characters = len(tokens) > 1 and sum(map(len, tokens)) <= 1.2 * len(tokens)
     chinese = guess_language("".join(tokens)) != "en"
     if chinese and characters:
@@ -134,7 +134,7 @@ def token_draft(
     """Return the draft of one tagged text.
 
     Raises:
-        ValueError: If a tag may not stand where it does, or tokens and tags differ in number.
+        ValueError: If a tag is not allowed at its place, or tokens and tags differ in number.
         Skip: If there is no text.
     """
     if not len(tokens) == len(tags) == len(spaces):

@@ -1,4 +1,4 @@
-"""Formats that nest their labels: Label Studio, the Text Anonymization Benchmark and Azure projects."""
+"""Formats with nested labels: Label Studio, the Text Anonymization Benchmark and Azure projects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _claims_label_studio(record: object) -> bool:
 
 
 def _min_key(row: Row) -> str:
-    """Return the key of a JSON-MIN record under which the labelled regions are."""
+    """Return the key of a JSON-MIN record that holds the labelled regions."""
     for key, value in row.items():
         if isinstance(value, list) and value and has(value[0], "start", "end", "labels"):
             return key
@@ -82,7 +82,7 @@ def _label_studio_draft(data: Row, row: Row, regions: list[Row], used: str, drop
 
 
 def _text_key(data: Row, marks: list[Mark]) -> str:
-    """Return the key of the labelled text: its name depends on the labelling project."""
+    """Return the key of the labelled text, whose name depends on the labelling project."""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
     if "text" in texts or len(texts) == 1:
         return "text" if "text" in texts else next(iter(texts))

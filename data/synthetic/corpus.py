@@ -49,7 +49,7 @@ class Options:
 
 @dataclass
 class Corpus:
-    """What one run has drawn so far, so that nothing is drawn twice.
+    """What has been drawn so far, so that nothing is drawn twice.
 
     Attributes:
         seed: Seed of everything random.
@@ -72,7 +72,7 @@ class Corpus:
             if canonical(value) not in self.values:
                 self.values.add(canonical(value))
                 return value
-        raise RuntimeError("1,000 draws in a row were taken already: add words to the provider")
+        raise RuntimeError("1,000 draws in a row brought nothing new: add words to the provider")
 
     def compose(self, family: Family, split: str, rng: Random) -> tuple[str, list[Entity]]:
         """Fill one skeleton; return the text and its entities in order of appearance."""

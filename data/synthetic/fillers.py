@@ -1,4 +1,4 @@
-"""Draws what fills the slots without personal data: dates, prices, order numbers, hotlines, companies."""
+"""Draws what is not personal data: dates, prices, order numbers, hotlines, companies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from data.synthetic.drawing import Provider, choose, fill, words
 from data.synthetic.skeletons import part
 
 NUMBERED = frozenset({"order", "order11", "track", "hotline", "serial", "uscc", "flight"})
-"""Fillers whose values, like those of personal data, never occur twice in the corpus."""
+"""Fillers whose values never occur twice in the corpus, as values of personal data do not."""
 
 ALLOTTED = frozenset({"short"})
-"""Word lists of numbers that the splits share out among themselves."""
+"""Word lists that are divided among the splits."""
 
 
 def date_zh(rng: Random) -> str:
@@ -72,7 +72,7 @@ def money_en(low: int, high: int, rng: Random) -> str:
 
 
 def order(rng: Random) -> str:
-    """Draw an order number that no check of personal data accepts: none is a resident id, card or phone."""
+    """Draw an order number that cannot be taken for personal data: it is no valid resident id, card or phone."""
     day = f"20{rng.randrange(22, 27)}{rng.randrange(1, 13):02d}{rng.randrange(1, 29):02d}"
     shapes = ((day + "##########", 3), ("DD##########", 2), ("1##-#######-#######", 2), ("PO-%#####-##", 1))
     return fill(choose(shapes, rng), rng)

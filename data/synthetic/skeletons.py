@@ -74,7 +74,7 @@ def expand(skeleton: str, rng: Random) -> str:
 
 
 def sentence(family: Family, split: str, rng: Random) -> str:
-    """Draw the alternatives of a skeleton, perhaps closing remarks, and the punctuation of hasty people."""
+    """Draw the alternatives of a skeleton, sometimes closing remarks, and sloppy punctuation."""
     text = expand(family.skeleton, rng)
     joint = "\n" if "\n" in text else " " if family.words == "en" else ""
     if text[-1] in "。！？.!?":

@@ -1,7 +1,7 @@
-"""More training texts from labelled ones: entities exchanged for others of their type, and texts joined in pairs.
+"""Data augmentation: entity values replaced by others of their type, and texts joined in pairs.
 
-Exchanging is "mention replacement" of Dai and Adel, An Analysis of Simple Data Augmentation for Named Entity
-Recognition (2020). A model that sees a text again then cannot have learnt its values by heart.
+Replacing is "mention replacement" of Dai and Adel, An Analysis of Simple Data Augmentation for Named Entity
+Recognition (2020). A model cannot memorise the values of a text that it sees again.
 """
 
 from __future__ import annotations
@@ -15,33 +15,32 @@ from data.entities import Entity, Example
 from data.files.jsonl import guess_language
 
 Pools = dict[tuple[str, str], list[str]]
-"""The values of each entity type and script, each once."""
+"""The distinct values of each entity type and script."""
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentedTexts:
-    """Training texts, in no order that matters, and what was done to them."""
+    """Augmented training texts, in arbitrary order, and how many were changed."""
 
     examples: list[Example]
     exchanged: int
     joined: int
 
     def facts(self) -> dict[str, int]:
-        """Return how many texts carry exchanged values, and how many are two in one, for a result."""
+        """Return how many texts have replaced values, and how many are two texts in one, for a result."""
         return {"exchanged_samples": self.exchanged, "joined_samples": self.joined}
 
 
 def augment(
     examples: Sequence[Example], order: Sequence[int], joined_share: float, seed: int
 ) -> AugmentedTexts:
-    """Return the texts of all epochs: each once as it is, every further time with exchanged values.
+    """Return the texts of all epochs: each once unchanged, and every further time with replaced values.
 
     Args:
         examples: Labelled texts.
-        order: Which of them are seen, as often as they are; see `trainable.training.batches.oversampled_indices`.
-        joined_share: Share of the texts that is put together in pairs, as long as no pair is longer than the
-            longest text.
-        seed: Decides values and pairs.
+        order: Indices of the texts in the order they are seen; see `trainable.training.batches.oversampled_indices`.
+        joined_share: Share of the texts that is joined in pairs; a pair longer than the longest text stays apart.
+        seed: Seed of values and pairs.
     """
     rng = random.Random(f"augment-{seed}")
     pools = value_pools(examples)
@@ -70,7 +69,7 @@ def augment(
 
 
 def value_pools(examples: Sequence[Example]) -> Pools:
-    """Return the values that may stand for each other: of one type and in one script."""
+    """Return the values that may replace each other: those of one type and in one script."""
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for example in examples:
         for entity in example.entities:
@@ -79,14 +78,14 @@ def value_pools(examples: Sequence[Example]) -> Pools:
 
 
 def exchange_values(example: Example, pools: Pools, rng: random.Random) -> Example:
-    """Return a text with every entity exchanged, one value for another throughout the text.
+    """Return a text with every entity value replaced; equal values get equal replacements.
 
-    A text with entities inside of each other is returned as it is.
+    A text with overlapping entities is returned unchanged.
 
     Args:
         example: Labelled text.
         pools: See `value_pools`; must have the kinds of the text's entities.
-        rng: Chooses.
+        rng: Source of randomness.
 
     Example:
         >>> ann = Example("1", "Ann here", (Entity("NAME", "Ann", 0, 3),))
@@ -107,7 +106,7 @@ def exchange_values(example: Example, pools: Pools, rng: random.Random) -> Examp
 
 
 def join(first: Example, second: Example) -> Example:
-    """Return two texts as one, a line each."""
+    """Return two texts as one, each on lines of its own."""
     shift = len(first.text) + 1
     moved = (replace(e, start=e.start + shift, end=e.end + shift) for e in second.entities)
     return Example(first.id, f"{first.text}\n{second.text}", (*first.entities, *moved))

@@ -1,4 +1,4 @@
-"""Which texts belong together and must not be parted: same source, same template, nearly the same words."""
+"""Groups of texts that must stay in one split: same source, same template, near duplicates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEAR = 0.8
 """Jaccard similarity of character 5-grams from which two texts are near duplicates."""
 SHINGLE = 5
 PERMUTATIONS, _BANDS = 64, (16, 4)
-"""16 bands of 4 find 99.98 % of the pairs at a similarity of 0.8; what they find is then compared exactly."""
+"""16 bands of 4 find 99.98 % of the pairs at a similarity of 0.8; candidates are then compared exactly."""
 
 _DIGIT = re.compile(r"\d")
 _SPACE = re.compile(r"\s+")
@@ -32,9 +32,9 @@ def normalized(text: str) -> str:
 
 
 def skeleton(example: Example) -> str:
-    """Return the normalized text with each entity's value replaced by its type: what a template would be.
+    """Return the normalized text with each entity value replaced by its type, as in a template.
 
-    Of overlapping entities the first and longest counts.
+    Of overlapping entities the one that starts first counts, and of those the longest.
     """
     parts = []
     cursor = 0
@@ -46,7 +46,7 @@ def skeleton(example: Example) -> str:
 
 
 def shingles(text: str) -> frozenset[int]:
-    """Return hashes of the character 5-grams of a normalized text; a shorter text is one of its own."""
+    """Return hashes of the character 5-grams of a normalized text; a shorter text is a single gram."""
     grams = {text[place : place + SHINGLE] for place in range(max(1, len(text) - SHINGLE + 1))}
     return frozenset(zlib.crc32(gram.encode()) for gram in grams)
 
@@ -59,7 +59,7 @@ def similarity(first: frozenset[int], second: frozenset[int]) -> float:
 class Near:
     """Finds which of the texts added so far are near duplicates of a text.
 
-    Only texts without an earlier near duplicate are kept, so that a thousand copies cost one comparison each.
+    Only texts without an earlier near duplicate are kept: each of a thousand copies costs one comparison.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ def near_clusters(texts: Sequence[str]) -> list[int]:
 
 
 def linked(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
-    """Return for each of `count` numbers the smallest number that it is linked with, directly or not."""
+    """Return for each of `count` numbers the smallest number of its connected component."""
     parent = list(range(count))
 
     def root(number: int) -> int:
@@ -119,8 +119,8 @@ def linked(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
 def groups_of(examples: Sequence[Example], by: Iterable[str] = ("group", "skeleton", "near")) -> list[int]:
     """Return for each example the number of the first example of its group.
 
-    Two examples are in one group if they share any of what `by` names, or are both linked to a third: `group`,
-    what the file says (examples without one are alone); `skeleton`; `near`, near-duplicate texts.
+    Two examples are in one group if they share anything that `by` names, or are both linked to a third: `group`, as
+    the file states it (examples without one share none); `skeleton`, their template; `near`, near-duplicate texts.
     """
     links: list[tuple[int, int]] = []
     for what in by:

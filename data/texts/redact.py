@@ -1,4 +1,4 @@
-"""Replace what was found in a text by the names of its types."""
+"""Redaction: replaces the entities of a text by their types."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from data.entities import Entity
 def redacted(text: str, entities: Sequence[Entity]) -> str:
     """Return the text with each entity replaced by its type in brackets.
 
-    A found text of two characters or more is replaced wherever it stands, listed once or not: a name that
-    stays readable in the next sentence is a leak. Of overlapping entities the longest gives the type, and all
-    that any of them covers is replaced.
+    A value of two characters or more is replaced wherever it occurs, also where it is not listed: a name that stays
+    readable in the next sentence is a leak. Overlapping entities are replaced together by the type of the longest.
 
     Example:
         >>> redacted("张三来了，张三走了", [Entity("PERSON", "张三", 0, 2)])
@@ -37,7 +36,7 @@ def _places(text: str, entities: Sequence[Entity]) -> Iterator[tuple[int, int, s
 
 
 def _joined(places: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
-    """Yield stretches that overlap none of the others, each with the type of its longest place."""
+    """Merge overlapping spans; yield each with the type of its longest one."""
     index = 0
     while index < len(places):
         start, end, kind = places[index]

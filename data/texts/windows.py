@@ -1,8 +1,8 @@
-"""Long texts as overlapping windows cut at sentence ends, and what was found in them put together again.
+"""Cuts long texts into overlapping windows at sentence ends, and merges the entities found in the windows.
 
-No entity is lost at an edge: a window starts at least `overlap_tokens` before the end of the one before it, so
-an entity of at most that length lies whole in one of them. Nothing is doubled either: `merge_entities` goes by
-places in the whole text.
+No entity is lost at an edge: a window starts at least `overlap_tokens` before the end of the previous one, so an
+entity of at most that length lies whole in one of them. None is duplicated: `merge_entities` compares offsets in the
+whole text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHARS_PER_TOKEN = 2.0  # a first guess; each window corrects it for the next
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of a longer text: `whole[start:end] == text`."""
+    """Part of a longer text: `whole[start:end] == text`."""
 
     text: str
     start: int
@@ -43,14 +43,13 @@ class Window:
 def cut_windows(text: str, room_tokens: int, overlap_tokens: int, token_starts: TokenStarts) -> list[Window]:
     """Cut a text into windows of at most `room_tokens`; a text that fits is one window.
 
-    A window ends at the last sentence end in its second half, failing that at a comma or a space, failing
-    that anywhere. The next one starts at least `overlap_tokens` and at most twice that before this end, at the
-    start of a sentence or word where there is one.
+    A window ends at the last sentence end in its second half, or else at a comma or a space, or else anywhere. The
+    next one starts `overlap_tokens` to twice that many before this end, if possible at the start of a sentence or word.
 
     Args:
-        text: Any length; time and memory are linear in it.
+        text: Of any length; time and memory are linear in it.
         room_tokens: Most tokens of a window.
-        overlap_tokens: Least tokens that two neighbours share.
+        overlap_tokens: Least tokens that neighbouring windows share.
         token_starts: See `TokenStarts`.
 
     Raises:
@@ -82,10 +81,10 @@ def cut_windows(text: str, room_tokens: int, overlap_tokens: int, token_starts: 
 def map_entities(
     windows: Sequence[Window], entities: Sequence[Entity]
 ) -> tuple[list[tuple[Entity, ...]], int]:
-    """Give each window the entities that lie whole in it, with offsets from the window's start.
+    """Return for each window the entities that lie whole in it, with offsets from its start.
 
     Returns:
-        One tuple a window, and how many entities lie whole in none.
+        One tuple per window, and how many entities lie whole in no window.
     """
     mapped: list[tuple[Entity, ...]] = []
     kept: set[tuple[int, int]] = set()
@@ -100,11 +99,10 @@ def map_entities(
 
 
 def merge_entities(windows: Sequence[Window], found: Sequence[Sequence[Entity]]) -> tuple[Entity, ...]:
-    """Put the entities of all windows together, with offsets in the whole text, each once.
+    """Merge the entities of all windows; each comes once, with offsets in the whole text.
 
-    Where two windows disagree about the same place, the one that sees more of its surroundings is believed:
-    an entity is dropped if it overlaps another that was found by a window that saw both places whole, did not
-    report this one, and is farther from its own edges there.
+    Where two windows disagree, the one with more context wins: an entity is dropped if it overlaps another one whose
+    window also holds this entity whole, did not report it, and has its edges farther away.
 
     Args:
         windows: From `cut_windows`.
@@ -139,7 +137,7 @@ def merge_entities(windows: Sequence[Window], found: Sequence[Sequence[Entity]])
 def _look_ahead(
     text: str, start: int, room: int, ratio: float, token_starts: TokenStarts
 ) -> tuple[Sequence[int], int]:
-    """Tokenise from `start` until there is more than room for, or the text ends; return starts and length."""
+    """Tokenise from `start` until a window is full or the text ends; return token starts and length read."""
     length = int(1.3 * room * ratio) + 16
     while True:
         piece = text[start : start + length]
@@ -150,7 +148,7 @@ def _look_ahead(
 
 
 def _best_cut(text: str, least: int) -> int:
-    """Return where to end a window: behind a sentence, a pause or anything, in this order, at or after `least`."""
+    """Return where to end a window, at or after `least`: behind a sentence, or else a pause, or else anywhere."""
     for pattern in (_SENTENCE_END, _PAUSE):
         ends = [match.end() for match in pattern.finditer(text, max(0, least - 8)) if match.end() >= least]
         if ends:

@@ -1,1 +1,1 @@
-"""Answers from weights: greedy decoding, plain and with a KV cache of our own."""
+"""Greedy decoding: by transformers' forward pass, and by our own with a static KV cache."""

@@ -1,6 +1,6 @@
-"""Greedy answers to a whole list of documents: merged weights, a static cache, CUDA graphs on a GPU.
+"""Greedy decoding of a list of documents with merged weights, a static KV cache and, on a GPU, CUDA graphs.
 
-Rows that finish make room for waiting documents; towards the end the batch shrinks.
+Batching is continuous: a row that finishes makes room for a waiting document. Towards the end the batch shrinks.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from torch.cuda import _POOL_HANDLE
 
 GPU_ROWS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
-"""Batch sizes that graphs are captured for. More rows would share the longest prompt's width."""
+"""Batch sizes for which graphs are captured. In larger batches more rows would be padded to the longest prompt."""
 CPU_ROWS = 64
 SLOT_STEP = 64
-"""The cache is looked at in multiples of this many slots; one graph each."""
+"""Attention reads the KV cache in multiples of this many slots; each multiple has a graph of its own."""
 STEPS_BETWEEN_LOOKS = 8
-"""Token steps between two looks at which rows have finished; a look waits for the device."""
+"""Decoding steps between two checks for finished rows; a check waits for the device."""
 PREFILL_TOKENS = 1 << 15
-"""Tokens of the prompts that are read at one time, at most."""
+"""Most prompt tokens of one prefill."""
 MEMORY_SHARE = 0.8
-"""Of the memory that is available when generation starts for the cache, and then for reading prompts."""
+"""Share of the available memory for the KV cache, and then of what is left for prefill."""
 WORTH_SHRINKING = 0.7
-"""A smaller batch needs graphs of its own, so it must be smaller by this much."""
+"""A smaller batch needs graphs of its own, so its size must be at most this share of the current one."""
 KEPT_SHARE = 0.2
-"""Of the memory of a process that the decoder may keep between evaluations."""
+"""Share of a process's memory that the decoder may keep between evaluations."""
 
 
 class FastDecoder:
-    """Decodes for one base model; keeps its buffers and graphs from trial to trial when memory is plenty.
+    """Decodes for one base model; keeps its buffers and graphs from trial to trial if memory allows.
 
     Args:
         model: One that `trainable.model.qwen.why_unsupported` has nothing against.
@@ -68,12 +68,12 @@ class FastDecoder:
         return batch.run(prompts)
 
     def kept_bytes(self) -> int:
-        """Return the memory of the weights' copy and of the cache."""
+        """Return the memory of the merged weights and of the KV cache, in bytes."""
         batch = self._batch
         return self.weights.nbytes() + (0 if batch is None else 2 * batch.cache.keys.nbytes)
 
     def may_stay(self) -> bool:
-        """Return whether there is memory enough to keep everything until the next evaluation."""
+        """Return whether there is enough memory to keep everything until the next evaluation."""
         return self.device.type != "cuda" or self.kept_bytes() <= KEPT_SHARE * allowed_bytes()
 
     def _rows(self, n_prompts: int, slots: int) -> int:
@@ -88,7 +88,7 @@ class FastDecoder:
 
 
 class _Batch:
-    """The state of the rows that are decoded together, all of it on the device at fixed addresses."""
+    """The state of the rows that are decoded together, on the device at fixed addresses."""
 
     def __init__(self, weights: MergedWeights, rows: int, slots: int, limit: int, end_id: int) -> None:
         self.cache, self.limit, self.end_id = StaticCache(weights, rows, slots), limit, end_id
@@ -110,9 +110,9 @@ class _Batch:
         waiting = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         owners = [-1] * min(self.cache.rows, len(prompts))  # batch row -> prompt; -1: none
         self.done.fill_(True)
-        reach = 0  # no row's position is beyond it
+        reach = 0  # highest position of any row
         look_every = STEPS_BETWEEN_LOOKS if self.device.type == "cuda" else 1
-        self._prefill_tokens = 0  # found out when the first prompts are read
+        self._prefill_tokens = 0  # determined at the first prefill
         while True:
             free = [row for row, owner in enumerate(owners) if owner < 0]
             taken, waiting = waiting[: len(free)], waiting[len(free) :]
@@ -133,9 +133,9 @@ class _Batch:
             reach += look_every
 
     def _admit(self, rows: list[int], prompts: list[Sequence[int]]) -> None:
-        """Read prompts into rows and choose their first token."""
+        """Prefill rows with prompts and choose their first token."""
         width = max(map(len, prompts))
-        if self._prefill_tokens < PREFILL_TOKENS:  # also again: graphs may have taken some since
+        if self._prefill_tokens < PREFILL_TOKENS:  # each time anew: graphs may have taken memory since
             self._prefill_tokens = self._most_prefilled()
         chunk = max(1, self._prefill_tokens // width)
         for start in range(0, len(rows), chunk):
@@ -158,7 +158,7 @@ class _Batch:
         return min(PREFILL_TOKENS, int(room))
 
     def _advance(self, rows: int, seen: int) -> None:
-        """Do one token step; the second time for a shape it is captured, from then on replayed."""
+        """Do one decoding step; on a GPU it is captured at the second step of a shape, and replayed from then on."""
         shape = (rows, seen)
         if shape not in self._graphs:
             self._step(rows, seen)
@@ -190,7 +190,7 @@ class _Batch:
         done.logical_or_((chosen == self.end_id) & going).logical_or_(made >= self.limit)
 
     def _collect(self, owners: list[int], outputs: list[list[int]]) -> list[int]:
-        """Hand out the answers of finished rows and free them."""
+        """Store the answers of finished rows and free these rows."""
         rows = len(owners)
         done = self.done[:rows].tolist()
         ended = [row for row, owner in enumerate(owners) if owner >= 0 and done[row]]
@@ -202,7 +202,7 @@ class _Batch:
         return [-1 if done[row] else owner for row, owner in enumerate(owners)]
 
     def _shrink(self, owners: list[int], alive: int) -> list[int]:
-        """Move the living rows to the front when a smaller batch can hold them."""
+        """Move unfinished rows to the front if a smaller batch can hold them."""
         on_gpu = self.device.type == "cuda"
         size = min(rows for rows in GPU_ROWS if rows >= alive) if on_gpu else alive
         if size >= len(owners) or (on_gpu and size > WORTH_SHRINKING * len(owners)):

@@ -1,4 +1,4 @@
-"""The forward pass of generation on merged weights: a prompt at once, or one token a row on a static cache."""
+"""The forward pass of decoding on merged weights: prefill of whole prompts, then one token per row, on a static KV cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_
 from trainable.model.qwen import MergedWeights, rotate
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Takes layer number, queries, keys and values, each (tokens..., heads, head_dim); returns what was read."""
+"""Takes layer number, queries, keys and values, each (tokens..., heads, head_dim); returns the attention output."""
 
 
 def hidden_states(
@@ -22,23 +22,23 @@ def hidden_states(
         weights: The model.
         ids: Token ids, any shape.
         turn: Cosine and sine of each token's position, (..., 1, head_dim / 2).
-        attend: Reads and writes the cache.
+        attend: Attention; reads and writes the KV cache.
     """
     x = embedding(ids, weights.embedding).to(weights.dtype)
     for layer in range(weights.shape.layers):
-        x = x + linear(_read(weights, layer, x, turn, attend), weights.o[layer])
-        x = x + _fed_forward(weights, layer, x)
+        x = x + linear(_attention_output(weights, layer, x, turn, attend), weights.o[layer])
+        x = x + _feed_forward(weights, layer, x)
     return rms_norm(x, x.shape[-1:], weights.final_norm, weights.shape.eps)
 
 
-def _read(
+def _attention_output(
     weights: MergedWeights,
     layer: int,
     x: torch.Tensor,
     turn: tuple[torch.Tensor, torch.Tensor],
     attend: Attend,
 ) -> torch.Tensor:
-    """Return what the heads of a layer read, (..., heads x head_dim)."""
+    """Return the attention output of a layer, (..., heads x head_dim)."""
     shape, eps = weights.shape, weights.shape.eps
     n_turned = shape.heads + shape.kv_heads
     h = rms_norm(x, x.shape[-1:], weights.input_norm[layer], eps)
@@ -51,19 +51,19 @@ def _read(
     return attend(layer, qk[..., : shape.heads, :], qk[..., shape.heads :, :], v).flatten(-2)
 
 
-def _fed_forward(weights: MergedWeights, layer: int, x: torch.Tensor) -> torch.Tensor:
+def _feed_forward(weights: MergedWeights, layer: int, x: torch.Tensor) -> torch.Tensor:
     h = rms_norm(x, x.shape[-1:], weights.mlp_norm[layer], weights.shape.eps)
     gate, up = linear(h, weights.gate_up[layer]).chunk(2, -1)
     return linear(silu(gate) * up, weights.down[layer])
 
 
 class StaticCache:
-    """Keys and values of every layer; a token's slot is its position, so nothing is ever padded on the left.
+    """KV cache of every layer; a token's slot is its position, so there is no padding on the left.
 
     Args:
         weights: The model.
         rows: Documents decoded together.
-        slots: Longest prompt and answer together.
+        slots: Most tokens of prompt and answer together.
     """
 
     def __init__(self, weights: MergedWeights, rows: int, slots: int) -> None:
@@ -78,21 +78,21 @@ class StaticCache:
 
     @staticmethod
     def bytes_per_slot(weights: MergedWeights) -> int:
-        """Return the memory of one token of one row."""
+        """Return the memory of one token of one row, in bytes."""
         shape = weights.shape
         return 2 * shape.layers * shape.kv_heads * shape.head_dim * weights.dtype.itemsize
 
     @staticmethod
     def bytes_per_prefilled(weights: MergedWeights) -> int:
-        """Return the memory that one token takes at the widest place of `hidden_states`."""
+        """Return the peak memory of one prompt token in `hidden_states`, in bytes."""
         both, width = weights.gate_up[0].shape
-        # gate and up, silu(gate), its product with up, and what else is as wide as x
+        # gate and up, silu(gate), its product with up, and the tensors as wide as x
         return (2 * both + 6 * width) * weights.dtype.itemsize
 
     def prefill(
         self, ids: torch.Tensor, lengths: torch.Tensor, rows: torch.Tensor, table: torch.Tensor
     ) -> torch.Tensor:
-        """Read right-padded prompts into rows of the cache; return the last real token's hidden states.
+        """Fill rows of the cache with right-padded prompts; return the hidden states of each prompt's last token.
 
         Args:
             ids: Token ids, (prompts, width).
@@ -116,12 +116,12 @@ class StaticCache:
     def step(
         self, tokens: torch.Tensor, positions: torch.Tensor, seen: int, table: torch.Tensor
     ) -> torch.Tensor:
-        """Read one token a row; return its hidden states, (rows, width).
+        """Decode one token per row; return its hidden states, (rows, width).
 
         Args:
             tokens: Token ids of the first rows, (rows,).
             positions: Their positions, each below `seen`.
-            seen: Slots that are looked at: a shorter view of the cache is less memory to read.
+            seen: Slots that attention reads: a shorter view of the cache is less memory traffic.
             table: See `trainable.model.qwen.rotation_table`.
         """
         n, group = len(tokens), self.weights.shape.group
@@ -133,8 +133,8 @@ class StaticCache:
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             self.keys[layer][place] = k
             self.values[layer][place] = v
-            # query heads that share a key-value head stand where queries of several tokens would:
-            # no kernel needs the keys repeated
+            # grouped-query attention: the query heads of a key-value head take the place of several
+            # query tokens, so that keys need not be repeated
             q = q.unflatten(1, (-1, group))  # (rows, kv heads, group, head_dim)
             keys, values = self.keys[layer][:n, :, :seen], self.values[layer][:n, :, :seen]
             read = scaled_dot_product_attention(q, keys, values, attn_mask=mask)
@@ -144,7 +144,7 @@ class StaticCache:
         return hidden_states(self.weights, tokens, (cosine, sine), attend)
 
     def move_to_front(self, rows: torch.Tensor) -> None:
-        """Copy rows, in rising order, to the first places."""
+        """Copy rows, given in ascending order, to the front."""
         for cache in (self.keys, self.values):
             for layer in cache:
                 layer[: len(rows)] = layer[rows]

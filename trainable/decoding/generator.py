@@ -1,4 +1,4 @@
-"""How a backend answers documents: the fast decoder where it can, the library's own way where it cannot."""
+"""How a backend generates answers: by the fast decoder if possible, otherwise by the library's own forward pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Generator:
     """Keeps one decoder for the loaded base, as long as memory allows.
 
     Attributes:
-        path: How the last documents were answered: fast, or slow and why.
+        path: How the last answers were generated: fast, or slow and why.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class Generator:
         """Continue each prompt greedily, with dropout off.
 
         Args:
-            backend: Carries the model, with or without an adapter; its `generate_plain` is the slow way.
+            backend: Carries the model, with or without an adapter; its `generate_plain` is the fallback.
             prompts: Token ids.
-            max_new_tokens: Longest answer.
+            max_new_tokens: Most tokens of an answer.
         """
         model = without_adapter(backend.model)
         reason = why_unsupported(model)
@@ -57,7 +57,7 @@ class Generator:
 
     @contextmanager
     def lent(self, give_back: Callable[[], bool]) -> Iterator[None]:
-        """Inside, memory can be had from elsewhere before answers are made the slow way.
+        """Inside, `give_back` is called for more memory before the fallback is used.
 
         Args:
             give_back: Frees memory; returns whether there was any to free.
@@ -69,11 +69,11 @@ class Generator:
             self._give_back = None
 
     def forget(self) -> None:
-        """Drop everything that was derived from the base."""
+        """Drop the decoder with its merged weights and KV cache."""
         self._decoder = None
 
     def kept_bytes(self) -> int:
-        """Return the memory that is kept for the next documents."""
+        """Return the memory that is kept for the next documents, in bytes."""
         return self._decoder.kept_bytes() if self._decoder is not None else 0
 
     def _fast(
@@ -84,7 +84,7 @@ class Generator:
         prompts: Sequence[Sequence[int]],
         limit: int,
     ) -> Answers | None:
-        """Return None when memory does not suffice."""
+        """Return the answers of the fast decoder, None if memory does not suffice."""
         from trainable.decoding.cached import FastDecoder
 
         try:

@@ -1,4 +1,4 @@
-"""Greedy batched decoding for any transformers model: left padding, finished rows leave the batch."""
+"""Greedy batched decoding for any transformers model with left padding; finished rows leave the batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 SHRINK_SHARE = 0.25
-"""The batch is rebuilt once this share of its rows has finished: dropping a row copies the cache."""
+"""The batch shrinks once this share of its rows has finished: dropping rows copies the KV cache."""
 
 
 def greedy_decode(
@@ -65,7 +65,7 @@ def in_batches(
             if batch_size == 1:
                 raise
             decoded = None
-        if decoded is None:  # outside of the handler, which would keep the failed pass's tensors alive
+        if decoded is None:  # outside of the handler, which would keep tensors of the failed pass alive
             torch.cuda.empty_cache()
             batch_size = max(1, min(batch_size, len(rows)) // 2)
             continue

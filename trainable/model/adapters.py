@@ -1,4 +1,4 @@
-"""Adapter weights of a PEFT model: read, write, describe. Both backends hold such a model."""
+"""Reads, writes and describes the adapter of a PEFT model, which both backends hold."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def save_adapter(model: PeftModel, directory: Path, base_model: str) -> None:
 
     Args:
         model: PEFT model.
-        directory: Made if missing.
-        base_model: What `base_model_name_or_path` shall say.
+        directory: Created if missing.
+        base_model: Value of `base_model_name_or_path`.
     """
     model.peft_config[ADAPTER].base_model_name_or_path = base_model
     model.save_pretrained(str(directory), safe_serialization=True, save_embedding_layers=False)
@@ -44,13 +44,13 @@ def set_adapter_weights(model: PeftModel, weights: dict[str, torch.Tensor]) -> N
     """Copy tensors into the attached adapter.
 
     Raises:
-        ValueError: If the tensors do not cover the adapter exactly.
+        ValueError: If the tensors are not exactly those of the adapter.
     """
     from peft import set_peft_model_state_dict
 
     if set(weights) != set(adapter_weights(model)):
         raise ValueError(
-            "the saved adapter has other layers than the one attached; target modules or base differ"
+            "the saved adapter has other layers than the attached one: their target modules or base models differ"
         )
     set_peft_model_state_dict(model, weights)
 
@@ -63,7 +63,7 @@ def load_weights(directory: Path) -> dict[str, torch.Tensor]:
 
 
 def read_adapter_config(directory: Path) -> dict[str, Any]:
-    """Return what an adapter directory says about itself (PEFT's adapter_config.json).
+    """Return PEFT's adapter_config.json of an adapter directory.
 
     Raises:
         FileNotFoundError: If it is no adapter directory.
@@ -82,7 +82,7 @@ def check_init_adapter(config: TrialConfig) -> Path:
 
     Raises:
         FileNotFoundError: If it is no adapter directory.
-        ValueError: If its rank or scale differ from the config's.
+        ValueError: If its rank or LoRA scaling differs from the config's.
     """
     directory = Path(config.init_adapter or "")
     saved = read_adapter_config(directory)
@@ -110,13 +110,13 @@ def read_facts(model: PeftModel, backend: str, compute_dtype: torch.dtype) -> Li
         lora_modules=len(layers),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total_parameters=sum(_size(p) for p in model.parameters()),
-        # Not by module: PEFT's wrapper of a quantised layer has the same class name as the layer.
+        # by parameter and not by module: PEFT's wrapper has the class name of the quantised layer
         quantised_layers=sum(is_packed(p) for p in model.parameters()),
     )
 
 
 def _size(parameter: torch.Tensor) -> int:
-    """Count weights; a packed 4-bit tensor holds two in a byte."""
+    """Return the number of weights; a packed 4-bit tensor holds two in a byte."""
     return parameter.numel() * (2 if is_packed(parameter) else 1)
 
 

@@ -1,4 +1,4 @@
-"""Find the weights of a base model: bundled with the project, in a directory, or on the hub."""
+"""Finds the weights of a base model: bundled with the project, in a directory, or on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def locate_base(model: str) -> Path:
         model: Directory, bundled name, short name of `HUB_IDS`, or hub id `owner/name`.
 
     Raises:
-        FileNotFoundError: If the weights are nowhere to be had; the message says how to get them.
+        FileNotFoundError: If there are no weights; the message tells how to get them.
     """
     candidates = [Path(model)]
     if model in BUNDLED:

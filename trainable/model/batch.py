@@ -9,7 +9,7 @@ import torch
 from trainable.model.backend import Batch
 
 IGNORED = -100
-"""Label of a token that is not learnt."""
+"""Label of a token that does not count in the loss."""
 
 
 def collate(samples: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.device) -> Batch:

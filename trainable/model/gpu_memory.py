@@ -1,4 +1,4 @@
-"""What a process may still take of the GPU's memory, its own cap included; captures that leave none behind."""
+"""GPU memory that a process may use, its own cap included; CUDA graph captures that leave no memory behind."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 CONTEXT_GIB = 0.6
-"""What CUDA itself takes of a card for a process, beside what the process allocates."""
+"""GPU memory that CUDA itself takes for a process, beside what the process allocates."""
 
 
 def cap_memory(gib: float | None) -> None:
-    """Limit this process to so much GPU memory, CUDA's own part included; None leaves all of it."""
+    """Limit the GPU memory of this process, CUDA's own part included; None sets no limit."""
     if gib is not None and torch.cuda.is_available():
         total = torch.cuda.get_device_properties(0).total_memory / GIB
         torch.cuda.set_per_process_memory_fraction(min(1.0, max(0.0, gib - CONTEXT_GIB) / total))
 
 
 def allowed_bytes() -> int:
-    """Return the GPU memory that this process may use in all."""
+    """Return the total GPU memory that this process may use."""
     total: int = torch.cuda.get_device_properties(0).total_memory
     fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)()
     return int(total * fraction)
 
 
 def available_bytes() -> int:
-    """Return the GPU memory that this process can still take.
+    """Return the GPU memory that this process can still allocate.
 
-    What a CUDA graph's pool keeps for its replays counts as taken, though no tensor lives in it.
+    Memory that a CUDA graph's pool keeps for replays is not available, although no tensor lives in it.
     """
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
@@ -42,13 +42,13 @@ def available_bytes() -> int:
 
 
 def release_workspaces() -> None:
-    """Give back cuBLAS' workspaces, 32 MiB for each stream that multiplied; the next product makes its own anew."""
+    """Free the workspaces of cuBLAS, 32 MiB for each stream that used it; the next product allocates a new one."""
     torch._C._cuda_clearCublasWorkspaces()
 
 
 @contextmanager
 def captured(graph: torch.cuda.CUDAGraph, pool: _POOL_HANDLE | None) -> Iterator[None]:
-    """Capture what runs inside into a CUDA graph, with a workspace of its own that goes with the graph's pool."""
+    """Capture what runs inside as a CUDA graph, with a cuBLAS workspace of its own in the graph's pool."""
     release_workspaces()
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
         yield
@@ -56,12 +56,12 @@ def captured(graph: torch.cuda.CUDAGraph, pool: _POOL_HANDLE | None) -> Iterator
 
 
 def allocated_bytes() -> int:
-    """Return the GPU memory that live tensors of this process take; 0 without a GPU."""
+    """Return the GPU memory of this process's live tensors; 0 without a GPU."""
     return torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
 
 
 def collect_garbage() -> None:
-    """Free what nothing refers to, and give cached GPU memory back."""
+    """Collect garbage and release cached GPU memory."""
     gc.collect()
     if torch.cuda.is_available():
         release_workspaces()

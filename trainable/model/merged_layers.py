@@ -1,8 +1,8 @@
-"""Run LoRA layers as one matrix product with W + s·B·A: much faster for small layers on a CPU.
+"""Runs LoRA layers as one matrix product with W + s·B·A, which is much faster for small layers on a CPU.
 
-PEFT computes W·x + s·B·(A·x). For a layer a few hundred wide the two thin products and the extra
-sums cost more than the update they save; autograd gives the same gradients either way.
-Only without dropout, which PEFT applies to x on the adapter's path alone.
+PEFT computes W·x + s·B·(A·x). For layers a few hundred wide the two low-rank products and the sums cost more than
+merging the weights does; the gradients are the same. It works only without dropout, which PEFT applies to x on the
+adapter's path alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainable.model.qwen import plain_weight
 
 
 class MergedLayer(LoraLinear, Protocol):
-    """A LoRA layer with our forward: one product with the weight kept for now, or with one merged anew."""
+    """A LoRA layer with our forward: it uses `merged_weight`, or merges W + s·B·A anew if that is None."""
 
     merged_weight: torch.Tensor | None
     forward: MethodType
@@ -35,12 +35,12 @@ def install(model: torch.nn.Module) -> None:
     for layer in _layers(model):
         if isinstance(layer.lora_dropout[ADAPTER], torch.nn.Identity):
             layer.forward = MethodType(_forward, layer)
-            layer.merged_weight = None  # also the mark of a replaced layer
+            layer.merged_weight = None  # its presence also marks a replaced layer
 
 
 @contextmanager
 def frozen(model: torch.nn.Module) -> Iterator[None]:
-    """Compute W + s·B·A once for all forward passes inside; for generation.
+    """Compute W + s·B·A once for all forward passes inside, for generation.
 
     Args:
         model: PEFT model on which `install` was called.

@@ -1,4 +1,4 @@
-"""What predicting with an adapter needs to know beside its weights: `prediction.json` in its folder."""
+"""The settings that prediction with an adapter needs beside its weights: `prediction.json` in its folder."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ SETTINGS_FILE = "prediction.json"
 
 @dataclass(frozen=True, slots=True)
 class PredictionSettings:
-    """How an adapter was trained and evaluated; the defaults stand for adapters of other origin."""
+    """How an adapter was trained and evaluated; the defaults apply to adapters from elsewhere."""
 
     load_in_4bit: bool = False
     """The base was quantised to NF4."""
     window_tokens: int = 512
-    """Most tokens of a text with prompt and answer."""
+    """Most tokens of prompt and answer together."""
     overlap_tokens: int | None = None
     """Least tokens that neighbouring windows share."""
     max_new_tokens: int = 256
-    """Longest answer to one window."""
+    """Most tokens of the answer to one window."""
     types: tuple[str, ...] = ()
-    """Entity types of the training data; empty: not known."""
+    """Entity types of the training data; empty if unknown."""
     min_precision: float = 0.85
-    """Precision below this is taken off the score."""
+    """Least precision; what precision lacks is subtracted from the score."""
 
     def save(self, directory: Path) -> None:
         """Write `prediction.json`."""
@@ -41,6 +41,6 @@ class PredictionSettings:
         return cls(**{**values, "types": tuple(values["types"])})
 
     def changed(self, **values: int | None) -> PredictionSettings:
-        """Return a copy with those values replaced that are not None."""
+        """Return a copy with the given values; those that are None stay as they are."""
         given = {name: value for name, value in values.items() if value is not None}
         return replace(self, **given)  # type: ignore[arg-type]

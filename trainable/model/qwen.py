@@ -1,4 +1,4 @@
-"""A Qwen model's parts as plain tensors, read from transformers' modules, for own forward passes."""
+"""The weights of a Qwen model as plain tensors, for our own forward passes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Shape:
 
 
 def why_unsupported(model: CausalModel) -> str:
-    """Return why the own forward passes cannot replace a model's; empty if they can."""
+    """Return why our own forward passes cannot replace the model's; empty if they can."""
     config = model.config
     if config.model_type not in ("qwen3", "qwen2"):
         return f"model type {config.model_type}"
@@ -77,19 +77,19 @@ def _rope(config: PreTrainedConfig) -> dict[str, object]:
 
 
 def rotation_table(shape: Shape, length: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Return cosines and sines of every position, (2, length, head_dim / 2)."""
+    """Return the cosines and sines of RoPE for every position, (2, length, head_dim / 2)."""
     powers = torch.arange(0, shape.head_dim, 2, dtype=torch.int64, device=device).float() / shape.head_dim
     angles = torch.arange(length, device=device).float()[:, None] / shape.theta**powers
     return torch.stack([angles.cos(), angles.sin()]).to(dtype)
 
 
 def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, direction: int = 1) -> torch.Tensor:
-    """Turn pairs (i, i + half) of the last dimension, or turn them back with direction -1; not for autograd.
+    """Apply RoPE: rotate the pairs (i, i + half) of the last dimension, back with direction -1; without autograd.
 
     Args:
         x: (..., heads, head_dim).
-        cosine: Of each token's angles, (..., 1, head_dim / 2).
-        sine: Likewise.
+        cosine: Cosines of each token's angles, (..., 1, head_dim / 2).
+        sine: Their sines.
         direction: 1 or -1.
     """
     halves = x.unflatten(-1, (2, -1))
@@ -120,15 +120,15 @@ def plain_weight(weight: torch.Tensor) -> torch.Tensor:
 
 
 def is_packed(weight: torch.Tensor) -> bool:
-    """Return whether a weight is one of bitsandbytes, two values of 4 bits in a byte."""
+    """Return whether a weight is a 4-bit one of bitsandbytes, with two values in a byte."""
     return type(weight).__name__ == "Params4bit"
 
 
 def keep_unpacked(model: CausalModel) -> None:
-    """Forbid bitsandbytes to repack 4-bit weights for inference on a CPU with AVX-512 BF16.
+    """Keep bitsandbytes from repacking 4-bit weights for inference on a CPU with AVX-512 BF16.
 
-    Once it has, in a first forward pass without gradients, `dequantize_4bit` reads the packed bytes as if they
-    were not and returns another matrix, and answers differ from machine to machine.
+    After repacking, in the first forward pass without gradients, `dequantize_4bit` misreads the bytes and returns
+    another matrix, so that answers would differ between machines.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -146,11 +146,11 @@ def merged_weight(module: AdaptedLinear, dtype: torch.dtype) -> torch.Tensor:
 
 
 class MergedWeights:
-    """A plain copy of a model's linear weights with the adapter folded in; its addresses never change.
+    """A copy of a model's linear weights with the adapter merged into it; its addresses never change.
 
     Args:
         model: Its linear layers may carry an adapter.
-        dtype: Of the copy.
+        dtype: Dtype of the copy.
 
     Attributes:
         qkv: For each layer the joined query, key and value weights, and their bias or None.
@@ -174,7 +174,7 @@ class MergedWeights:
 
     @torch.no_grad()
     def refill(self) -> None:
-        """Fold the adapter as it is now into the copy, in place."""
+        """Merge the current adapter into the copy, in place."""
         for number, layer in enumerate(self._layers):
             for target, names in (
                 (self.qkv, ATTENTION[:3]), (self.o, ATTENTION[3:]), (self.gate_up, MLP[:2]), (self.down, MLP[2:]),
@@ -186,7 +186,7 @@ class MergedWeights:
                     start += len(weight)
 
     def nbytes(self) -> int:
-        """Return the memory of the copied linear weights."""
+        """Return the memory of the copied linear weights, in bytes."""
         return sum(w.nbytes for group in (self.qkv, self.o, self.gate_up, self.down) for w in group)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

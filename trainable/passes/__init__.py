@@ -1,1 +1,1 @@
-"""Forward and backward passes of LoRA training: layouts, kernels, CUDA graphs."""
+"""Forward and backward passes of LoRA training: batch layouts, kernels, CUDA graphs."""

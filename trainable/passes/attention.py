@@ -1,4 +1,4 @@
-"""Which tokens a token reads in a training pass: in padded rows, behind a shared prefix, in rows without padding."""
+"""Attention of training passes: of right-padded rows, of rows behind a shared prefix, of packed rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def within_rows(group: int) -> Attend:
     """Return the attention of right-padded rows: inputs are (rows, width, heads, head_dim).
 
     Args:
-        group: Query heads that share a key-value head.
+        group: Query heads per key-value head.
     """
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -54,17 +54,17 @@ def in_segments(
     longest_k: int,
     take: Callable[[torch.Tensor], torch.Tensor],
 ) -> Attend:
-    """Return the causal attention of segments that stand one after the other, by the flash kernel.
+    """Return the causal attention of concatenated segments, by the flash kernel.
 
-    Inputs are (tokens, heads, head_dim) in 16 bits on a GPU. A segment with more keys than queries has its
-    queries at the end.
+    Inputs are (tokens, heads, head_dim) in 16 bits on a GPU. In a segment with more keys than queries the queries
+    belong to the last keys.
 
     Args:
-        q_ends: Where each segment's queries end, from 0, int32, (segments + 1,).
-        k_ends: The same of its keys.
-        longest_q: No segment has more queries.
-        longest_k: No segment has more keys.
-        take: Makes the keys of all segments from the keys of all tokens.
+        q_ends: Cumulative numbers of queries, from 0, int32, (segments + 1,).
+        k_ends: Cumulative numbers of keys.
+        longest_q: Most queries of a segment.
+        longest_k: Most keys of a segment.
+        take: Returns the keys of all segments from the keys of all tokens, likewise the values.
     """
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -77,15 +77,18 @@ def in_segments(
 
 
 def causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, group: int) -> torch.Tensor:
-    """Let each token read itself and those before it; right padding needs no mask.
+    """Return causal attention; right padding needs no mask.
 
     Args:
         q: Queries, (rows, heads, width, head_dim).
         k: Keys, with fewer heads.
         v: Values, like the keys.
-        group: Query heads that share a key-value head.
+        group: Query heads per key-value head.
     """
-    if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):  # the flash kernel shares keys by itself
+    if q.is_cuda and q.dtype in (
+        torch.bfloat16,
+        torch.float16,
+    ):  # the flash kernel has grouped-query attention
         return scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=group > 1)
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
     return scaled_dot_product_attention(q, k, v, is_causal=True)

@@ -1,4 +1,4 @@
-"""Autograd functions that keep little for the backward pass: what is cheap is computed twice."""
+"""Autograd functions that save little for the backward pass: what is cheap is recomputed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from trainable.model.qwen import rotate
 from trainable.passes.kernel_choice import kernels_for
 
 LOSS_ROWS = 512
-"""Label tokens whose logits exist at one time."""
+"""Label tokens whose logits exist at the same time."""
 
 
 class Context(Protocol):
-    """What autograd hands from the forward to the backward pass of a function."""
+    """What autograd passes from the forward to the backward pass of a function."""
 
     saved_tensors: tuple[torch.Tensor, ...]
     needs_input_grad: tuple[bool, ...]
 
     def save_for_backward(self, *tensors: torch.Tensor | None) -> None:
-        """Keep tensors."""
+        """Save tensors."""
 
 
 class NormContext(Context, Protocol):
-    """Also the epsilon of a norm."""
+    """With the epsilon of a norm."""
 
     eps: float
 
@@ -39,23 +39,23 @@ def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
 
 class Turned(torch.autograd.Function):
-    """Pairs (i, i + half) of the last dimension turned by an angle each; keeps only the angles."""
+    """RoPE: rotates the pairs (i, i + half) of the last dimension; saves only cosines and sines."""
 
     @staticmethod
     def forward(ctx: Context, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-        """Return x turned; cosine and sine broadcast to half of its last dimension."""
+        """Return x rotated; cosine and sine broadcast to half of its last dimension."""
         ctx.save_for_backward(cosine, sine)
         return rotate(x, cosine, sine)
 
     @staticmethod
     def backward(ctx: Context, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        """Turn the gradient back."""
+        """Rotate the gradient back."""
         cosine, sine = ctx.saved_tensors
         return rotate(grads[0], cosine, sine, direction=-1), None, None
 
 
 class TurnedHeads(torch.autograd.Function):
-    """Heads normalised and turned in one kernel; keeps what comes in. Only where `kernels_for` finds kernels."""
+    """RMS norm of each head and RoPE in one kernel; saves its inputs. Only where `kernels_for` finds kernels."""
 
     @staticmethod
     def forward(
@@ -66,7 +66,7 @@ class TurnedHeads(torch.autograd.Function):
         cosine: torch.Tensor,
         sine: torch.Tensor,
     ) -> torch.Tensor:
-        """Return x, (tokens, heads, head_dim), normalised and turned; see `trainable.passes.fused_kernels.turn`."""
+        """Return x, (tokens, heads, head_dim), normalised and rotated; see `trainable.passes.fused_kernels.turn`."""
         ctx.save_for_backward(x, norm, cosine, sine)
         ctx.eps = eps
         turned: torch.Tensor = kernels_for(x).turn(x, norm, eps, cosine, sine)
@@ -80,13 +80,13 @@ class TurnedHeads(torch.autograd.Function):
 
     @staticmethod
     def can_take(x: torch.Tensor, cosine: torch.Tensor) -> bool:
-        """Say whether each token has angles of its own and heads are as wide as the kernel wants them."""
+        """Return whether each token has its own angles and the width of heads fits the kernel, a power of two."""
         wide = x.shape[-1]
         return x.dim() == 3 and len(cosine) == len(x) and wide & (wide - 1) == 0 and bool(kernels_for(x))
 
 
 class Gated(torch.autograd.Function):
-    """silu(gate) · up that keeps only its two inputs for the backward pass."""
+    """silu(gate) · up, which saves only its two inputs."""
 
     @staticmethod
     def forward(ctx: Context, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
@@ -106,7 +106,7 @@ class Gated(torch.autograd.Function):
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
-    """Cross-entropy over a large vocabulary that makes its gradient in the forward pass, chunk by chunk."""
+    """Cross-entropy over a large vocabulary that computes its gradient in the forward pass, chunk by chunk."""
 
     @staticmethod
     def forward(
@@ -134,7 +134,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 def _cross_entropy(
     logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the summed cross-entropy times `share` and the gradient of the logits, which may be changed."""
+    """Return the summed cross-entropy times `share` and the gradient of the logits, which may be overwritten."""
     if kernels := kernels_for(logits):
         return kernels.cross_entropy_(logits, targets, share).sum(), logits
     used = (targets >= 0).float()[:, None] * share

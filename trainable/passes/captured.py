@@ -1,7 +1,7 @@
-"""Gradient passes at a few fixed shapes, on a GPU each one CUDA graph: a step costs the host a handful of calls.
+"""Forward and backward passes at a few fixed shapes; on a GPU each is one CUDA graph, a handful of calls for the host.
 
-All shapes of a run are tried once, largest first, so that a lack of memory shows at the start. The largest is
-captured at once, the others when a batch needs them, all into one memory pool: memory is that of the largest.
+All shapes of a run are tried once, the largest first, so that a lack of memory shows at the start. The largest is
+captured at once, the others when a batch needs them. They share one memory pool, as large as the largest needs.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def why_not(backend: Backend, checkpointing: bool) -> str:
 def layout_of(
     backend: Backend, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
 ) -> AnyLayout:
-    """Return how the passes of a run are laid out: without padding where the flash kernel runs.
+    """Return the layout of a run's passes: packed where the flash kernel runs, otherwise padded.
 
     Args:
         backend: Has device and compute dtype.
         samples: Every sample of the run, each once.
         passes: Every pass of the run.
-        rows: Most samples of one.
+        rows: Most samples of a pass.
     """
     flash = (
         backend.device.type == "cuda"
@@ -99,8 +99,8 @@ class FastPasses:
         """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
 
         Args:
-            passes: Samples of each, at most as many as a shape has rows.
-            n_label_tokens: Of all together.
+            passes: Samples of each micro-batch, at most as many as a shape has rows.
+            n_label_tokens: Label tokens of all micro-batches.
         """
         torch._foreach_zero_(self._grads)
         for parameter, grad in zip(self.forward.parameters, self._grads, strict=True):

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs
-"""Products of a wide matrix under dropout with the thin ones of adapters, as Triton kernels that store no mask.
+"""LoRA's products with dropout(x) as Triton kernels that store no mask.
 
-Which elements dropout keeps is a hash of their place and of a seed, made anew wherever it is needed. The kernels'
-parameters have no types: Triton reads annotations as its own.
+Whether dropout keeps an element is a hash of its place and a seed, recomputed wherever it is needed. The kernels'
+parameters have no types, since Triton would interpret annotations itself.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import triton
 import triton.language as tl
 
 PROGRAMS = 528
-"""Programs of one kernel, about: four for each multiprocessor of the largest cards."""
+"""About how many programs a kernel is divided into: four per multiprocessor of the largest cards."""
 TOKENS, LANES = 32, 128
-"""Tile: tokens and width at a time; the fastest of those tried on an H100."""
+"""Tile size in tokens and width; the fastest of those tried on an H100."""
 WIDEST = 64
-"""Adapter ranks at a time, at most."""
+"""Most adapter ranks of a tile."""
 SUMMED = 1024
-"""Elements of one program that adds parts up."""
+"""Elements per program of the elementwise kernels."""
 
 
 @triton.jit
@@ -122,15 +122,15 @@ def _add_dropped_product(
 
 
 def draw_seeds(n: int, device: torch.device) -> torch.Tensor:
-    """Return seeds of n masks from torch's generator, int32, (n, 4): two numbers each, at places of 16 bytes.
+    """Return the seeds of n masks from torch's generator, int32, (n, 4); the first two numbers of each row are used.
 
-    Triton compiles a kernel once more for addresses that are no multiple of 16.
+    Rows are 16 bytes apart because Triton compiles kernels anew for addresses that are no multiple of 16.
     """
     return torch.randint(2**31 - 1, (n, 4), dtype=torch.int32, device=device)
 
 
 def kept(seed: torch.Tensor, dropout: float, shape: tuple[int, int]) -> torch.Tensor:
-    """Return which elements of a matrix dropout keeps, booleans of that shape; the kernels find it out for themselves.
+    """Return the dropout mask of a matrix, True where an element is kept; the kernels recompute it themselves.
 
     Args:
         seed: At least two numbers; see `draw_seeds`.
@@ -149,7 +149,7 @@ def dropped_product(x: torch.Tensor, down: torch.Tensor, seed: torch.Tensor, dro
         x: (tokens, width).
         down: A of one or more adapters, (rank, width).
         seed: See `kept`.
-        dropout: Likewise.
+        dropout: See `kept`.
     """
     x, down = x.contiguous(), down.contiguous()
     (tokens, width), rank = x.shape, len(down)
@@ -169,10 +169,10 @@ def dropped_gradient(
     """Return gradᵀ @ dropout(x), the gradient of `dropped_product`'s `down`, (rank, width).
 
     Args:
-        sources: x, (tokens, width), or the gate and what it gates: then x is silu(gate) · up.
-        grad: Of the product, (tokens, rank).
+        sources: x, (tokens, width), or gate and up, where x is silu(gate) · up.
+        grad: Gradient of the product, (tokens, rank).
         seed: See `kept`.
-        dropout: Likewise.
+        dropout: See `kept`.
     """
     sources, grad = tuple(source.contiguous() for source in sources), grad.contiguous()
     (tokens, width), rank = sources[0].shape, grad.shape[1]
@@ -194,9 +194,9 @@ def add_dropped_product(
     Args:
         total: Changed in place.
         thin: Gradient of the product, (tokens, rank).
-        down: As in `dropped_product`.
-        seed: Likewise.
-        dropout: Likewise.
+        down: See `dropped_product`.
+        seed: See `kept`.
+        dropout: See `kept`.
     """
     thin, down = thin.contiguous(), down.contiguous()
     (tokens, width), rank = total.shape, len(down)
@@ -212,7 +212,7 @@ def _rank_blocks(rank: int) -> int:
 
 
 def _splits(programs: int, steps: int) -> int:
-    """Return among how many programs the loop of each one is divided, so that a card is full."""
+    """Return into how many programs each loop is split so that the GPU is busy."""
     return int(max(1, min(triton.cdiv(PROGRAMS, programs), steps // 4)))
 
 

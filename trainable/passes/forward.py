@@ -1,7 +1,7 @@
-"""The training pass of a LoRA fine-tune as one function of fixed shape: no host reads, so it can be captured.
+"""The forward pass of LoRA training as one function of fixed shape that the host never waits for: it can be captured.
 
-Logits exist only where labels are, a few hundred rows at a time. One dropout mask serves the projections that
-share an input.
+Logits are computed only for label tokens, a few hundred at a time. Projections that share an input share a dropout
+mask.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from trainable.passes.kernel_choice import kernels_for
 from trainable.passes.projections import Projection, Projections
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Takes queries, keys and values, each (tokens..., heads, head_dim); returns what was read, like the queries."""
+"""Takes queries, keys and values, each (tokens..., heads, head_dim); returns the attention output, like the queries."""
 Turn = tuple[torch.Tensor, torch.Tensor]
-"""Cosine and sine of each token's angles, (tokens..., 1, head_dim / 2)."""
+"""Cosines and sines of each token's RoPE angles, (tokens..., 1, head_dim / 2)."""
 THIN_RANK = 16
-"""Highest rank at which the thin products of a small layer are cheaper than the gradient of its whole weight."""
+"""Highest rank at which low-rank products are cheaper for a small layer than merging its weight and adapter."""
 
 
 class LoraForward:
     """Loss of a batch as a function of copies of the adapter's matrices in the compute dtype.
 
     Args:
-        model: Causal language model without PEFT's wrapper whose layers carry one adapter.
-        dtype: To compute in.
-        longest: Positions of the longest row; the table of rotations must not be made inside of a capture.
-        small: The layers are so small that a full-precision copy of a 4-bit base costs nothing, and that above
-            `THIN_RANK` one product with W + s·B·A is faster than three.
+        model: Model whose layers carry one adapter.
+        dtype: Compute dtype.
+        longest: Tokens of the longest sample; the RoPE table cannot be made during a capture.
+        small: Whether layers are small: a 4-bit base is then dequantised once, and above `THIN_RANK` one product with
+            W + s·B·A replaces three.
 
     Attributes:
         parameters: The adapter's matrices, in the order of `working`.
-        dropout: Probability.
-        working: Their copies in the compute dtype, the leaves of the backward pass.
+        dropout: Its probability.
+        working: Copies of `parameters` in the compute dtype, the leaves of the backward pass.
 
     Raises:
-        ValueError: If something else is trained too.
+        ValueError: If other weights are trained too.
     """
 
     def __init__(self, model: CausalModel, dtype: torch.dtype, longest: int, small: bool = False) -> None:
@@ -63,7 +63,7 @@ class LoraForward:
         ]
         trained = {id(p) for p in model.parameters() if p.requires_grad}
         if trained != {id(p) for p in self.parameters}:
-            raise ValueError("the adapter has weights that are no LoRA matrices of the seven projections")
+            raise ValueError("there are trained weights that are no LoRA matrices of the seven projections")
         self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
         self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
         self.dropout = _dropout_of(model.model.layers[0])
@@ -84,7 +84,7 @@ class LoraForward:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Copy the adapter as it is now into `working`."""
+        """Copy the current adapter into `working`."""
         torch._foreach_copy_(self.working, self.parameters)
 
     def loss(
@@ -96,14 +96,14 @@ class LoraForward:
         targets: torch.Tensor,
         share: torch.Tensor,
     ) -> torch.Tensor:
-        """Return summed cross-entropy times `share`.
+        """Return the summed cross-entropy times `share`.
 
         Args:
             ids: Token ids, (tokens,) or (rows, width).
-            places: The position of each token in its text, in the last dimension of `ids`.
-            attend: What decides which tokens a token reads; see `trainable.passes.attention`.
-            where: Place in the flattened `ids` before each label token, (slots,).
-            targets: Label tokens; -100 for an unused slot, (slots,).
+            places: Position of each token in its sample, along the last dimension of `ids`.
+            attend: Attention; see `trainable.passes.attention`.
+            where: Index in the flattened `ids` of the token before each label token, (slots,).
+            targets: Label tokens, -100 for an unused slot, (slots,).
             share: 1 / label tokens of the effective batch, a scalar tensor.
         """
         turn = (self._table[0, places, None], self._table[1, places, None])
@@ -141,7 +141,7 @@ class LoraForward:
         return x
 
     def _seeds(self, x: torch.Tensor) -> Sequence[torch.Tensor | None]:
-        """Return a seed of dropout for each group of projections; without kernels that want them None."""
+        """Return a dropout seed for each group of projections; None without kernels that need it."""
         n = 4 * len(self._layers)
         if kernels := self.dropout and kernels_for(x):
             return cast("torch.Tensor", kernels.draw_seeds(n, x.device)).unbind()
@@ -151,7 +151,7 @@ class LoraForward:
         self, layer: dict[str, Projection], names: tuple[str, ...], seed: torch.Tensor | None,
         make: Callable[..., torch.Tensor], *sources: torch.Tensor, plus: torch.Tensor | None = None,
     ) -> list[torch.Tensor]:  # fmt: skip
-        """Apply projections of one input x = make(*sources): W·x + s·B·A·dropout(x), plus what is added to the only one."""
+        """Apply projections of x = make(*sources): W·x + s·B·A·dropout(x); `plus` is added to a single one."""
         parts = [layer[name] for name in names]
         x = Gated.apply(*sources) if make is gated else make(*sources)
         if self._merged:
@@ -181,7 +181,7 @@ class LoraForward:
 
 
 def _dropout_of(layer: DecoderLayer) -> float:
-    """Return the dropout of a layer's adapters, which is the same for all."""
+    """Return the dropout probability of a layer's adapters, which is the same for all."""
     modules = [adapter_of(projection(layer, name)) for name in (*ATTENTION, *MLP)]
     dropouts = [module.lora_dropout[ADAPTER] for module in modules if module is not None]
     return float(getattr(dropouts[0], "p", 0.0)) if dropouts else 0.0
@@ -190,7 +190,7 @@ def _dropout_of(layer: DecoderLayer) -> float:
 def _turned(
     x: torch.Tensor, norm: torch.Tensor | None, eps: float, cosine: torch.Tensor, sine: torch.Tensor
 ) -> torch.Tensor:
-    """Normalise each head, where the model does, and turn it to its position."""
+    """Normalise each head if the model does, and apply RoPE."""
     if TurnedHeads.can_take(x, cosine):
         both: torch.Tensor = TurnedHeads.apply(x, norm, eps, cosine, sine)
         return both

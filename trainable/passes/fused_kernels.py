@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs
-"""Steps of the training pass that are no large product, each as one Triton kernel: a GPU without them runs five.
+"""The steps of a training pass that are no large matrix product, each fused into one Triton kernel instead of five.
 
-Every function computes in float32 and rounds once, at the end. The kernels' parameters have no types: Triton reads
-annotations as its own.
+Every function computes in float32 and rounds once, at the end. The kernels' parameters have no types, since Triton
+would interpret annotations itself.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = [
 ]  # fmt: skip
 
 BLOCK = 1024
-"""Elements of one program of an elementwise kernel."""
+"""Elements per program of an elementwise kernel."""
 HEADS = 16
-"""Heads of one program of a kernel that turns heads."""
+"""Heads per program of the RoPE kernels."""
 PREFIX_SEGMENTS, PREFIX_LANES = 16, 512
-"""Tile of the kernel that adds the gradients of a prefix's copies up: copies and width at a time."""
+"""Tile size, in copies and width, of the kernel that sums the gradients of a prefix's copies."""
 
 
 @triton.jit
@@ -174,14 +174,14 @@ def gate_backward(
 def turn(
     x: torch.Tensor, norm: torch.Tensor | None, eps: float, cosine: torch.Tensor, sine: torch.Tensor
 ) -> torch.Tensor:
-    """Normalise each head, if there is a norm, and turn it: see `trainable.model.qwen.rotate`.
+    """Normalise each head, if there is a norm, and apply RoPE as `trainable.model.qwen.rotate` does.
 
     Args:
-        x: (tokens, heads, head_dim); head_dim a power of two.
-        norm: Weights, (head_dim,).
-        eps: Of the norm.
-        cosine: Of each token's angles, (tokens, 1, head_dim / 2).
-        sine: Likewise.
+        x: (tokens, heads, head_dim); head_dim is a power of two.
+        norm: Weights of the norm, (head_dim,).
+        eps: Epsilon of the norm.
+        cosine: Cosines of each token's angles, (tokens, 1, head_dim / 2).
+        sine: Their sines.
     """
     return _for_each_head(_turn, eps, norm, x, norm, cosine, sine)
 
@@ -194,17 +194,17 @@ def turn_backward(
     cosine: torch.Tensor,
     sine: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the gradient of `turn`'s x from that of its result."""
+    """Return the gradient of x of `turn`."""
     return _for_each_head(_turn_backward, eps, norm, grad, x, norm, cosine, sine)
 
 
 def cross_entropy_(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Return each row's cross-entropy times `share`, float32, (rows,); the logits become their gradient.
+    """Return each row's cross-entropy times `share`, float32, (rows,); the logits are overwritten by their gradient.
 
     Args:
         logits: (rows, vocabulary), contiguous.
         targets: -100 for a row that does not count, (rows,).
-        share: A scalar.
+        share: A scalar tensor.
     """
     rows, vocabulary = logits.shape
     losses = torch.empty(rows, dtype=torch.float32, device=logits.device)
@@ -213,12 +213,12 @@ def cross_entropy_(logits: torch.Tensor, targets: torch.Tensor, share: torch.Ten
 
 
 def from_prefixed(grad: torch.Tensor, own: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:
-    """Return the gradient of keys from that of the keys of all segments; see `trainable.passes.packed.WithPrefix`.
+    """Return the gradient of each token's keys from that of all segments' keys; see `trainable.passes.packed.WithPrefix`.
 
     Args:
         grad: (places, heads, head_dim).
-        own: Place of each token's key as its own, (tokens,).
-        copies: Places of the prefix's keys in each segment, (segments, prefix tokens).
+        own: Index of each token's own key, (tokens,).
+        copies: Indices of the prefix's keys in each segment, (segments, prefix tokens).
     """
     grad = grad.contiguous()
     out, width = grad.new_empty(len(own), *grad.shape[1:]), grad[0].numel()
@@ -237,7 +237,7 @@ def _for_each_head(
     first: torch.Tensor,
     *others: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Run a kernel over all heads of inputs; the result is shaped like the first."""
+    """Run a kernel over all heads; the result has the shape of the first tensor."""
     tensors = [None if tensor is None else tensor.contiguous() for tensor in others]
     first = first.contiguous()
     out, (tokens, heads, width) = torch.empty_like(first), first.shape

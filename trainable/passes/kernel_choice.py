@@ -1,4 +1,4 @@
-"""Whether the fused GPU kernels can be used: they need CUDA, Triton and a C compiler; elsewhere torch's own do."""
+"""Decides whether the fused GPU kernels are used: they need CUDA, Triton and a C compiler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def kernels_for(x: torch.Tensor) -> Any:
-    """Return `trainable.passes.fused_kernels` where they run, None elsewhere."""
+    """Return `trainable.passes.fused_kernels` if they run on the tensor's device, else None."""
     return _kernels() if x.is_cuda else None
 
 
@@ -22,7 +22,7 @@ def _kernels() -> ModuleType | None:
     try:
         from trainable.passes import fused_kernels
 
-        fused_kernels.gate(*torch.zeros(2, 16, device="cuda"))  # builds it: that needs a C compiler
+        fused_kernels.gate(*torch.zeros(2, 16, device="cuda"))  # compiles it, which needs a C compiler
     except Exception as error:
         print(f"no fused kernels: {type(error).__name__}: {error}", flush=True)
         return None

@@ -1,4 +1,4 @@
-"""What the two layouts of a pass share: inputs that are copied to a device whole, and sizes that are rounded."""
+"""What the padded and the packed layout have in common: the inputs of a pass, and rounded sizes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from trainable.model.batch import IGNORED
 from trainable.passes.forward import LoraForward
 
 Sample = tuple[Sequence[int], Sequence[int]]
-"""Prompt ids and answer ids."""
+"""Token ids of prompt and answer."""
 
 
 @dataclass(slots=True)
 class PassInputs:
-    """Tensors that a pass reads: token ids, and for each label the place before it and its token."""
+    """Input tensors of a pass: token ids, and for each label the index of the token before it and its token."""
 
     ids: torch.Tensor
     where: torch.Tensor
     targets: torch.Tensor
 
     def copy_to(self, target: Self) -> None:
-        """Copy into tensors of the same shapes without waiting for them."""
+        """Copy into tensors of the same shapes without waiting."""
         for field in fields(self):
             getattr(target, field.name).copy_(getattr(self, field.name), non_blocking=True)
 
     def pinned(self) -> Self:
-        """Return the same in memory that a GPU reads by itself."""
+        """Return a copy in pinned memory."""
         return type(self)(**{field.name: getattr(self, field.name).pin_memory() for field in fields(self)})
 
     def on(self, device: torch.device) -> Self:
@@ -45,7 +45,7 @@ class Layout(Protocol[ShapeT, InputsT]):
     """How the samples of a pass become tensors of one of a few fixed shapes.
 
     Attributes:
-        longest: Positions of the longest sample.
+        longest: Tokens of the longest sample.
         shapes: All shapes of the run, the largest first.
     """
 
@@ -56,14 +56,14 @@ class Layout(Protocol[ShapeT, InputsT]):
         """Return the shape that holds these samples."""
 
     def pack(self, samples: Sequence[Sample], shape: ShapeT) -> InputsT:
-        """Return the inputs of a pass on the host; without samples, those of an empty pass."""
+        """Return the inputs of a pass on the host; without samples those of an empty pass."""
 
     def loss(self, forward: LoraForward, inputs: InputsT, share: torch.Tensor) -> torch.Tensor:
-        """Return summed cross-entropy times `share`, a scalar tensor."""
+        """Return the summed cross-entropy times `share`, a scalar tensor."""
 
 
 AnyLayout: TypeAlias = Layout[Any, Any]
-"""One of the two; it is only ever given shapes and inputs of its own."""
+"""Either of the two; it only gets shapes and inputs that it made itself."""
 
 
 def rounded(value: int, step: int) -> int:
@@ -72,7 +72,7 @@ def rounded(value: int, step: int) -> int:
 
 
 def label_slots(places: list[int], targets: list[int], slots: int) -> dict[str, torch.Tensor]:
-    """Return `where` and `targets` of a pass, filled up to `slots`."""
+    """Return `where` and `targets` of a pass, padded to `slots`."""
     free = slots - len(places)
     return {
         "where": torch.tensor(places + [0] * free),

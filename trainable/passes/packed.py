@@ -1,4 +1,4 @@
-"""Passes without padding: what opens every prompt once, then the rest of each sample, one after the other."""
+"""Packed passes, without padding: the shared prefix once, then the rest of each sample, concatenated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainable.passes.kernel_choice import kernels_for
 from trainable.passes.layout import PassInputs, Sample, label_slots, rounded
 
 TOKEN_STEP = 512
-"""Token counts of passes are rounded up to a multiple of this: a dozen shapes, 6 % of padding."""
+"""Token counts of passes are rounded up to a multiple of this: about a dozen shapes and 6 % of padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class PackedShape:
 
 @dataclass(slots=True)
 class PackedInputs(PassInputs):
-    """Also where each token stands in its text, where segments end, and how keys are handed to the segments.
+    """With the position of each token in its sample, the ends of the segments, and which keys each segment reads.
 
-    `takes` has the token whose key stands at each place of the keys (prefix and own, segment after segment),
-    `own` the place of each token's key as its own, `copies` the places of the prefix's keys in each segment.
+    The keys of a segment are those of the prefix and its own. `takes` names the token of each key, segment by segment;
+    `own` is the index of each token's own key, `copies` are the indices of the prefix's keys in each segment.
     """
 
     places: torch.Tensor
@@ -44,17 +44,17 @@ class PackedInputs(PassInputs):
 
 
 class PackedLayout:
-    """One shape for each rounded token count among the passes, with room for the largest share of label tokens.
+    """One shape for each rounded token count of the passes, with room for the largest share of label tokens.
 
     The share is rounded up to a sixteenth, so that trials on the same data have the same shapes.
 
-    A pass has one segment for the prefix, one for each row, and one for the tokens that are left of the shape;
-    rows that are missing take of those too, so that no segment is longer than the longest.
+    A pass has one segment for the prefix, one for each row, and one for padding. Missing rows take some of the padding
+    too, so that no segment is longer than the longest sample.
 
     Args:
         passes: Every pass of the run.
-        rows: Most samples of one.
-        prefix: Token ids that open every prompt, see `trainable.passes.shared_prefix.shared_prefix`.
+        rows: Most samples of a pass.
+        prefix: Token ids shared by all prompts, see `trainable.passes.shared_prefix.shared_prefix`.
     """
 
     def __init__(self, passes: Iterable[Sequence[Sample]], rows: int, prefix: Sequence[int]) -> None:
@@ -102,7 +102,7 @@ class PackedLayout:
         )
 
     def loss(self, forward: LoraForward, inputs: PackedInputs, share: torch.Tensor) -> torch.Tensor:
-        """Return summed cross-entropy times `share`."""
+        """Return the summed cross-entropy times `share`."""
 
         def take(keys: torch.Tensor) -> torch.Tensor:
             taken: torch.Tensor = WithPrefix.apply(keys, inputs.takes, inputs.own, inputs.copies)
@@ -118,7 +118,7 @@ class PackedLayout:
 
 
 def _segments(n: int, lengths: Sequence[int]) -> dict[str, torch.Tensor]:
-    """Return the tensors that say how a prefix of n tokens and segments of these lengths lie."""
+    """Return the index tensors for a prefix of n tokens and segments of these lengths."""
     places, takes, own = list(range(n)), list(range(n)), list(range(n))
     copies: list[int] = []
     start = n
@@ -141,7 +141,7 @@ def _segments(n: int, lengths: Sequence[int]) -> dict[str, torch.Tensor]:
 
 
 class WithPrefix(torch.autograd.Function):
-    """Keys (or values) of all segments, each with those of the prefix before its own.
+    """Keys (or values) of all segments, those of the prefix before the segment's own.
 
     The gradients of the prefix's copies are summed in float32 and in a fixed order.
     """

@@ -1,4 +1,4 @@
-"""Passes of right-padded rows, their width a multiple of 64 tokens."""
+"""Passes of right-padded rows whose width is a multiple of 64 tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLOT_STEP = 256
 
 @dataclass(frozen=True, slots=True)
 class PaddedShape:
-    """Rows, tokens a row and label tokens of one pass."""
+    """Rows, tokens per row and label tokens of one pass."""
 
     rows: int
     width: int
@@ -25,11 +25,11 @@ class PaddedShape:
 
 
 class PaddedLayout:
-    """One shape for each width among the passes, with room for the most label tokens.
+    """One shape for each width of the passes, with room for the most label tokens.
 
     Args:
         passes: Every pass of the run.
-        rows: Most samples of one.
+        rows: Most samples of a pass.
     """
 
     def __init__(self, passes: Iterable[Sequence[Sample]], rows: int) -> None:
@@ -49,11 +49,11 @@ class PaddedLayout:
         return self._by_width[_width_of(samples)]
 
     def pack(self, samples: Sequence[Sample], shape: PaddedShape) -> PassInputs:
-        """Return the inputs of a pass on the host; missing rows are padding."""
+        """Return the inputs of a pass on the host; missing rows are all padding."""
         return padded_inputs(samples, shape)
 
     def loss(self, forward: LoraForward, inputs: PassInputs, share: torch.Tensor) -> torch.Tensor:
-        """Return summed cross-entropy times `share`."""
+        """Return the summed cross-entropy times `share`."""
         attend = within_rows(forward.shape.group)
         places = slice(inputs.ids.shape[1])
         return forward.loss(inputs.ids, places, attend, inputs.where, inputs.targets, share)

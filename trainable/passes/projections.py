@@ -1,4 +1,4 @@
-"""Linear layers with adapters that share an input, as one autograd function that keeps little."""
+"""Linear layers with LoRA adapters that share an input, as one autograd function that saves little memory."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from trainable.passes.kernel_choice import kernels_for
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A frozen linear layer and where the adapter on it is, if there is one.
+    """A frozen linear layer and the indices of its adapter's matrices, if it has an adapter.
 
     Attributes:
         weight: (out, in), 4-bit or in the compute dtype.
-        bias: In the compute dtype.
-        places: Of A and B among the adapter's matrices; empty without an adapter.
-        rank: Of the adapter; 0 without one.
-        scaling: s.
+        bias: In the compute dtype, or None.
+        places: Indices of A and B among all matrices of the adapter; empty without an adapter.
+        rank: Rank of the adapter; 0 without one.
+        scaling: LoRA scaling s.
     """
 
     weight: torch.Tensor
@@ -33,7 +33,7 @@ class Projection:
     scaling: float = 0.0
 
     def dense(self, dtype: torch.dtype) -> torch.Tensor:
-        """Return the weight, (out, in); a 4-bit one is dequantised, each time anew."""
+        """Return the weight, (out, in); a 4-bit one is dequantised on each call."""
         return plain_weight(self.weight).to(dtype)
 
 
@@ -50,9 +50,8 @@ class ProjectionsContext(Context, Protocol):
 class Projections(torch.autograd.Function):
     """W·x + s·B·A·dropout(x) of the projections that share x, as one function.
 
-    It keeps A·dropout(x) and the seed of what dropout kept, or what it kept, and makes x again when it is needed. Sums
-    run in place inside of the products, and the A of all projections are multiplied at once: autograd's own way takes
-    twice the kernels.
+    It saves A·dropout(x) and the dropout mask or its seed, and recomputes x in the backward pass. Sums are fused into
+    the products, and the A of all projections are multiplied at once; plain autograd needs twice as many kernels.
     """
 
     @staticmethod
@@ -70,13 +69,13 @@ class Projections(torch.autograd.Function):
         """Return one product for each projection, (..., out).
 
         Args:
-            ctx: Keeps what the backward pass needs.
-            x: The input, (..., width); not kept.
-            residual: Is added to the product of the only projection.
-            make: Returns x from `sources`.
-            sources: Tensors that are kept anyway.
+            ctx: Autograd's context.
+            x: The input, (..., width); not saved.
+            residual: Added to the result of a single projection.
+            make: Recomputes x from `sources`.
+            sources: Tensors that are saved anyway.
             dropout: Probability.
-            seed: Of dropout, for the kernels that make their mask themselves; None: torch draws a mask.
+            seed: Dropout seed for kernels that compute the mask themselves; None if torch draws a mask.
             parts: The projections.
             matrices: A, (rank, width), of each adapter in the order of `parts`, then each B, (out, rank).
         """
@@ -129,7 +128,7 @@ class Projections(torch.autograd.Function):
 def _thin(
     x: torch.Tensor, down: torch.Tensor, dropout: float, seed: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return dropout(x)·Aᵀ and what says which elements dropout kept: the seed, a mask, or nothing."""
+    """Return dropout(x)·Aᵀ and the dropout mask: as a seed, as a tensor, or None without dropout."""
     if seed is not None:
         return kernels_for(x).dropped_product(x, down, seed, dropout), seed
     if not dropout:
@@ -146,7 +145,7 @@ def _add_thin_gradient(
     mask: torch.Tensor | None,
     seeded: bool,
 ) -> None:
-    """Add the gradient of x that comes through `_thin`, in place."""
+    """Add the gradient of x through `_thin`, in place."""
     if seeded:
         kernels_for(total).add_dropped_product(total, grad, down, mask, dropout)
     elif mask is None:
@@ -172,7 +171,7 @@ def _down_gradient(
 
 
 def _product(x: torch.Tensor, part: Projection, onto: torch.Tensor | None) -> torch.Tensor:
-    """Return W·x plus bias, added to `onto`, which an adapter's product may be changed for."""
+    """Return W·x plus bias plus `onto`, which is overwritten if it is an adapter's product."""
     weight = part.dense(x.dtype)
     if onto is None:
         return linear(x, weight, part.bias)
@@ -196,6 +195,6 @@ def _scaled_product(
     plus: torch.Tensor | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return scale · a @ b, in one product, and what is added to it."""
+    """Return scale · a @ b + plus in one call."""
     beta = 0 if plus is None else 1
     return torch.addmm(a.new_empty(1) if plus is None else plus, a, b, beta=beta, alpha=scale, out=out)

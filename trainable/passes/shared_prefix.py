@@ -1,4 +1,4 @@
-"""Gradient passes on a CPU: the tokens that open every prompt are computed once for all rows of a pass."""
+"""Training passes on a CPU: the prefix that all prompts share is computed once for all rows of a pass."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def why_no_prefix(backend: Backend, checkpointing: bool, dropout: float) -> str:
     if checkpointing:
         return "gradient checkpointing is on"
     if dropout:
-        return "dropout differs from row to row, in what opens every prompt too"
+        return "dropout differs from row to row, also in the shared prefix"
     if backend.name != "peft":
         return f"the {backend.name} backend has its own layers"
     return why_unsupported(backend.model.get_base_model())
 
 
 def shared_prefix(samples: Sequence[Sample]) -> list[int]:
-    """Return the token ids that open every prompt, at least one token short of each."""
+    """Return the longest common prefix of all prompts that leaves each at least one token."""
     prompts = [list(prompt) for prompt, _ in samples]
-    first, last = min(prompts), max(prompts)  # what these two share, all that lie between them share
+    first, last = min(prompts), max(prompts)  # all prompts between these two share what these two share
     most = min(map(len, prompts)) - 1
     length = next((n for n in range(most) if first[n] != last[n]), most)
     return first[: max(0, length)]
@@ -59,13 +59,13 @@ class PrefixPasses:
         """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
 
         Args:
-            passes: Samples of each.
-            n_label_tokens: Of all together.
+            passes: Samples of each micro-batch.
+            n_label_tokens: Label tokens of all micro-batches.
         """
         self.forward.refresh()
         total, sums = torch.zeros(()), [torch.zeros_like(p) for p in self.forward.parameters]
         share = torch.tensor(1 / n_label_tokens)
-        for loss, grads in self._each(passes, share):  # in their order, so that threads change no sum
+        for loss, grads in self._each(passes, share):  # in order, so that threads change no sum
             total += loss
             torch._foreach_add_(sums, grads)
         for parameter, gradient in zip(self.forward.parameters, sums, strict=True):
@@ -73,9 +73,9 @@ class PrefixPasses:
         return total
 
     def _each(self, passes: Sequence[Sequence[Sample]], share: torch.Tensor) -> Iterable[Gradients]:
-        """Yield loss and gradients of each pass; with several threads, passes are computed side by side.
+        """Yield loss and gradients of each pass; several threads compute passes in parallel.
 
-        The products of such small models are too small for two threads to share one.
+        The products of such small models are too small to be divided among threads.
         """
         threads = min(len(passes), torch.get_num_threads())
         if threads < 2:

@@ -1,4 +1,4 @@
-"""What a small base model is saved with: its card, its figures and the checksums of its files."""
+"""Saves a small base model with its model card, its figures and the checksums of its files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ persons and places of public texts; figures on real documents are those of the f
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What pretraining one model gave."""
+    """The results of pretraining one model."""
 
     name: str
     parameters: int
@@ -71,7 +71,7 @@ class Figures:
 
 
 def command(options: Options) -> str:
-    """Return the command line that gives these options; files by name only."""
+    """Return the command line of these options; files without their folders."""
     parts = ["python trainable/pretraining/train.py"]
     for name, value in asdict(options).items():
         flag = f"--{name.replace('_', '-')}"
@@ -114,8 +114,8 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=2, pad_token_id=0)
     cast("torch.nn.Module", model).to(torch.bfloat16)
     model.save_pretrained(folder)
-    tokenizer.backend_tokenizer.no_padding()  # left on by the evaluation
-    # Template inside tokenizer_config.json: one file less to lose.
+    tokenizer.backend_tokenizer.no_padding()  # the evaluation leaves it on
+    # the template goes into tokenizer_config.json instead of a file of its own
     tokenizer.save_pretrained(folder, save_jinja_files=False)
     (folder / "README.md").write_text(card, "utf-8")
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "SHA256SUMS")
@@ -126,7 +126,7 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def write_figures(file: Path, figures: Sequence[Figures]) -> None:
-    """Write the figures of these models as JSON, and keep those of other models that `file` has already."""
+    """Write the figures of these models as JSON; those of other models in the file are kept."""
     names = {figure.name for figure in figures}
     old = json.loads(file.read_text("utf-8")) if file.is_file() else []
     rows = [row for row in old if row["name"] not in names] + [asdict(figure) for figure in figures]

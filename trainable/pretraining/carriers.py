@@ -1,4 +1,4 @@
-"""Real sentences that the synthetic tasks are set into: read, and cleared of whatever looks like a task."""
+"""Reads the real sentences that carry the synthetic tasks, and drops those that could be taken for a task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_IN_CARRIER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """Real sentences in Chinese and English, and Han characters to draw from with their weights summed up."""
+    """Real sentences in Chinese and English, and Han characters to draw from, repeated by their weight."""
 
     zh: tuple[str, ...]
     en: tuple[str, ...]
@@ -26,7 +26,7 @@ class Carriers:
 
 
 def read_carriers(zh: Path, en: Path) -> Carriers:
-    """Read sentences that hold none of the kinds.
+    """Read the sentences that contain none of the kinds.
 
     Args:
         zh: CoNLL-U-like file with `# text = ` lines.
@@ -34,7 +34,7 @@ def read_carriers(zh: Path, en: Path) -> Carriers:
 
     Raises:
         OSError: When a file cannot be read.
-        ValueError: When a file yields fewer than 100 sentences.
+        ValueError: When a file has fewer than 100 such sentences.
     """
     chinese = [
         line[9:].strip() for line in zh.read_text("utf-8").splitlines() if line.startswith("# text = ")

@@ -1,6 +1,6 @@
-"""Synthetic extraction tasks without any personal data, from which the small base models learn to extract.
+"""Draws synthetic extraction tasks without personal data, from which the small base models learn to extract.
 
-A sample is a system message that says what to extract, a text, and the strings to list with their labels.
+A sample is a system message that asks for certain strings, a text, and the strings to list with their labels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHARD = 4000
 """Tasks of one shard."""
 
 Piece = tuple[str, str, str, str]
-"""Text before a value, the value, text after it, and its label (empty: not to be extracted)."""
+"""Text before a value, the value, text after it, and its label (empty if it is not to be extracted)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def draw(shard: int, carriers: Carriers, seed: int, count: int = SHARD) -> list[
 
 
 class Writer:
-    """Draws everything random of one stream of samples; the same seed gives the same samples."""
+    """Draws one stream of samples; the same seed gives the same samples."""
 
     def __init__(self, carriers: Carriers, seed: str) -> None:
         self.values = Values(carriers, seed)
@@ -67,7 +67,7 @@ class Writer:
         return before, self.values.fill(self.rng.choice(kind.values)), after, label
 
     def _prose(self, pieces: list[Piece]) -> list[Piece]:
-        """Set pieces into carrier sentences; bare ones only between clauses, where their edges can be seen."""
+        """Insert pieces into carrier sentences; those without cues only between clauses, where their edges show."""
         host = self.values.host()
         ends = [0, *(match.end() for match in CLAUSE_END.finditer(host)), len(host)]
         inside = [len(piece[0]) > 0 and self.rng.random() < 0.4 for piece in pieces]
@@ -113,7 +113,7 @@ class Writer:
 
 
 def _join(pieces: Sequence[Piece]) -> tuple[str, tuple[Entity, ...]]:
-    """Concatenate pieces and give the labelled values their offsets; edges of the text are stripped."""
+    """Concatenate pieces, strip the text, and return it with the offsets of the labelled values."""
     text = ""
     entities: list[Entity] = []
     for before, value, after, label in pieces:

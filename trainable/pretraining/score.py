@@ -1,4 +1,4 @@
-"""What a small base model can do: micro figures on held-out synthetic tasks and on documents of the real task."""
+"""Measures a small base model: micro scores on held-out synthetic tasks and on documents of the real task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Micro figures over multisets of (type, text), and the share of completions that are valid."""
+    """Micro recall and precision over multisets of (type, text), and the share of valid completions."""
 
     micro_recall: float | None
     micro_precision: float | None
@@ -54,7 +54,7 @@ def generate(
 
 
 def score(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, samples: Sequence[Sample]) -> Score:
-    """Generate for each sample and compare with what it holds."""
+    """Generate an answer to each sample and compare it with the gold entities."""
     outputs = generate(model, tokenizer, [prompt_text(sample.system, sample.text) for sample in samples])
     parsed = [parse(output) for output in outputs]
     hits = gold = predicted = 0
@@ -68,7 +68,7 @@ def score(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, samples: 
 
 
 def read_personal(path: Path, count: int) -> list[Sample]:
-    """Read documents of the real task with its own system message, only to measure what the base scores on them.
+    """Read documents of the real task with its own system message; they are only used to measure the base.
 
     Raises:
         OSError: When the file cannot be read.

@@ -1,4 +1,4 @@
-"""What a synthetic sample asks for: its system message and which kinds of strings have which label."""
+"""Draws what a synthetic sample asks for: its system message and the labels of the kinds to extract."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from trainable.pretraining.kinds import (
 from trainable.pretraining.values import Values, is_personal
 
 _NAMED_SHARE, _TOPIC_SHARE = 0.12, 0.33
-"""Tasks that name their kinds, and tasks of a topic; the rest asks for all kinds. A fixed set of kinds under
-one message is what a fine-tune has too, and models this small learn little from named ones."""
+"""Shares of tasks that name their kinds, and of tasks with a topic; the others ask for all kinds. A fine-tune has a
+fixed set of kinds under one message too, and models this small learn little from named kinds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a sample asks for: its system message, the label of each kind, and kinds to ignore."""
+    """The system message, the label of each kind to extract, and the kinds to ignore."""
 
     system: str
     labels: dict[Kind, str]
@@ -63,7 +63,7 @@ def _pattern(values: Values) -> Kind:
             for _ in range(values.rng.randint(2, 3))
         ]
         template = values.rng.choice(SEPARATORS).join(parts)
-        # A pattern such as 15 digits always looks personal: `fill` would never come back.
+        # a pattern such as 15 digits always looks personal, so that `fill` would never return
         if not is_personal(values.fill_once(template)):
             return Kind("", "", (template,), ("{}，", " {} ", "（{}）", "：{}。"))
 
@@ -93,7 +93,7 @@ def _describe(values: Values, kind: Kind) -> str:
 
 @cache
 def _topic_labels(topic: str) -> dict[Kind, str]:
-    """Return the kinds of a topic; the same in each process, so that the model can learn them by heart."""
+    """Return the kinds of a topic; they are the same in each process, so that the model can memorise them."""
     rng = random.Random(topic)
     return {
         kind: rng.choice((kind.label, kind.name, kind.label.lower()))

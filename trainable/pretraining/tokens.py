@@ -1,4 +1,4 @@
-"""The tokenizer of the small base models, and the synthetic tasks as batches of its tokens."""
+"""The tokenizer of the small base models, and the synthetic tasks as batches of tokens."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CHAT_TEMPLATE = (
     "{%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] "
     "+ '<|im_end|>\\n' }}{%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}"
 )
-# Digits, Han characters and symbols stand alone, letters in runs without the space before them: a string has
-# the same tokens wherever it stands, so that copying is token by token. The JSON frame takes few tokens.
+# Digits, Han characters and symbols are tokens of their own, and runs of letters exclude the space before them, so that
+# a string has the same tokens wherever it occurs and is copied token by token. The JSON frame takes few tokens.
 _PIECES = (
     r'\{"entities":\[\{"type":"|\{"entities":\[\]\}|"\},\{"type":"|","text":"|"\}\]\}'
     r"|\p{N}|\p{Han}|[A-Za-z]+|\s+|."
@@ -40,7 +40,7 @@ MAX_TOKENS = 800
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Tokenised tasks on one device, laid end to end: `tokens` (sum of lengths,), the rest (tasks,)."""
+    """Concatenated tokenised tasks on one device: `tokens` is (sum of lengths,), the others are (tasks,)."""
 
     tokens: torch.Tensor
     starts: torch.Tensor
@@ -65,8 +65,8 @@ def train_tokenizer(carriers: Carriers) -> PreTrainedTokenizerFast:
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     bpe.pre_tokenizer = pre_tokenizers.Sequence([pieces, bytes_])
     bpe.decoder = decoders.ByteLevel()
-    # Not the drawn texts: they would spend a third of the entries on random letters. The Han characters
-    # repeated let most of the 3,755 common ones become one token.
+    # not trained on the drawn texts, which would spend a third of the entries on random letters; the repeated Han
+    # characters turn most of the 3,755 common ones into one token
     texts = [*carriers.zh, *carriers.en, *[carriers.han] * 10, *_FRAMES * 1000]
     texts += [word for kind in KINDS for word in (kind.name, kind.label, kind.label.lower(), *kind.cues)] * 20
     trainer = trainers.BpeTrainer(
@@ -93,7 +93,7 @@ def encode_shard(
     """Draw and tokenise one shard.
 
     Returns:
-        Three int16 arrays: all tokens end to end, and for each task the lengths of prompt and whole.
+        Three int16 arrays: the concatenated tokens, and for each task the lengths of the prompt and of the whole.
     """
     import numpy as np
     from tokenizers import Tokenizer
@@ -111,7 +111,7 @@ def encode_shard(
 
 
 def build_corpus(options: Options, carriers: Carriers, tokenizer_json: str, pool: Pool) -> Corpus:
-    """Draw and tokenise all tasks in `pool` and lay them out on the device."""
+    """Draw and tokenise all tasks in `pool` and move them to the device."""
     import numpy as np
     import torch
 
@@ -126,16 +126,16 @@ def build_corpus(options: Options, carriers: Carriers, tokenizer_json: str, pool
 
 
 def batches(corpus: Corpus, batch_tokens: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (input ids, labels), both (rows, longest length), of similar lengths, for ever.
+    """Yield endless batches of similar lengths: input ids and labels, both (rows, longest length).
 
-    Labels are -100 outside of the completion; 15 % of the rows learn their prompt too.
+    Labels are -100 outside the completion, except that 15 % of the rows learn their prompt too.
     """
     import torch
 
     device, host_lengths = corpus.tokens.device, corpus.lengths.cpu()
     generator = torch.Generator().manual_seed(seed)
     while True:
-        # A little noise mixes the rows of one length class anew in each epoch.
+        # a little noise shuffles rows of similar length in each epoch
         order = (host_lengths + 8 * torch.rand(len(host_lengths), generator=generator)).argsort(
             descending=True
         )

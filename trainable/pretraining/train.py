@@ -1,4 +1,4 @@
-"""Pretrains the two small base models that ship with the project, on synthetic tasks without personal data.
+"""Pretrains the two bundled base models on synthetic tasks without personal data.
 
 python trainable/pretraining/train.py --carrier-zh zh_gsdsimp-ud-train.iob2 --carrier-en wnut17train.conll
 """
@@ -61,10 +61,10 @@ def train(
     name: str = "",
     limit_s: float = float("inf"),
 ) -> list[float]:
-    """Run AdamW with warm-up over 4 % of the schedule and linear decay to 0.
+    """Train with AdamW, warm-up over 4 % of the schedule and linear decay to 0.
 
-    The schedule ends after `steps` steps or `limit_s` seconds, whichever comes first. On a GPU a bfloat16
-    copy of the model computes: most of a small model's time goes into reading and writing activations.
+    The schedule ends after `steps` steps or `limit_s` seconds, whichever comes first. On a GPU a bfloat16 copy of the
+    model does forward and backward passes: small models spend most of their time reading and writing activations.
 
     Returns:
         The loss of each step.
@@ -103,7 +103,7 @@ def train(
 
 
 def _working_copy(model: Qwen3ForCausalLM) -> Qwen3ForCausalLM:
-    """Return what computes: a copy in bfloat16 on a GPU, in float32 elsewhere, its norms one kernel each."""
+    """Return a copy for the passes, in bfloat16 on a GPU and float32 elsewhere, with each norm as one kernel."""
     import torch
     from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
@@ -123,7 +123,7 @@ def _rms_norm(norm: Qwen3RMSNorm, x: torch.Tensor) -> torch.Tensor:
 
 
 def _completion_loss(model: Qwen3ForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy over the labels; logits only there: they are the largest tensor of a small model."""
+    """Return the mean cross-entropy; logits, the largest tensor of a small model, are made for label tokens alone."""
     import torch
 
     learnt = labels[:, 1:] != -100
@@ -149,7 +149,7 @@ def pretrain_one(
     stream = batches(corpus, options.batch_tokens, options.seed)
     losses = train(model, stream, steps, options.learning_rate, size.name, options.limit_s)
     seconds = time.perf_counter() - started
-    # Measured in the precision that is shipped.
+    # measured in the precision of the saved weights
     cast("torch.nn.Module", model).to(torch.bfloat16).float()
     own = score(model, tokenizer, held_out)
     personal = read_personal(options.zero_shot, options.eval_samples) if options.zero_shot else []
@@ -174,14 +174,14 @@ def run(options: Options) -> list[Figures]:
 
     Raises:
         OSError: When a file cannot be read or written.
-        ValueError: When a carrier or the file of personal data has another format.
+        ValueError: When a file of carriers or of personal data has the wrong format.
     """
     import torch
 
     torch.set_float32_matmul_precision("high")
     started = time.perf_counter()
     carriers = read_carriers(options.carrier_zh, options.carrier_en)
-    # Spawned, since a fork of a process that holds a CUDA context or tokenizer threads may hang.
+    # spawned, since forking a process with a CUDA context or tokenizer threads may hang
     with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
         tokenizer = _tokenizer(options, carriers)
         print(

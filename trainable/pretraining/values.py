@@ -1,4 +1,4 @@
-"""The random strings and texts of the synthetic tasks, none of which looks like personal data."""
+"""Draws the random strings and texts of the synthetic tasks, none of which looks like personal data."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Values:
         self.carriers = carriers
 
     def fill(self, template: str) -> str:
-        """Replace each slot of a template by random characters; never returns what looks like personal data."""
+        """Fill the slots of a template with random characters, until the result does not look like personal data."""
         while True:
             value = self.fill_once(template)
             if not is_personal(value):
                 return value
 
     def fill_once(self, template: str) -> str:
-        """Replace each slot of a template, whatever the result looks like."""
+        """Fill the slots of a template once, whatever the result looks like."""
         return _SLOT.sub(self._slot, template)
 
     def host(self) -> str:
-        """Return a text to set values into: mostly carrier sentences, now and then loose words."""
+        """Return a text to insert values into: mostly carrier sentences, sometimes unconnected words."""
         rng = self.rng
         count = rng.choices((1, 2, 3, 4, rng.randint(5, 12)), (35, 30, 17, 8, 10))[0]
         if rng.random() < 0.12:

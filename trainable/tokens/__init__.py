@@ -1,1 +1,1 @@
-"""Chat template, windows, and the tokenised corpus."""
+"""Chat template, windows over long documents, and the tokenised corpus."""

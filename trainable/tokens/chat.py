@@ -1,4 +1,4 @@
-"""Texts and answers as token ids, by the tokenizer's own chat template."""
+"""Prompts and answers as token ids, rendered by the tokenizer's own chat template."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Return the prompt of each text up to the start of the answer, thinking off."""
+    """Return the prompt of each text up to the start of the answer, with thinking turned off."""
     chats = [chat_messages(text) for text in texts]
     rendered = tokenizer.apply_chat_template(
         chats, add_generation_prompt=True, enable_thinking=False, tokenize=False

@@ -1,4 +1,4 @@
-"""The tokenised corpus: made once for each tokenizer, data file and window, then memory-mapped."""
+"""The tokenised corpus: built once for each tokenizer, data file and window, then memory-mapped."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def tokenized(
     overlap_tokens: int | None = None,
     examples: Sequence[Example] | None = None,
 ) -> TokenizedCorpus:
-    """Return the tokenised documents of a file, from the cache when it has them.
+    """Return the tokenised documents of a file, from the cache if it has them.
 
     Args:
         base_dir: Base model whose tokenizer is used.

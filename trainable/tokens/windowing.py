@@ -1,4 +1,4 @@
-"""Fit long documents into the model's window: cut texts, split examples, join answers."""
+"""Fits long documents into the model's window: cuts texts, splits examples, joins answers."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 ANSWER_SHARE = 4
-"""One token in this many of a window is kept for the answer, the rest is for the prompt."""
+"""One in this many tokens of a window is reserved for the answer; the others are for the prompt."""
 MIN_OVERLAP_TOKENS = 32
-_SLACK_TOKENS = 2  # a text can have a token more in its surroundings than alone
+_SLACK_TOKENS = 2  # a text can have more tokens in context than alone
 
 
 class Windowing:
     """Cuts texts so that the prompt of each window takes at most three quarters of `window_tokens`.
 
-    Training leaves a document whole that fits with its gold answer; where no answer is known, its room decides.
+    In training a document stays whole if it fits together with its gold answer; otherwise the room for text decides.
 
     Args:
-        tokenizer: Counts; a fast one of transformers.
+        tokenizer: A fast one of transformers.
         window_tokens: Most tokens of prompt and answer together.
-        overlap_tokens: Least tokens that neighbouring windows share. None: enough for `examples`, at least
-            32, or as many as the window allows.
-        examples: Documents whose longest entity decides the overlap, if that is None.
+        overlap_tokens: Least tokens that neighbouring windows share. None: as many as the longest entity of `examples`
+            needs, at least 32, and at most what the window allows.
+        examples: Documents from which the overlap is taken if it is None.
 
     Attributes:
         room_tokens: Most tokens of a window's text.
-        overlap_tokens: As above, now decided.
+        overlap_tokens: As above, never None.
 
     Raises:
         ValueError: If the window is too small for the prompt, or for the overlap.
@@ -73,9 +73,9 @@ class Windowing:
         return cut_windows(text, self.room_tokens, self.overlap_tokens, self._token_starts)
 
     def smaller(self, window: Window, room_tokens: int) -> list[Window]:
-        """Return the windows of a window, each of at most `room_tokens` and half of its own tokens, or itself.
+        """Cut a window into smaller ones of at most `room_tokens` and at most half of its own tokens.
 
-        It stays whole where the overlap, which keeps entities whole, leaves no room for smaller ones.
+        It stays whole if the overlap, which keeps entities whole, leaves no room for smaller ones.
         """
         room_tokens = min(room_tokens, (len(self._token_starts(window.text)) + 1) // 2)
         if room_tokens <= 2 * self.overlap_tokens:
@@ -88,12 +88,12 @@ class Windowing:
         return self.window_tokens - self._overhead - room_tokens
 
     def split(self, example: Example) -> tuple[list[Example], int]:
-        """Return one example a window, and how many entities lie whole in none.
+        """Return one example per window, and how many entities lie whole in no window.
 
-        Where the answers are too long for `window_tokens`, the whole document is cut smaller.
+        If an answer is too long for `window_tokens`, the whole document is cut into smaller windows.
 
         Raises:
-            ValueError: If not even the smallest windows have room for their answers.
+            ValueError: If even the smallest windows have no room for their answers.
         """
         room = self.room_tokens
         while True:
@@ -110,7 +110,7 @@ class Windowing:
             if room == 2 * self.overlap_tokens + 1:
                 raise ValueError(
                     f"`window_tokens` is {self.window_tokens}, but must be at least {longest} for document "
-                    f"{example.id}: it has many entities on little text"
+                    f"{example.id}: it has too many entities for its length"
                 )
             room = max(2 * self.overlap_tokens + 1, room * 3 // 4)
 
@@ -127,7 +127,7 @@ class Windowing:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Examples that fit, each with the place of its document in the list, and what it took."""
+    """Examples that fit, each with the index of its document, and how many documents and entities were cut."""
 
     parts: list[tuple[Example, int]]
     windowed_documents: int
@@ -162,15 +162,15 @@ def split_all(windowing: Windowing, examples: Sequence[Example]) -> Split:
 
 
 def cut_texts(windowing: Windowing | None, texts: Sequence[str]) -> list[list[Window]]:
-    """Return the windows of each text; without a windowing each text is its own."""
+    """Return the windows of each text; without a windowing each text is one window."""
     return [[Window(text, 0)] if windowing is None else windowing.cut(text) for text in texts]
 
 
 def join_answers(windows: Sequence[Window], answers: Sequence[Prediction]) -> Prediction:
-    """Return what was said about all windows of one document as one prediction, with places.
+    """Join the answers to all windows of one document into one prediction with offsets.
 
-    It is valid if all answers are; an invalid one finds nothing in its window. Predicted texts that do not
-    occur in their window are kept, without a place.
+    It is valid if all answers are; an invalid answer finds nothing in its window. Predicted values that do not occur
+    in their window are kept without offsets.
     """
     located = [
         locate_in_order(window.text, answer.parsed.items)

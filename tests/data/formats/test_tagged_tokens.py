@@ -84,9 +84,9 @@ def test_the_scheme_is_what_the_tags_can_only_be(sentences: list[list[str]], sch
 @pytest.mark.parametrize(
     ("tags", "scheme", "expected"),
     [
-        (["I-A"], "IOB2", "token 1: the tag is I-A, but no A is open; begin it by B-"),
-        (["B-A", "O"], "BIOES", "token 2: the tag is O, but A is still open; end it by E-"),
-        (["B-A"], "BMES", "token 1: A is still open at the end; end it by E-"),
+        (["I-A"], "IOB2", "token 1: the tag is I-A, but no A is open; begin it with B-"),
+        (["B-A", "O"], "BIOES", "token 2: the tag is O, but A is still open; end it with E-"),
+        (["B-A"], "BMES", "token 1: A is still open at the end; end it with E-"),
         (["X-A"], "IOB2", "token 1: its tag must be O or like B-TYPE; correct it"),
     ],
 )

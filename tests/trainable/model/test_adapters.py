@@ -59,7 +59,7 @@ def test_weights_that_are_set_make_the_model_answer_as_the_one_they_are_of(saved
 
 
 def test_weights_of_other_layers_are_refused(saved: Path) -> None:
-    with pytest.raises(ValueError, match="the saved adapter has other layers than the one attached"):
+    with pytest.raises(ValueError, match="the saved adapter has other layers than the attached one"):
         set_adapter_weights(with_adapter(tiny_qwen(), target_modules=["q_proj"]), load_weights(saved))
 
 

@@ -89,5 +89,7 @@ def test_dropout_is_read_from_the_adapter_and_changes_the_loss_by_the_seed() -> 
 def test_weights_beside_the_adapter_that_are_trained_too_are_refused() -> None:
     model = with_adapter(tiny_qwen())
     model.get_base_model().model.norm.weight.requires_grad_()
-    with pytest.raises(ValueError, match="weights that are no LoRA matrices of the seven projections"):
+    with pytest.raises(
+        ValueError, match="trained weights that are no LoRA matrices of the seven projections"
+    ):
         LoraForward(model.get_base_model(), torch.float32, longest=8)
