@@ -16,6 +16,7 @@ from data.paths import ROOT
 
 PACKAGES = ("data", "trainable", "search")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+_FILES = frozenset(FILES)
 SHARED = {
     "data": {"entities", "paths", "prompt", "corpus"},
     "trainable": {"config", "knob", "requirements"},
@@ -82,7 +83,7 @@ def tree_of(path: Path) -> ast.Module:
 def file_of(module: str) -> Path | None:
     """The file of one of our modules, None for anything else."""
     path = ROOT.joinpath(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file in FILES), None)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file in _FILES), None)
 
 
 @cache
