@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from trainable.knob import Choice, Knob, Range, Value, base_name, bits, knobs_of
+from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, knobs_of
 from trainable.requirements import Requirements
 
 METRIC = "score"
@@ -212,7 +212,7 @@ def split_ray_config(ray_config: Mapping[str, object]) -> tuple[TrialConfig, Pat
     return TrialConfig.from_dict(values), settings_file
 
 
-def unusual_knobs(config: TrialConfig) -> dict[str, Value | None]:
+def unusual_knobs(config: TrialConfig) -> dict[str, KnobValue | None]:
     """Return the values that neither a search nor the class gives by default, of knobs that are not searched by default."""
     usual = TrialConfig("any")
     return {

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, get_args, get_type_hints
 
-Value: TypeAlias = bool | int | float | str
+KnobValue: TypeAlias = bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of several values."""
 
-    values: tuple[Value, ...]
+    values: tuple[KnobValue, ...]
 
-    def __contains__(self, value: Value) -> bool:
+    def __contains__(self, value: KnobValue) -> bool:
         return value in self.values
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Range:
         """Whether only whole numbers are meant."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
-    def __contains__(self, value: Value) -> bool:
+    def __contains__(self, value: KnobValue) -> bool:
         return not isinstance(value, str) and self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -49,9 +49,9 @@ class Knob:
 
     words: str
     """Its name in a sentence."""
-    cpu: Choice | Range | Value | None = None
+    cpu: Choice | Range | KnobValue | None = None
     """What a search on the small models tries by default; a single value is fixed, None leaves the field's default."""
-    gpu: Choice | Range | Value | None = None
+    gpu: Choice | Range | KnobValue | None = None
     """The same with Qwen3 on a GPU."""
     above: float | None = None
     """A value must be above this."""
@@ -61,7 +61,7 @@ class Knob:
     """A value must be below this; given with `at_least`."""
     one_of: tuple[str, ...] = ()
     """The only values; empty means any."""
-    brief: Callable[[Value], str] | None = None
+    brief: Callable[[KnobValue], str] | None = None
     """Writes its value in the short name of a config; None means `name=value`."""
 
     @property
@@ -69,7 +69,7 @@ class Knob:
         """Whether a search tries several values by default."""
         return isinstance(self.cpu, Choice | Range)
 
-    def broken_rule(self, value: Value | None) -> str:
+    def broken_rule(self, value: KnobValue | None) -> str:
         """Return the rule that a value breaks, such as `must be above 0`; empty if it breaks none."""
         if value is None:
             return ""
@@ -88,7 +88,7 @@ class Knob:
             return ""
         return "" if kept else f"must be {words}"
 
-    def told(self, name: str, value: Value | None) -> str:
+    def told(self, name: str, value: KnobValue | None) -> str:
         """Return a value as part of the short name of a config."""
         if self.brief is not None and value is not None:
             return self.brief(value)
@@ -111,11 +111,11 @@ def kind_of(config: type, name: str) -> type[bool] | type[str] | type[float]:
     return bool if kinds == {bool} else str if kinds == {str} else float
 
 
-def base_name(value: Value) -> str:
+def base_name(value: KnobValue) -> str:
     """Return the last part of a path or a hub id."""
     return Path(str(value)).name
 
 
-def bits(value: Value) -> str:
+def bits(value: KnobValue) -> str:
     """Return how a base is loaded, as people say it."""
     return "4-bit" if value else "16-bit"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from trainable.config import METRIC, TRAIN_LOSS, VALIDATION_LOSS
 
@@ -107,9 +106,12 @@ def rung_documents(documents: int, judges: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(documents if judge == METRIC else math.ceil(documents / 4) for judge in judges)
 
 
-def standing(result: Mapping[str, Any], judge: str) -> float:
+def standing(result: Mapping[str, object], judge: str) -> float:
     """Return what a rung ranks a trial by, higher is better: its score, or its loss with the sign turned."""
-    return float(result[METRIC]) if judge == METRIC else -float(result[judge])
+    value = result[judge]
+    if not isinstance(value, int | float):
+        raise TypeError(f"`{judge}` of a result is {value!r}, but must be a number")
+    return float(value) if judge == METRIC else -float(value)
 
 
 def described(judge: str, value: float) -> str:

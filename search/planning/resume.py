@@ -16,6 +16,7 @@ from search.planning.space import SearchSpace, read_space
 from search.study.config_file import read_config, starting_configs_in
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
+from search.study.json_content import ConfigJson, ParameterJson, Value, as_number
 from search.study.lock import is_held
 from trainable.knob import Choice, Range
 
@@ -69,7 +70,7 @@ def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
     }
     saved = {**config["options"], "concurrent_trials": config["concurrent_trials"]}
     names = {field.name for field in fields(SearchOptions)}
-    values = {name: _typed(name, saved[name]) for name in names & set(saved)}
+    values: dict[str, Any] = {name: _typed(name, saved[name]) for name in names & set(saved)}
     values["preset"] = config["preset"]["name"]  # whatever this machine would choose now
     own = {"study": files.root.name, "results_dir": files.root.parent, "resume": True, "plan": options.plan}
     return SearchOptions(**{**values, **given, **own})
@@ -78,11 +79,14 @@ def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
 def stored_space(files: StudyFiles) -> SearchSpace:
     """Return the search space that a study was started with."""
     content = read_config(files)["space"]
-    parameters: dict[str, Choice | Range] = {
-        name: Choice(tuple(entry["values"])) if "values" in entry else Range(**entry)
-        for name, entry in content["parameters"].items()
-    }
+    parameters = {name: _parameter(entry) for name, entry in content["parameters"].items()}
     return SearchSpace(parameters, content["fixed"], starting_configs_in(content))
+
+
+def _parameter(entry: ParameterJson) -> Choice | Range:
+    if "values" in entry:
+        return Choice(tuple(entry["values"]))
+    return Range(entry["low"], entry["high"], entry["log"])
 
 
 def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFiles) -> list[str]:
@@ -106,7 +110,7 @@ def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFile
     return problems
 
 
-def _differences(options: SearchOptions, config: dict[str, Any]) -> list[tuple[str, object, object]]:
+def _differences(options: SearchOptions, config: ConfigJson) -> list[tuple[str, object, object]]:
     """Return name, value now and value then of each option that was given and does not agree."""
     default = asdict(SearchOptions())
     found = []
@@ -128,7 +132,10 @@ def _same_command(options: SearchOptions, files: StudyFiles) -> bool:
 
 def _is_interrupted(files: StudyFiles) -> bool:
     return _harmless(
-        lambda: ended_trials(files) < read_config(files)["options"]["trials"] or _confirms(files)
+        lambda: (
+            ended_trials(files) < (as_number(read_config(files)["options"]["trials"]) or 0)
+            or _confirms(files)
+        )
     )
 
 
@@ -160,9 +167,9 @@ def _plain(value: object) -> object:
     return str(value.resolve()) if isinstance(value, Path) else value
 
 
-def _typed(name: str, value: Any) -> Any:
+def _typed(name: str, value: Value) -> Value | Path:
     kinds = {field.name: str(field.type) for field in fields(SearchOptions)}
-    return Path(value) if value is not None and "Path" in kinds[name] else value
+    return Path(value) if isinstance(value, str) and "Path" in kinds[name] else value
 
 
 def _flag(name: str) -> str:

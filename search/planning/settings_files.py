@@ -10,10 +10,11 @@ from data.auditing.summary import short_audit
 from search.planning.plan import SearchPlan
 from search.study.config_file import read_config
 from search.study.files import STUDY_FORMAT, write_json
+from search.study.json_content import ProvenanceJson, SessionJson
 from search.study.provenance import commit, provenance
 
 
-def write_settings(plan: SearchPlan) -> dict[str, object]:
+def write_settings(plan: SearchPlan) -> ProvenanceJson:
     """Write trial_settings.json and config.json of a new study; config.json comes last and makes it a study.
 
     Returns:
@@ -46,7 +47,7 @@ def write_settings(plan: SearchPlan) -> dict[str, object]:
     return source
 
 
-def note_session(plan: SearchPlan) -> dict[str, object]:
+def note_session(plan: SearchPlan) -> ProvenanceJson:
     """Note in config.json that the study goes on, its new total of trials and which of them are confirmed.
 
     Returns:
@@ -54,12 +55,11 @@ def note_session(plan: SearchPlan) -> dict[str, object]:
     """
     config = read_config(plan.files)
     config["options"] |= {"trials": plan.options.trials, "confirm": plan.options.confirm}
-    session = {
+    session: SessionJson = {
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
         "commit": commit(),
         "trials": plan.options.trials,
     }
     config.setdefault("continued", []).append(session)
     write_json(plan.files.config, config)
-    source: dict[str, object] = config["provenance"]
-    return source
+    return config["provenance"]

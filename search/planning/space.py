@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainable.config import KNOBS, TrialConfig
-from trainable.knob import Choice, Range, Value, kind_of
+from trainable.knob import Choice, KnobValue, Range, kind_of
 
 if TYPE_CHECKING:
     import optuna
@@ -20,12 +20,12 @@ class SearchSpace:
     """What is searched, what is fixed, and which configs (by name) are tried first."""
 
     parameters: dict[str, Choice | Range]
-    fixed: dict[str, Value]
-    starting_configs: dict[str, dict[str, Value]]
+    fixed: dict[str, KnobValue]
+    starting_configs: dict[str, dict[str, KnobValue]]
 
-    def fitting_starting_configs(self) -> dict[str, dict[str, Value]]:
+    def fitting_starting_configs(self) -> dict[str, dict[str, KnobValue]]:
         """Return the starting configs inside the space, cut down to what is searched, each only once."""
-        fitting: dict[str, dict[str, Value]] = {}
+        fitting: dict[str, dict[str, KnobValue]] = {}
         for name, config in self.starting_configs.items():
             cut = {key: config[key] for key in self.parameters if key in config}
             if (
@@ -52,10 +52,10 @@ class SearchSpace:
         return parameter.high if isinstance(parameter, Range) else float(self.fixed.get(name, default))
 
 
-def suggest(trial: optuna.Trial, name: str, parameter: Choice | Range) -> Value:
+def suggest(trial: optuna.Trial, name: str, parameter: Choice | Range) -> KnobValue:
     """Let the sampler choose a value."""
     if isinstance(parameter, Choice):
-        value: Value = trial.suggest_categorical(name, parameter.values)  # type: ignore[assignment]  # never None here
+        value: KnobValue = trial.suggest_categorical(name, parameter.values)  # type: ignore[assignment]  # never None here
         return value
     if parameter.whole:
         return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
@@ -69,7 +69,7 @@ class SpaceSampler:
     space: SearchSpace
     constants: dict[str, str]
 
-    def __call__(self, trial: optuna.Trial) -> dict[str, Value]:
+    def __call__(self, trial: optuna.Trial) -> dict[str, KnobValue]:
         """Suggest every searched parameter; return the constants to merge."""
         for name, parameter in self.space.parameters.items():
             suggest(trial, name, parameter)
@@ -90,21 +90,23 @@ def default_space(preset: str, seed: int) -> SearchSpace:
     """
     entries = {name: knob.gpu if preset == "gpu" else knob.cpu for name, knob in KNOBS.items()}
     parameters = {name: entry for name, entry in entries.items() if isinstance(entry, Choice | Range)}
-    fixed: dict[str, Value] = {
-        name: entry for name, entry in entries.items() if isinstance(entry, Value) and name not in parameters
+    fixed: dict[str, KnobValue] = {
+        name: entry
+        for name, entry in entries.items()
+        if isinstance(entry, KnobValue) and name not in parameters
     }
     return SearchSpace(parameters, {**fixed, "seed": seed}, _starting_configs(preset))
 
 
-def _starting_configs(preset: str) -> dict[str, dict[str, Value]]:
+def _starting_configs(preset: str) -> dict[str, dict[str, KnobValue]]:
     """Return the configs that are tried first, by name."""
     small, big, rate = (
         ("Qwen3-0.6B", "Qwen3-1.7B", 1.5e-4) if preset == "gpu" else ("small-2m", "small-4m", 3e-3)
     )
-    conservative: dict[str, Value] = {
+    conservative: dict[str, KnobValue] = {
         "model": small, "load_in_4bit": False, "lora_rank": 12, "learning_rate": rate, "oversampling": 1,
     }  # fmt: skip
-    bigger: dict[str, Value] = {**conservative, "model": big, "load_in_4bit": True}
+    bigger: dict[str, KnobValue] = {**conservative, "model": big, "load_in_4bit": True}
     return {
         "conservative": conservative,
         "oversampling": {**conservative, "oversampling": 3},
@@ -113,7 +115,7 @@ def _starting_configs(preset: str) -> dict[str, dict[str, Value]]:
     }
 
 
-def fix(space: SearchSpace, values: dict[str, Value]) -> SearchSpace:
+def fix(space: SearchSpace, values: dict[str, KnobValue]) -> SearchSpace:
     """Return the space with some parameters fixed."""
     parameters = {name: parameter for name, parameter in space.parameters.items() if name not in values}
     return replace(space, parameters=parameters, fixed={**space.fixed, **values})
@@ -153,7 +155,7 @@ def read_space(path: Path, default: SearchSpace) -> SearchSpace:
     return replace(default, parameters=parameters, fixed=fixed)
 
 
-def _entry(name: str, entry: object) -> Choice | Range | Value:
+def _entry(name: str, entry: object) -> Choice | Range | KnobValue:
     if name not in KNOBS:
         raise ValueError(f"`{name}` is no hyperparameter; known are {', '.join(KNOBS)}")
     if isinstance(entry, list):
@@ -176,7 +178,7 @@ def _entry(name: str, entry: object) -> Choice | Range | Value:
     return Range(entry["low"], entry["high"], bool(entry.get("log", False)))
 
 
-def _checked(name: str, value: object) -> Value:
+def _checked(name: str, value: object) -> KnobValue:
     """Return a value that has the kind of its field and keeps the config's own rules."""
     kind = kind_of(TrialConfig, name)
     fits = isinstance(value, bool) if kind is bool else not isinstance(value, bool)

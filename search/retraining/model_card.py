@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from search.study.json_content import RetrainJson
 from trainable.config import TrialConfig, unusual_knobs
 from trainable.scoring.evaluation import HEADLINE
 
@@ -42,16 +43,19 @@ documents before relying on it, and read the per-type table in metrics.json.
 """
 
 
-def model_card(metrics: dict[str, Any]) -> str:
+def model_card(metrics: RetrainJson) -> str:
     """Return the card as Markdown.
 
     Args:
         metrics: Content of metrics.json.
     """
     trained, test = TrialConfig.from_dict(metrics["config"]), metrics["test"]
-    config = {**metrics["config"], "lora_alpha": trained.alpha}
-    config["learning_rate"] = f"{config['learning_rate']:.3g}"
-    config["augmented texts"] = "yes" if metrics.get("augmented") else "no"
+    config = {
+        **metrics["config"],
+        "lora_alpha": trained.alpha,
+        "learning_rate": f"{trained.learning_rate:.3g}",
+        "augmented texts": "yes" if metrics.get("augmented") else "no",
+    }
     shown = dict.fromkeys((*_SHOWN, *unusual_knobs(trained), "augmented texts"))
     source = metrics["provenance"]
     interval = ""
@@ -59,7 +63,7 @@ def model_card(metrics: dict[str, Any]) -> str:
         low, high = test["micro_recall_ci"]
         interval = f"Test recall: 95 % interval {low:.3f} to {high:.3f} (bootstrap over documents)."
     return _TEMPLATE.format(
-        model=Path(config["model"]).name,
+        model=Path(trained.model).name,
         settings="\n".join(f"| {name} | {config[name]} |" for name in shown),
         n_epochs=len(metrics["epochs"]),
         best_epoch=metrics["best_epoch"],
@@ -74,5 +78,5 @@ def model_card(metrics: dict[str, Any]) -> str:
     )
 
 
-def _cells(values: dict[str, Any]) -> str:
+def _cells(values: Mapping[str, object]) -> str:
     return " | ".join("-" if values[name] is None else f"{values[name]:.3f}" for name in HEADLINE)

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from rich.console import Console
 
@@ -21,6 +21,7 @@ from search.reporting.sections.write import try_report
 from search.retrain_options import RetrainOptions
 from search.retraining.model_card import model_card
 from search.study.files import StudyFiles, write_json
+from search.study.json_content import ProvenanceJson, RetrainJson
 from search.study.provenance import provenance
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import check_init_adapter
@@ -36,6 +37,9 @@ from trainable.training.full_length import (
     train_full_length,
 )
 
+_TOLD = ("micro_recall", "micro_precision", "micro_f1")
+"""Numbers in the last line of the command."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetrainJob:
@@ -45,7 +49,7 @@ class RetrainJob:
     study: str
     config: TrialConfig
     settings: FullLengthSettings
-    provenance: dict[str, object]
+    provenance: ProvenanceJson
     uses_gpu: bool
 
     def describe(self) -> str:
@@ -135,18 +139,20 @@ def retrain(job: RetrainJob) -> dict[str, object]:
         del run  # on a GPU its memory is needed
         _free_memory()
         merge(job.settings.adapter_dir, out / "merged", job.config.load_in_4bit)
-    names = ("micro_recall", "micro_precision", "micro_f1")
-    best = result.epochs[result.best_epoch - 1].validation
-    test = metrics["test"] and {name: metrics["test"][name] for name in (*names, "micro_recall_ci")}
+    best, test = result.epochs[result.best_epoch - 1].validation, metrics["test"]
     return {
         "study": job.study,
         "adapter": str(job.settings.adapter_dir),
         "epochs": len(result.epochs),
         "best_epoch": result.best_epoch,
-        "validation": {name: best[name] for name in names},
-        "test": test,
+        "validation": _chosen(best, _TOLD),
+        "test": test and _chosen(test, (*_TOLD, "micro_recall_ci")),
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _chosen(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    return {name: numbers[name] for name in names}
 
 
 def _describe_steps(steps: int, rate: float, searched: float) -> str:
@@ -185,8 +191,8 @@ def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:
     return config
 
 
-def _metrics(job: RetrainJob, config: TrialConfig, result: FullLengthResult) -> dict[str, Any]:
-    test: dict[str, Any] | None = None
+def _metrics(job: RetrainJob, config: TrialConfig, result: FullLengthResult) -> RetrainJson:
+    test: dict[str, object] | None = None
     if result.test:
         low, high = bootstrap_interval(result.test.documents, "micro_recall")
         test = {
@@ -195,7 +201,7 @@ def _metrics(job: RetrainJob, config: TrialConfig, result: FullLengthResult) -> 
             "per_type": [asdict(row) for row in result.test.per_type],
             "slices": [asdict(row) for row in result.test.slices],
         }
-    return {
+    content = {
         "study": job.study,
         "engine": job.options.engine,
         "config": config.to_dict(),
@@ -206,6 +212,7 @@ def _metrics(job: RetrainJob, config: TrialConfig, result: FullLengthResult) -> 
         "test": test,
         "provenance": job.provenance,
     }
+    return cast(RetrainJson, content)
 
 
 def _print_epoch(result: EpochResult) -> None:

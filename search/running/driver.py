@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from search.planning.plan import SearchPlan
@@ -17,6 +16,7 @@ from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
 from search.study.database import ended_trials
 from search.study.files import StudyFiles
+from search.study.json_content import ProvenanceJson
 from search.study.lock import StudyLock
 from search.study.result import load_study
 from search.study.trials_table import write_trials_table
@@ -167,7 +167,7 @@ def _trial_name(trial: Trial) -> str:
 
 
 def finish_and_confirm(
-    plan: SearchPlan, rerun: Rerun, started: float, source: Mapping[str, object]
+    plan: SearchPlan, rerun: Rerun, started: float, source: ProvenanceJson
 ) -> dict[str, Any]:
     """Write what the trials came to, confirm the best if all have ended, and choose; return the summary.
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.study.files import StudyFiles, last_step, outcome_of, ranked, violated
+from search.study.json_content import ConfirmationJson
 from trainable.trial.result import Outcome, TrialResult
 
 if TYPE_CHECKING:
@@ -140,11 +141,17 @@ class Confirmation:
         told = "; ".join(contender.words() for contender in self.contenders)
         return f"confirmed {told}; best is {self.best_trial}"
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> ConfirmationJson:
         """Return plain values for best.json."""
         return {
             "trials": [
-                {**asdict(contender), "fresh_scores": list(contender.fresh_scores), "mean": contender.mean}
+                {
+                    "trial": contender.trial,
+                    "score": contender.score,
+                    "fresh_scores": list(contender.fresh_scores),
+                    "problem": contender.problem,
+                    "mean": contender.mean,
+                }
                 for contender in self.contenders
             ],
             "pending": list(self.pending),
@@ -152,7 +159,7 @@ class Confirmation:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Confirmation:
+    def from_json(cls, content: ConfirmationJson) -> Confirmation:
         """Read what `as_json` returned."""
         contenders = [
             Contender(row["trial"], row["score"], tuple(row["fresh_scores"]), row["problem"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from trainable.knob import KnobValue
+
 Value = bool | int | float | str | None
 """An option, hyperparameter or metric as JSON holds it."""
 
@@ -16,7 +18,7 @@ def as_number(value: object) -> float | None:
 class ParameterJson(TypedDict, total=False):
     """One searched hyperparameter: either its `values`, or a range from `low` to `high`."""
 
-    values: list[Value]
+    values: list[KnobValue]
     low: float
     high: float
     log: bool
@@ -26,9 +28,9 @@ class SpaceJson(TypedDict):
     """The search space."""
 
     parameters: dict[str, ParameterJson]
-    fixed: dict[str, Value]
-    starting_configs: NotRequired[dict[str, dict[str, Value]]]
-    plans: NotRequired[dict[str, dict[str, Value]]]
+    fixed: dict[str, KnobValue]
+    starting_configs: NotRequired[dict[str, dict[str, KnobValue]]]
+    plans: NotRequired[dict[str, dict[str, KnobValue]]]
     """What older studies call the starting configs."""
 
 
@@ -80,14 +82,50 @@ class AuditJson(TypedDict):
     findings: list[FindingJson]
 
 
+class PresetJson(TypedDict):
+    """That part of the preset which a study goes on with."""
+
+    name: str
+
+
+class SessionJson(TypedDict):
+    """When a study went on, by which code, and to how many trials."""
+
+    started: str
+    commit: str
+    trials: int
+
+
 class ConfigJson(TypedDict):
     """config.json."""
 
+    format: NotRequired[int]
     options: dict[str, Value]
+    preset: PresetJson
+    concurrent_trials: int
     space: SpaceJson
     trial_settings: TrialSettingsJson
     provenance: ProvenanceJson
     audit: NotRequired[AuditJson]
+    continued: NotRequired[list[SessionJson]]
+
+
+class ContenderJson(TypedDict):
+    """A trial among those of which the best is chosen."""
+
+    trial: str
+    score: float
+    fresh_scores: list[float]
+    problem: str
+    mean: float
+
+
+class ConfirmationJson(TypedDict):
+    """What confirming runs showed, or have shown so far."""
+
+    trials: list[ContenderJson]
+    pending: list[str]
+    selection_bias: float | None
 
 
 class BestJson(TypedDict):
@@ -97,8 +135,8 @@ class BestJson(TypedDict):
     steps: int
     config: dict[str, Value | list[str]]
     validation: dict[str, Value]
-    confirmation: NotRequired[dict[str, object] | None]
-    """As `Confirmation.as_json` returns it; older studies have none."""
+    confirmation: NotRequired[ConfirmationJson | None]
+    """Older studies have none."""
 
 
 class TypeRowJson(TypedDict):
@@ -147,8 +185,11 @@ class EpochJson(TypedDict):
 class RetrainJson(TypedDict):
     """retrain/metrics.json."""
 
+    study: str
     engine: str
     config: dict[str, Value | list[str]]
+    augmented: NotRequired[bool]
     epochs: list[EpochJson]
     best_epoch: int
     test: TestJson | None
+    provenance: ProvenanceJson

@@ -10,11 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
 from data.paths import ROOT
+from search.study.json_content import ProvenanceJson
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "unsloth", "ray", "optuna")
 
 
-def provenance(corpus: CorpusFiles, seed: int) -> dict[str, object]:
+def provenance(corpus: CorpusFiles, seed: int) -> ProvenanceJson:
     """Return what a stranger needs to judge or repeat a result; no host or user name."""
     return {
         "commit": commit(),

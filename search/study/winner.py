@@ -15,6 +15,7 @@ from search.study.files import (
     violated,
     write_json,
 )
+from search.study.json_content import ProvenanceJson
 
 if TYPE_CHECKING:
     import optuna
@@ -27,7 +28,7 @@ def write_best(
     study: optuna.Study,
     files: StudyFiles,
     fixed: Mapping[str, object],
-    provenance: Mapping[str, object],
+    provenance: ProvenanceJson,
     confirmation: Confirmation | None = None,
 ) -> dict[str, object]:
     """Write best.json and return its content.
@@ -58,7 +59,7 @@ def write_best(
         "violated": violated(winner),
         "validation": metrics,
         "confirmation": confirmation and confirmation.as_json(),
-        "provenance": dict(provenance),
+        "provenance": provenance,
     }
     write_json(files.best, content)
     return content

@@ -12,7 +12,7 @@ from search.planning.sample_length import mean_tokens
 from search.planning.space import SpaceSampler
 from search.study.confirmation import runs_at_most
 from trainable.config import ALL_PROJECTIONS, TrialConfig
-from trainable.knob import Choice, Value
+from trainable.knob import Choice, KnobValue
 from trainable.model.bases import locate_base
 
 FIRST_CONFIGS = 10
@@ -189,7 +189,7 @@ def _costs(plan: SearchPlan, model: str, four_bit: bool) -> str:
 
 def _gpu_memory(plan: SearchPlan, model: str, four_bit: bool) -> str:
     """Return the peak at the largest micro-batch that fits, at the highest rank."""
-    values: dict[str, Value] = {
+    values: dict[str, KnobValue] = {
         **plan.space.fixed, "model": model, "load_in_4bit": four_bit,
         "lora_rank": int(plan.space.highest("lora_rank", TrialConfig("any").lora_rank)),
     }  # fmt: skip
@@ -206,7 +206,7 @@ def _gpu_memory(plan: SearchPlan, model: str, four_bit: bool) -> str:
 def _kinds(plan: SearchPlan) -> list[tuple[str, bool]]:
     """Return each model of the space in each precision of the space."""
     searched = plan.space.parameters.get("load_in_4bit")
-    precisions: Sequence[Value] = (
+    precisions: Sequence[KnobValue] = (
         searched.values if isinstance(searched, Choice) else (plan.space.fixed.get("load_in_4bit", False),)
     )
     return [(model, bool(four_bit)) for model in plan.space.models() for four_bit in precisions]

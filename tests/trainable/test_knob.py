@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from trainable.config import KNOBS, TrialConfig
-from trainable.knob import Choice, Knob, Range, Value, base_name, bits, kind_of, knobs_of
+from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, kind_of, knobs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class BiggerConfig(TrialConfig):
         (Knob("optimizer", one_of=("adamw", "lion")), "lion", "sgd", "must be adamw or lion"),
     ],
 )
-def test_a_rule_tells_what_a_value_must_be(knob: Knob, allowed: Value, refused: Value, rule: str) -> None:
+def test_a_rule_tells_what_a_value_must_be(
+    knob: Knob, allowed: KnobValue, refused: KnobValue, rule: str
+) -> None:
     assert knob.broken_rule(allowed) == ""
     assert knob.broken_rule(refused) == rule
 

@@ -14,7 +14,8 @@ from search.study.json_content import BestJson, ConfigJson, RetrainJson
 def problems(kind: Any, value: object, place: str = "") -> list[str]:
     """What of a value is not as its type says."""
     if is_typeddict(kind):
-        assert isinstance(value, dict)
+        if not isinstance(value, dict):
+            return [f"{place} is {value!r}"]
         hints = get_type_hints(kind, include_extras=True)
         required = [
             name for name, hint in hints.items() if kind.__total__ and get_origin(hint) is not NotRequired
