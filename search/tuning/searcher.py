@@ -11,10 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from search.planning.memory import MemoryModel
-from search.planning.space import SpaceSampler, Value
+from search.planning.space import SpaceSampler
 from search.study.files import STARTING_CONFIG
 from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
+from trainable.knob import KnobValue
 from trainable.requirements import Requirements
 from trainable.scoring.packed import DOCUMENT_COUNTS
 from trainable.trial.result import Outcome, TrialResult
@@ -55,7 +56,7 @@ class TruthfulOptunaSearch(Searcher):
         horizon_steps: int,
         storage: optuna.storages.BaseStorage,
         study_name: str,
-        starting_configs: Mapping[str, dict[str, Value]],
+        starting_configs: Mapping[str, dict[str, KnobValue]],
         seed: int,
         requirements: Requirements | None = None,
         memory: MemoryModel | None = None,
@@ -84,7 +85,7 @@ class TruthfulOptunaSearch(Searcher):
             trial.state.is_finished() and trial.user_attrs.get(OUTCOME) != Outcome.REFUSED for trial in trials
         )
 
-    def next_trial(self) -> tuple[str, dict[str, Value]]:
+    def next_trial(self) -> tuple[str, dict[str, KnobValue]]:
         """Return id and config of a trial that an interruption cut short or, when there is none, of a new one.
 
         Raises:
@@ -128,7 +129,7 @@ class TruthfulOptunaSearch(Searcher):
         self.study.sampler = make_sampler(self._sampler_seed, number, self._judges)
         return self.study.ask()
 
-    def suggest(self, trial_id: str) -> dict[str, Value]:
+    def suggest(self, trial_id: str) -> dict[str, KnobValue]:
         """Ask Optuna for a config and note which Ray trial runs it."""
         if trial_id not in self._trials:
             self._trials[trial_id] = self.study.ask()

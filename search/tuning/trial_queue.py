@@ -12,14 +12,14 @@ from search.tuning.slots import Slots
 from trainable.config import METRIC
 
 if TYPE_CHECKING:
-    from search.planning.space import Value
     from search.tuning.searcher import Result
+    from trainable.knob import KnobValue
 
 
 class Suggestions(Protocol):
     """Where configs come from, and who is told what became of them."""
 
-    def next_trial(self) -> tuple[str, dict[str, Value]]:
+    def next_trial(self) -> tuple[str, dict[str, KnobValue]]:
         """Return id and config of the next trial."""
 
     def knows(self, trial_id: str, step: int) -> bool:
@@ -85,7 +85,7 @@ class TrialQueue(SearchAlgorithm):
         self._handed_out.append(trial)
         return trial
 
-    def _make_trial(self, trial_id: str, config: dict[str, Value]) -> Trial:
+    def _make_trial(self, trial_id: str, config: dict[str, KnobValue]) -> Trial:
         assert self._experiment is not None  # Tune adds it before it asks for trials
         spec = self._experiment.spec
         same = (

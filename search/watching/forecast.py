@@ -158,7 +158,7 @@ def adapter_parameters(model: str, rank: int) -> int:
     return shape.layers * rank * sum(sum(shape.linears[name]) for name in ALL_PROJECTIONS)
 
 
-def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str, Value]]:
+def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str, KnobValue]]:
     """Return what a new search asks for first.
 
     Starting configs and random start-up trials come exactly so; from then on the sampler learns from results that

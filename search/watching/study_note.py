@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from search.planning.space import Value
 from search.study.confirmation import Confirmation, ranked_by_mean
 from search.study.files import last_step, starting_config_of, trial_config
 from trainable.config import METRIC
+from trainable.knob import KnobValue
 
 if TYPE_CHECKING:
     import optuna
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def save_study_note(
     study: optuna.Study,
-    fixed: dict[str, Value],
+    fixed: dict[str, KnobValue],
     horizon_steps: int,
     confirmation: Confirmation | None = None,
 ) -> None:
@@ -33,7 +33,7 @@ def save_study_note(
 
 def study_note(
     study: optuna.Study,
-    fixed: dict[str, Value],
+    fixed: dict[str, KnobValue],
     horizon_steps: int,
     confirmation: Confirmation | None = None,
 ) -> str:
@@ -56,7 +56,7 @@ def study_note(
     return "\n\n".join(parts)
 
 
-def _best(trial: optuna.trial.FrozenTrial, fixed: dict[str, Value], horizon_steps: int) -> str:
+def _best(trial: optuna.trial.FrozenTrial, fixed: dict[str, KnobValue], horizon_steps: int) -> str:
     from trainable.config import knobs
 
     metrics = trial.user_attrs
