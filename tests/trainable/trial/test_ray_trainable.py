@@ -56,6 +56,7 @@ def test_a_trial_asks_for_its_threads_and_its_share_of_a_gpu(settings: TrialSett
     assert TunerTrial.default_resource_request(config).required_resources == {"CPU": 2, "GPU": 0.5}
 
 
+@pytest.mark.slow
 def test_a_trial_that_comes_again_reports_its_last_rung_before_it_goes_on(
     worker: TunerTrial, settings: TrialSettings, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> Tri
     )
 
 
+@pytest.mark.slow
 def test_only_the_horizon_is_evaluated(settings: TrialSettings, tmp_path: Path) -> None:
     result = train_whole(_CONFIG, settings, tmp_path, ResidentBase())
     assert (result.outcome, result.step, result.rung) == (Outcome.OK, 3, 2)
