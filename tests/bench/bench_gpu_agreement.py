@@ -91,9 +91,9 @@ def main() -> None:
 
     options = tyro.cli(AgreementOptions)
     if options.backend == "unsloth":
-        import trainable.backend_unsloth  # noqa: F401  (imports before the turn)
+        import trainable.backends.unsloth_backend  # noqa: F401  (imports before the turn)
     else:
-        import trainable.backend_peft  # noqa: F401
+        import trainable.backends.peft_backend  # noqa: F401
     wait_turn(options)
     backend = make_backend(options)
     slow = losses_of(options, backend, options.steps, slow=True)

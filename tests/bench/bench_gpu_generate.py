@@ -138,7 +138,7 @@ def main() -> None:
     import traceback
 
     options = tyro.cli(GenerateOptions)
-    import trainable.backend_peft  # noqa: F401  (imports before the turn)
+    import trainable.backends.peft_backend  # noqa: F401  (imports before the turn)
 
     wait_turn(options)
     cases = [(options.models[0], False, True)] + [(model, True, False) for model in options.models[1:]]

@@ -71,8 +71,7 @@ def corpus_of(options: TrainOptions, config: Any) -> Any:
 
 def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bool, variant: str) -> None:
     """Measure one variant: eager (the backend's own forward) or captured."""
-    import trainable.loop as loop
-
+    import trainable.training.loop as loop
     from trainable.model.qwen import base_layer, projection
 
     config = config_of(options, model, quantised)
@@ -210,7 +209,7 @@ def main() -> None:
     options = tyro.cli(TrainOptions)
     cases = [(model, quantised) for model in options.models for quantised in (False, True)]
     if options.side == "hf":
-        import trainable.trl_engine  # noqa: F401  (imports before the turn)
+        import trainable.training.trl_engine  # noqa: F401  (imports before the turn)
 
         wait_turn(options)
         for model, quantised in cases:

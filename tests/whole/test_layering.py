@@ -203,3 +203,47 @@ def test_the_lists_of_exceptions_name_existing_places() -> None:
     assert [name for name in TABLES if not (ROOT / name).is_file()] == []
     shared = [f"{package}/{name}.py" for package, names in SHARED.items() for name in names]
     assert [name for name in shared if not (ROOT / name).is_file()] == []
+
+
+def defined_in(tree: ast.Module) -> set[str]:
+    """Every name that a module defines or imports, in functions and classes too."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "tests").rglob("*.py"))], ids=name_of)
+def test_every_import_of_ours_names_something_that_exists(path: Path) -> None:
+    # benchmarks run by hand and imports inside of functions would tell too late
+    missing = []
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            missing += [
+                alias.name for alias in node.names if is_ours(alias.name) and not places_of(alias.name)
+            ]
+        elif isinstance(node, ast.ImportFrom) and is_ours(str(node.module)):
+            known = {
+                name
+                for place in places_of(str(node.module))
+                if place.is_file()
+                for name in defined_in(tree_of(place))
+            }
+            names = [alias.name for alias in node.names if alias.name not in known]
+            missing += [name for name in names if not places_of(f"{node.module}.{name}")]
+    assert missing == []
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] in (*PACKAGES, "tests")
+
+
+def places_of(module: str) -> list[Path]:
+    """The file or folder of a module of ours."""
+    path = ROOT.joinpath(*module.split("."))
+    return [place for place in (path.with_suffix(".py"), path / "__init__.py", path) if place.exists()]

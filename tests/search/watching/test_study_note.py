@@ -7,11 +7,11 @@ import pytest
 from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
-from search.planning.space import Value
 from search.study.confirmation import Confirmation, Contender
 from search.watching.study_note import save_study_note, study_note
+from trainable.knob import KnobValue
 
-FIXED: dict[str, Value] = {"model": "small-2m", "lora_dropout": 0.1, "seed": 42}
+FIXED: dict[str, KnobValue] = {"model": "small-2m", "lora_dropout": 0.1, "seed": 42}
 RANKS = optuna.distributions.CategoricalDistribution((8, 16))
 
 
