@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from trainable.backends.create import create_backend
 from trainable.config import SETTINGS_KEY, TrialConfig, TrialSettings
 from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
+from trainable.trial import live_metrics
 from trainable.trial.ray_trainable import TunerTrial
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
@@ -39,9 +40,14 @@ def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> Tri
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> TunerTrial:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[TunerTrial]:
+    """A trainable without Ray's worker around it; the test process gets its own title back."""
+    title = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     monkeypatch.setattr(TunerTrial, "trial_id", "t000")
-    return TunerTrial.__new__(TunerTrial)  # without Ray's worker around it
+    made = TunerTrial.__new__(TunerTrial)
+    yield made
+    made.cleanup()
+    live_metrics._set_process_title(title)
 
 
 def config_of(settings: TrialSettings, folder: Path, **changes: Any) -> dict[str, Any]:
@@ -71,7 +77,6 @@ def test_a_trial_that_comes_again_reports_its_last_rung_before_it_goes_on(
     assert worker.reset_config(config)  # as after a pause
     assert worker.step() == first
     assert worker.step()["step"] == 2
-    worker.cleanup()
 
 
 def test_what_the_config_breaks_is_a_result_and_ends_the_process_with_the_next_trial(
@@ -105,6 +110,7 @@ def test_a_process_whose_base_leaves_memory_behind_is_given_up_before_the_next_b
     assert "this worker process is given up: 1024 MiB" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_library_that_keeps_the_frames_of_its_import_keeps_no_trial(
     worker: TunerTrial, settings: TrialSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
