@@ -28,6 +28,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 
+_NEED_TRANSFORMERS = (
+    "tests/trainable/",
+    "tests/search/planning/test_sample_length.py",
+    "tests/data/formats/test_hub.py",
+)
 _SAMPLE_DIR = ROOT / "data" / "sample"
 _REFERENCE = ROOT / "results" / "reference" / "cpu"
 
@@ -38,16 +43,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process begin with the tests of `trainable/` and the others end with them.
+    """Let one process begin with the tests that need transformers and PEFT, and the others end with them.
 
-    They need transformers and PEFT, which take twelve seconds to import where there is no bytecode yet.
+    To import the two takes twelve seconds where there is no bytecode yet, and five where there is.
     """
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _assign_work_unit(self, node: Any) -> None:
             first = node is self.nodes[0]
-            own = [file for file in self.workqueue if file.startswith("tests/trainable/") == first]
+            own = [file for file in self.workqueue if file.startswith(_NEED_TRANSFORMERS) == first]
             if own:
                 self.workqueue.move_to_end(own[0], last=False)
             super()._assign_work_unit(node)
