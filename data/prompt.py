@@ -1,4 +1,4 @@
-"""The one place where a text becomes chat messages and a completion becomes predicted entities."""
+"""The one place where entities become a completion, and a completion becomes predicted entities."""
 
 from __future__ import annotations
 
@@ -28,11 +28,6 @@ class Parsed:
     items: tuple[tuple[str, str], ...]
     valid: bool
     malformed: int = 0
-
-
-def chat_messages(text: str) -> list[dict[str, str]]:
-    """Return the system and user message for one text."""
-    return [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": text}]
 
 
 def completion(entities: Sequence[Entity]) -> str:

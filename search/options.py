@@ -46,6 +46,8 @@ class SearchOptions:
     """Share of answers that must be valid JSON; what lacks is taken off the score."""
     min_recall: str = ""
     """Recall that entity types must reach, such as PHONE=0.9,EMAIL=0.8; what lacks is taken off the score."""
+    system_prompt: Path | None = None
+    """Text file with the system message of every prompt; {types} in it stands for the entity types (none: ours, in Chinese)."""
     window_tokens: int = 512
     """Most tokens of a text with prompt and answer; longer documents are cut into overlapping windows."""
     overlap_tokens: int | None = None

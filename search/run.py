@@ -6,10 +6,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from search.options import SearchOptions
+
+if TYPE_CHECKING:
+    from search.planning.plan import SearchPlan
 
 
 def main() -> int:
@@ -29,12 +33,7 @@ def main() -> int:
         return 2
     print(plan.describe(), flush=True)
     if options.plan:
-        from data.auditing.summary import short_audit
-        from search.watching.forecast import forecast, forecast_numbers
-
-        print(f"audit      {short_audit(plan.documents.parts()).verdict}")
-        print(forecast(plan))
-        print(json.dumps(forecast_numbers(plan)))
+        print_plan(plan)
         return 0
     try:
         if table is not None:
@@ -70,6 +69,19 @@ def main() -> int:
     print(f"next: python search/retrain.py {shlex.quote(str(best_json))}")
     print(json.dumps(summary))
     return 0
+
+
+def print_plan(plan: SearchPlan) -> None:
+    """Print what `--plan` tells besides: models, verdict on the data, forecast, and numbers for machines."""
+    from data.auditing.summary import short_audit
+    from search.planning.models import described
+    from search.watching.forecast import forecast, forecast_numbers
+
+    for number, line in enumerate(described(plan.space)):
+        print(f"{'' if number else 'models':<11}{line}")
+    print(f"audit      {short_audit(plan.documents.parts()).verdict}")
+    print(forecast(plan))
+    print(json.dumps(forecast_numbers(plan)))
 
 
 if __name__ == "__main__":

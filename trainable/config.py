@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
+from data.prompt import SYSTEM_PROMPT
 from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, knobs_of
 from trainable.requirements import Requirements
 
@@ -74,8 +75,8 @@ class TrialConfig:
     """Dropout on the input of the update."""
     use_rslora: Annotated[bool, Knob("rsLoRA")] = False
     """Scale by alpha / sqrt(r) instead."""
-    target_modules: tuple[str, ...] = ALL_PROJECTIONS
-    """Linear layers that get an update."""
+    target_modules: tuple[str, ...] | None = None
+    """Names of the linear layers that get an update; None means all but the output head."""
     weight_decay: Annotated[float, Knob("weight decay")] = 0.01
     """AdamW's decoupled weight decay."""
     max_grad_norm: Annotated[float, Knob("gradient clipping", above=0)] = 1.0
@@ -122,7 +123,7 @@ class TrialConfig:
         if unknown:
             raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}")
         plain: dict[str, Any] = dict(values)
-        if "target_modules" in plain:
+        if plain.get("target_modules") is not None:
             plain["target_modules"] = tuple(plain["target_modules"])
         return cls(**plain)
 
@@ -165,6 +166,8 @@ class TrialSettings:
     """Share of answers that are valid JSON; what lacks costs score."""
     min_type_recall: tuple[tuple[str, float], ...] = ()
     """Recall that single entity types need; what lacks costs score."""
+    system_prompt: str = SYSTEM_PROMPT
+    """The system message of every prompt."""
     window_tokens: int = 512
     """Longest training sample, prompt and completion together; longer documents become windows."""
     overlap_tokens: int | None = None

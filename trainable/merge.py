@@ -8,8 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,18 @@ def merge_adapter(options: MergeOptions) -> None:
     backend.load_base(base_dir, options.load_in_4bit, window_tokens=0)
     base = backend.model.dequantize() if options.load_in_4bit else backend.model
     merged = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter).merge_and_unload()
+    _end_at(merged, backend.chat.end_of_turn_id)
     merged.save_pretrained(options.to, safe_serialization=True)
-    backend.tokenizer.save_pretrained(options.to)
+    backend.chat.tokenizer.save_pretrained(options.to)
     settings = PredictionSettings.load(options.adapter)
     replace(settings, load_in_4bit=False).save(options.to)  # the merged weights are whole again
+
+
+def _end_at(model: PreTrainedModel, token: int) -> None:
+    """Let plain `generate` stop where our answers end, and where the base's own do."""
+    own = model.generation_config.eos_token_id
+    others = [own] if isinstance(own, int) else list(own or [])
+    model.generation_config.eos_token_id = [token, *(other for other in others if other != token)]
 
 
 def main() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from trainable.config import TrialConfig
-from trainable.model.bases import locate_base
+from trainable.model.bases import PLAIN_FAMILIES, locate_base
+from trainable.model.description import Linear, default_targets, read_base
 
 GIB = 2**30
 LABEL_SHARE = 0.3
@@ -20,6 +22,8 @@ RUNTIME_GIB = 0.1
 START_MARGIN = 0.3
 """Relative error of the estimate before any trial has been measured."""
 LEAST_MARGIN = 0.08
+NF4_BYTES = 0.516
+"""A weight in NF4: half a byte, and its share of the quantised scales."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +32,60 @@ class ModelShape:
 
     hidden: int
     layers: int
-    intermediate: int
-    query: int
-    key_value: int
     vocabulary: int
-    tied: bool
+    embeddings: int
+    """Weights of embedding and output head, tied ones once."""
+    others: int
+    """Weights that NF4 leaves as they are besides those: fused experts, norms, convolutions."""
+    linears: tuple[Linear, ...]
+    """Every linear layer but the head."""
 
     @classmethod
     def read(cls, base_dir: Path) -> ModelShape:
-        """Read them from config.json of a base model.
+        """Read them from a base model: of plain decoders from config.json alone, of others from the empty model.
 
         Raises:
-            ValueError: If a dimension is missing.
+            ValueError: If a dimension is missing, or it is no causal language model.
         """
         values = json.loads((base_dir / "config.json").read_text(encoding="utf-8"))
+        if values.get("model_type", PLAIN_FAMILIES[0]) not in PLAIN_FAMILIES:
+            base = read_base(base_dir)
+            linear = sum(layer.weights for layer in base.linears)
+            others = base.parameters - base.embeddings - linear
+            return cls(base.hidden, base.layers, base.vocabulary, base.embeddings, others, base.linears)
         try:
-            heads, hidden = values["num_attention_heads"], values["hidden_size"]
-            head = values.get("head_dim") or hidden // heads
-            return cls(
-                hidden=hidden,
-                layers=values["num_hidden_layers"],
-                intermediate=values["intermediate_size"],
-                query=heads * head,
-                key_value=values.get("num_key_value_heads", heads) * head,
-                vocabulary=values["vocab_size"],
-                tied=bool(values.get("tie_word_embeddings", False)),
-            )
+            return cls._plain(values)
         except KeyError as error:
             raise ValueError(
                 f"{base_dir / 'config.json'} lacks {error}, so memory cannot be predicted"
             ) from error
 
-    @property
-    def linears(self) -> dict[str, tuple[int, int]]:
-        """Inputs and outputs of each linear layer of one block."""
-        hidden, wide = self.hidden, self.intermediate
-        return {
-            "q_proj": (hidden, self.query), "k_proj": (hidden, self.key_value), "v_proj": (hidden, self.key_value),
-            "o_proj": (self.query, hidden), "gate_proj": (hidden, wide), "up_proj": (hidden, wide),
-            "down_proj": (wide, hidden),
+    @classmethod
+    def _plain(cls, values: dict[str, int]) -> ModelShape:
+        heads, hidden, wide = (
+            values["num_attention_heads"],
+            values["hidden_size"],
+            values["intermediate_size"],
+        )
+        layers, vocabulary = values["num_hidden_layers"], values["vocab_size"]
+        head = values.get("head_dim") or hidden // heads
+        query, key_value = heads * head, (values.get("num_key_value_heads") or heads) * head
+        sizes = {
+            "q_proj": (hidden, query), "k_proj": (hidden, key_value), "v_proj": (hidden, key_value), "o_proj": (query, hidden),
+            "gate_proj": (hidden, wide), "up_proj": (hidden, wide), "down_proj": (wide, hidden),
         }  # fmt: skip
+        embeddings = vocabulary * hidden * (1 if values.get("tie_word_embeddings", False) else 2)
+        linears = tuple(Linear(name, *size, layers) for name, size in sizes.items())
+        return cls(hidden, layers, vocabulary, embeddings, 0, linears)
+
+    def adapted(self, targets: Sequence[str] | None) -> tuple[Linear, ...]:
+        """Return the layers that get an adapter; None means all by default."""
+        chosen = default_targets(self.linears) if targets is None else targets
+        return tuple(linear for linear in self.linears if linear.name in chosen)
+
+    def adapter_weights(self, rank: int, targets: Sequence[str] | None = None) -> int:
+        """Return the weights of an adapter: rank x (inputs + outputs) of each layer."""
+        return sum(rank * (layer.inputs + layer.outputs) * layer.count for layer in self.adapted(targets))
 
 
 def estimate_gib(
@@ -85,14 +103,12 @@ def estimate_gib(
         window_tokens: Tokens of the longest sequence.
     """
     shape = _shape(base_dir or locate_base(config.model))
-    per_block = sum(inputs * outputs for inputs, outputs in shape.linears.values())
-    embeddings = shape.vocabulary * shape.hidden * (1 if shape.tied else 2) * 2
+    linear = sum(layer.weights for layer in shape.linears)
+    whole = 2 * (shape.embeddings + shape.others)
     # NF4: half a byte, 1/64 of a byte of quantised scales, and one layer at a time unpacked
-    weights = shape.layers * per_block * (0.516 if config.load_in_4bit else 2.0)
-    unpacked = 2 * max(i * o for i, o in shape.linears.values()) if config.load_in_4bit else 0
-    adapter = shape.layers * sum(
-        config.lora_rank * sum(shape.linears[name]) for name in config.target_modules if name in shape.linears
-    )
+    weights = linear * (NF4_BYTES if config.load_in_4bit else 2.0)
+    unpacked = 2 * max(layer.inputs * layer.outputs for layer in shape.linears) if config.load_in_4bit else 0
+    adapter = shape.adapter_weights(config.lora_rank, config.target_modules)
     tokens = micro_batch * window_tokens
     block = tokens * _block_bytes_per_token(shape, config)
     kept = (
@@ -102,17 +118,21 @@ def estimate_gib(
     )
     logits = tokens * LABEL_SHARE * shape.vocabulary * (2 + 4 + 4)
     optimizer = adapter * (10 if config.optimizer == "adamw_8bit" else 16)
-    return RUNTIME_GIB + (weights + unpacked + embeddings + optimizer + kept + logits) / GIB
+    return RUNTIME_GIB + (weights + unpacked + whole + optimizer + kept + logits) / GIB
 
 
 def _block_bytes_per_token(shape: ModelShape, config: TrialConfig) -> float:
     """Return what one block keeps of one token for the backward pass: 2 bytes a number, 4 in the norms."""
     norms = 2 * shape.hidden * 4 + 4 * shape.hidden
-    attention = 2 * (3 * shape.query + 4 * shape.key_value)
-    feed_forward = 2 * 4 * shape.intermediate
-    inputs = sum(shape.linears[name][0] for name in config.target_modules if name in shape.linears)
+    outputs = {layer.name: layer.outputs for layer in shape.linears}
+    if {"q_proj", "k_proj", "gate_proj"} <= outputs.keys():
+        kept = 2 * (3 * outputs["q_proj"] + 4 * outputs["k_proj"] + 4 * outputs["gate_proj"])
+    else:  # what each layer makes, and about as much between them
+        kept = 4 * sum(layer.outputs * layer.count for layer in shape.linears) // shape.layers
+    adapted = shape.adapted(config.target_modules)
+    inputs = sum(layer.inputs * layer.count for layer in adapted) / shape.layers
     dropped = 3 * inputs if config.lora_dropout else 0  # the dropped input and its mask, for each module
-    return norms + attention + feed_forward + dropped + 4 * config.lora_rank * len(config.target_modules)
+    return norms + kept + dropped + 4 * config.lora_rank * len(adapted)
 
 
 @lru_cache(maxsize=32)

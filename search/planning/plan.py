@@ -16,15 +16,17 @@ from search.planning.ladder import (
     describe_rungs,
     rung_shares,
 )
+from search.planning.models import model_problems
 from search.planning.options_check import unknown_types, wrong_values
 from search.planning.preset import Preset, choose_preset
+from search.planning.rates import with_expected_rates
 from search.planning.resume import changed_inputs, choose_study, stored_options, stored_space
 from search.planning.space import SearchSpace, default_space, fix, read_space
 from search.planning.trial_settings import planned_rungs, planned_settings
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
 from trainable.model.adapters import read_adapter_config
-from trainable.model.bases import locate_base
+from trainable.model.bases import BUNDLED, locate_base
 
 T = TypeVar("T")
 MAX_CPU_TRIALS = 4
@@ -115,8 +117,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     if files is not None and goes_on and corpus and not problems:
         problems += changed_inputs(options, files, corpus)
         space = stored_space(files)
-    for model in space.models():
-        _gather(problems, partial(locate_base, model))
+    problems += _model_problems(space, check=not problems and not goes_on)
     rungs: tuple[int, ...] = (1,)
     if n_train and not problems:
         rungs = (
@@ -128,9 +129,11 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         )
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
-    settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
     if goes_on:  # what the finished trials ran with, whatever has changed since
         settings = TrialSettings.load(files.trial_settings)
+    else:
+        space = with_expected_rates(space, rungs[-1])
+        settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
     return SearchPlan(options, preset, corpus, space, files, settings, n_train, documents)
 
 
@@ -150,6 +153,16 @@ def _gather(problems: list[str], action: Callable[[], T]) -> T | None:
     except (OSError, ValueError) as error:
         problems.append(str(error))
         return None
+
+
+def _model_problems(space: SearchSpace, check: bool) -> list[str]:
+    """Return which base models are not here or, if `check`, cannot be tuned; ours are known to be good."""
+    problems: list[str] = []
+    for model in space.models():
+        _gather(problems, partial(locate_base, model))
+    if check and not problems:
+        problems = model_problems(space, [model for model in space.models() if model not in BUNDLED])
+    return problems
 
 
 def _space(options: SearchOptions, preset: Preset) -> SearchSpace:

@@ -1,4 +1,4 @@
-"""How long a training sample is in tokens, told from a few hundred of them in a fraction of a second."""
+"""How long a training sample is in tokens, told from a few hundred of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from itertools import islice
 
 from data.entities import Example
-from data.prompt import chat_messages, completion
 from trainable.model.bases import locate_base
+from trainable.tokens.chat import read_chat_format
 
 _SAMPLE = 200
-_TURN = "<|im_start|>{role}\n{content}<|im_end|>\n"
-"""A message in ChatML, the chat template of Qwen3 and of the small models."""
 
 
 def mean_tokens(examples: Sequence[Example], model: str, window_tokens: int) -> float:
@@ -22,13 +20,6 @@ def mean_tokens(examples: Sequence[Example], model: str, window_tokens: int) -> 
         model: Whose tokenizer counts.
         window_tokens: Longer samples are cut into windows of this length.
     """
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(locate_base(model) / "tokenizer.json"))
-    texts = [
-        "".join(_TURN.format(**message) for message in chat_messages(example.text))
-        + _TURN.format(role="assistant", content=completion(example.entities))
-        for example in islice(examples, 0, None, max(1, len(examples) // _SAMPLE))
-    ]
-    lengths = [len(encoded.ids) for encoded in tokenizer.encode_batch(texts)]
-    return sum(min(length, window_tokens) for length in lengths) / len(lengths)
+    drawn = list(islice(examples, 0, None, max(1, len(examples) // _SAMPLE)))
+    samples = read_chat_format(locate_base(model)).samples(drawn)
+    return sum(min(len(prompt) + len(answer), window_tokens) for prompt, answer in samples) / len(samples)

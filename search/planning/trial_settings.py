@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from data.corpus import CorpusFiles
+from data.entities import entity_types
+from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
@@ -45,6 +48,23 @@ def planned_rungs(options: SearchOptions, preset: Preset, n_train: int, batch_si
     return rung_ladder(horizon, grace, options.reduction_factor)
 
 
+def system_prompt(file: Path | None, read: Documents) -> str:
+    """Return the system message of a study: ours, or a file's with its placeholder filled.
+
+    Raises:
+        ValueError: If the file cannot be read, or is empty.
+    """
+    if file is None:
+        return SYSTEM_PROMPT
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"`--system-prompt` is {file}, but must be a text file in UTF-8: {error}") from error
+    if not text:
+        raise ValueError(f"`--system-prompt` {file} is empty, but must hold the system message")
+    return text.replace("{types}", ", ".join(sorted(entity_types(read.train))))
+
+
 def planned_settings(
     options: SearchOptions,
     preset: Preset,
@@ -73,6 +93,7 @@ def planned_settings(
         rungs=rungs,
         evaluation_documents=rung_documents(documents, judges),
         judges=judges,
+        system_prompt=system_prompt(options.system_prompt, read),
         min_precision=options.min_precision,
         min_json_valid=options.min_json_valid,
         min_type_recall=parse_type_recall(options.min_recall),

@@ -22,6 +22,9 @@ from trainable.trial.result import Outcome, TrialResult
 
 RAY_TRIAL_ID = "ray_trial_id"
 OUTCOME = "outcome"
+BROKEN_TRIALS = 2
+"""After so many trials of a base model broke, and none got a score, the search goes on with its other models."""
+_BROKEN = (Outcome.ERROR, Outcome.WORKER_DIED)
 MAX_REFUSALS = 50
 """Configs refused in a row before the search gives up: nothing of the space fits."""
 _NOT_STORED = {"trial_id", "config", "pid", "hostname", "node_ip", "timestamp", "date", "done", "time_since_restore",
@@ -99,13 +102,27 @@ class TruthfulOptunaSearch(Searcher):
             config = self.suggest(trial_id)
             try:
                 self._configs[trial_id] = _trial_config(config)
-                reason = self._memory.refusal(self._configs[trial_id])
+                reason = self._memory.refusal(self._configs[trial_id]) or self._given_up(trial)
             except ValueError as error:  # each value is allowed, but not together
                 reason = f"refused before launch: {error}"
             if not reason:
                 return trial_id, config
             self._refuse(trial_id, reason)
         raise RuntimeError(f"no config of the space can run; the last was {reason}")
+
+    def _given_up(self, trial: optuna.Trial) -> str:
+        """Return why no more trials of a config's base model are started; empty if they are.
+
+        One of several models that cannot be loaded or trained here must not take the whole search with it.
+        """
+        model = trial.params.get("model")
+        alike = [
+            other for other in self.study.get_trials(deepcopy=False) if other.params.get("model") == model
+        ]
+        broke = sum(other.user_attrs.get(OUTCOME) in _BROKEN for other in alike)
+        if model is None or broke < BROKEN_TRIALS or any(other.intermediate_values for other in alike):
+            return ""
+        return f"refused before launch: {broke} trials of {model} broke and none got a score; see errors/"
 
     def _refuse(self, trial_id: str, reason: str) -> None:
         """Tell Optuna of a config that is never started, so that its like does not come back."""

@@ -11,7 +11,7 @@ from search.planning.plan import SearchPlan, expected_cost_share
 from search.planning.sample_length import mean_tokens
 from search.planning.space import SpaceSampler
 from search.study.confirmation import runs_at_most
-from trainable.config import ALL_PROJECTIONS, TrialConfig
+from trainable.config import TrialConfig
 from trainable.knob import Choice, KnobValue
 from trainable.model.bases import locate_base
 
@@ -154,8 +154,7 @@ def check_disk(plan: SearchPlan) -> None:
 
 def adapter_parameters(model: str, rank: int) -> int:
     """Return the parameters of updates on all projections: rank x (inputs + outputs) of each layer."""
-    shape = ModelShape.read(locate_base(model))
-    return shape.layers * rank * sum(sum(shape.linears[name]) for name in ALL_PROJECTIONS)
+    return ModelShape.read(locate_base(model)).adapter_weights(rank)
 
 
 def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str, KnobValue]]:

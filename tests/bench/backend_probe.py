@@ -53,7 +53,6 @@ def probe(options: ProbeOptions) -> dict[str, Any]:
     from trainable.config import TrialConfig
     from trainable.model.adapters import WEIGHTS_FILE, save_adapter
     from trainable.model.bases import locate_base
-    from trainable.tokens.chat import prompt_ids
     from trainable.tokens.corpus import answer_limit, tokenized
     from trainable.training.loop import TrainingRun, schedule_batches
 
@@ -84,7 +83,7 @@ def probe(options: ProbeOptions) -> dict[str, Any]:
         backend.detach_adapter()
         backend.attach_adapter(config.with_changes(init_adapter=str(options.adapter)))
     texts = [example.text for example in read_examples(SAMPLE_DIR / "validation.jsonl")]
-    answers = backend.generate(prompt_ids(backend.tokenizer, texts[: options.documents]), limit)
+    answers = backend.generate(backend.chat.prompt_ids(texts[: options.documents]), limit)
     backend.detach_adapter()
     second = config.with_changes(lora_rank=8)
     backend.attach_adapter(second)

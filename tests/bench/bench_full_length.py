@@ -60,7 +60,6 @@ def train_group(options: FullLengthOptions, model: str, factor: float, work: Pat
     from tests.bench.stacked_training import StackedTraining
     from trainable.config import TrialConfig
     from trainable.model.bases import locate_base
-    from trainable.tokens.chat import end_of_turn_id, prompt_ids
     from trainable.tokens.corpus import answer_limit, tokenized
 
     base_dir = locate_base(model)
@@ -76,11 +75,9 @@ def train_group(options: FullLengthOptions, model: str, factor: float, work: Pat
     training.total_steps = [steps] * len(configs)
     training.train_to(steps)
     rows = [{**config.to_dict(), "steps": steps} for config in configs]
-    end = end_of_turn_id(adapters.tokenizer)
+    end = adapters.chat.end_of_turn_id
     answers = {
-        split: stacked_answers(
-            adapters, prompt_ids(adapters.tokenizer, texts), answer_limit(corpus), end
-        ).numpy()
+        split: stacked_answers(adapters, adapters.chat.prompt_ids(texts), answer_limit(corpus), end).numpy()
         for split, (_, texts, _) in scorers.items()
     }
     return [

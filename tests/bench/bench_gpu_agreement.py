@@ -87,7 +87,6 @@ def main() -> None:
     from data.corpus import SAMPLE_DIR
     from data.files.jsonl import read_examples
     from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
-    from trainable.tokens.chat import prompt_ids
 
     options = tyro.cli(AgreementOptions)
     if options.backend == "unsloth":
@@ -105,7 +104,7 @@ def main() -> None:
         fast = losses_of(options, backend, options.steps, slow=False)
         set_adapter_weights(backend.model, load_weights(adapter))
     texts = [example.text for example in read_examples(SAMPLE_DIR / "validation.jsonl")][: options.documents]
-    prompts = prompt_ids(backend.tokenizer, texts)
+    prompts = backend.chat.prompt_ids(texts)
     answers, plain = backend.generate(prompts, 96), backend.generate_plain(prompts, 96)
     row = {
         "backend": options.backend, "dtype": options.dtype, "fast_vs_slow_loss": worst(fast, slow),

@@ -40,14 +40,13 @@ class GenerateOptions(BenchOptions):
     """Batch sizes of HF generate."""
 
 
-def documents_of(options: GenerateOptions, tokenizer: Any) -> list[list[int]]:
+def documents_of(options: GenerateOptions, chat: Any) -> list[list[int]]:
     """Return prompts of validation and test documents of the sample."""
     from data.corpus import SAMPLE_DIR
     from data.files.jsonl import read_examples
-    from trainable.tokens.chat import prompt_ids
 
     examples = read_examples(SAMPLE_DIR / "validation.jsonl") + read_examples(SAMPLE_DIR / "test.jsonl")
-    return prompt_ids(tokenizer, [example.text for example in examples][: options.documents])
+    return chat.prompt_ids([example.text for example in examples][: options.documents])
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -85,7 +84,7 @@ def measure(options: GenerateOptions, model: str, quantised: bool, with_hf: bool
     path = options.work / "models" / model
     backend.load_base(path, quantised, 512)
     backend.attach_adapter(TrialConfig(str(path), quantised, 12, seed=SEED))
-    prompts = documents_of(options, backend.tokenizer)
+    prompts = documents_of(options, backend.chat)
     case = {"model": model, "bits": 4 if quantised else 16}
     ours = measure_ours(options, backend, prompts, case)
     if with_hf:

@@ -107,7 +107,6 @@ def naive_trial(config: dict[str, Any]) -> None:
     from tests.bench.bench_gpu_generate import hf_generate
     from trainable.backends.peft_backend import PeftBackend
     from trainable.config import TrialConfig
-    from trainable.tokens.chat import prompt_ids
     from trainable.tokens.corpus import answer_limit, tokenized
     from trainable.training.trl_engine import make_trainer
 
@@ -118,7 +117,7 @@ def naive_trial(config: dict[str, Any]) -> None:
     backend.attach_adapter(trial)
     corpus = tokenized(Path(trial.model), SAMPLE_DIR / "train.jsonl", 512, work / "tokens-naive")
     texts = [example.text for example in read_examples(SAMPLE_DIR / "validation.jsonl")[:documents]]
-    prompts = prompt_ids(backend.tokenizer, texts)
+    prompts = backend.chat.prompt_ids(texts)
     before = 0
     for rung in rungs:
         trainer = make_trainer(trial, backend, corpus, work / "naive", epochs=1, max_steps=rung - before)

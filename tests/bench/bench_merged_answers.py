@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -63,17 +62,17 @@ def main() -> None:
     from trainable.model.adapters import read_adapter_config
     from trainable.model.bases import locate_base
     from trainable.scoring.evaluation import Prediction, evaluate_predictions
-    from trainable.tokens.chat import end_of_turn_id, load_tokenizer, prompt_ids
+    from trainable.tokens.chat import read_chat_format
 
     base = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
-    tokenizer: Any = load_tokenizer(base)
-    end, examples = end_of_turn_id(tokenizer), read_examples(options.documents)
-    prompts = prompt_ids(tokenizer, [example.text for example in examples])
+    chat = read_chat_format(base)
+    end, examples = chat.end_of_turn_id, read_examples(options.documents)
+    prompts = chat.prompt_ids([example.text for example in examples])
     found: dict[str, Answers] = {}
     for dtype in ("float32", "bfloat16"):
         found |= answered(base, options.adapter, dtype, prompts, end, options.new_tokens)
     for name, answers in found.items():
-        texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
+        texts = chat.tokenizer.batch_decode(answers, skip_special_tokens=True)
         predictions = [
             Prediction(parse(text), truncated=ids[-1:] != [end])
             for ids, text in zip(answers, texts, strict=True)

@@ -132,7 +132,6 @@ class Recorder:
         from tests.bench.stacked_training import StackedTraining, padded_samples
         from trainable.config import TrialConfig
         from trainable.model.bases import locate_base
-        from trainable.tokens.chat import end_of_turn_id, prompt_ids
         from trainable.tokens.corpus import answer_limit, tokenized
 
         base_dir = locate_base(model)
@@ -143,8 +142,8 @@ class Recorder:
         ]
         adapters = StackedAdapters(base_dir, configs, 512, self.options.device)
         training = StackedTraining(adapters, corpus, [self.options.horizon_steps] * len(configs))
-        prompts = prompt_ids(adapters.tokenizer, [document.text for document in self.validation])
-        end = end_of_turn_id(adapters.tokenizer)
+        prompts = adapters.chat.prompt_ids([document.text for document in self.validation])
+        end = adapters.chat.end_of_turn_id
         right = self._right_answers(
             tokenized(base_dir, self.files.validation, 512, self.work), padded_samples
         )

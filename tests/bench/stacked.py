@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, rms_norm, scaled_dot_product_atte
 from trainable.backends.peft_backend import PeftBackend
 from trainable.config import ALL_PROJECTIONS, TrialConfig
 from trainable.model.adapters import read_facts
-from trainable.model.qwen import plain_weight
+from trainable.model.decoder import plain_weight
 
 Weights = list[dict[str, torch.Tensor]]
 """For each layer the effective weight of each projection, (adapters, out, in)."""
@@ -45,7 +45,7 @@ class StackedAdapters:
         backend.device = torch.device("cpu")
         backend.dtype = torch.float32
         backend.load_base(base_dir, configs[0].load_in_4bit, window_tokens)
-        self.tokenizer, self.device, self.configs = backend.tokenizer, torch.device(device), list(configs)
+        self.chat, self.device, self.configs = backend.chat, torch.device(device), list(configs)
         self.shape = backend.model.config
         drawn = [self._initial(backend, config) for config in configs]
         rank = max(config.lora_rank for config in configs)

@@ -45,20 +45,19 @@ def read_documents(file: Path, shuffled: bool) -> list[Any]:
 
 
 def _open(base_dir: Path, file: Path, shuffled: bool, types: tuple[str, ...]) -> None:
-    from trainable.tokens.chat import load_tokenizer
+    from trainable.tokens.chat import read_chat_format
 
-    _state.update(tokenizer=load_tokenizer(base_dir), types=types, documents=read_documents(file, shuffled))
+    _state.update(chat=read_chat_format(base_dir), types=types, documents=read_documents(file, shuffled))
 
 
 def _score(answers: np.ndarray) -> dict[str, np.ndarray]:
     from data.prompt import parse
     from trainable.scoring.counts import Prediction, document_counts
-    from trainable.tokens.chat import end_of_turn_id
 
-    tokenizer, types, documents = _state["tokenizer"], _state["types"], _state["documents"][: len(answers)]
+    chat, types, documents = _state["chat"], _state["types"], _state["documents"][: len(answers)]
     ids = [[int(token) for token in row if token >= 0] for row in answers]
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
-    end, place = end_of_turn_id(tokenizer), {name: i for i, name in enumerate(types)}
+    texts = chat.tokenizer.batch_decode(ids, skip_special_tokens=True)
+    end, place = chat.end_of_turn_id, {name: i for i, name in enumerate(types)}
     shape = len(documents), len(types)
     out = {name: np.zeros(shape, np.uint8) for name in COUNTS[:2]}
     out |= {"fp_other": np.zeros(shape[0], np.uint8)} | {

@@ -10,7 +10,6 @@ import pytest
 from data.files.jsonl import read_examples
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import end_of_turn_id, prompt_ids
 from trainable.tokens.corpus import tokenized
 
 STEPS, HORIZON = 3, 9
@@ -45,8 +44,8 @@ def test_stacked_adapters_have_the_losses_and_answers_of_single_ones(
     stacked = StackedAdapters(base_dir, configs(four_bit), 512, "cpu")
     training = StackedTraining(stacked, corpus, [HORIZON, HORIZON])
     together = training.train_to(STEPS)
-    prompts = prompt_ids(stacked.tokenizer, [example.text for example in read_examples(train_file)[:6]])
-    end = end_of_turn_id(stacked.tokenizer)
+    prompts = stacked.chat.prompt_ids([example.text for example in read_examples(train_file)[:6]])
+    end = stacked.chat.end_of_turn_id
     answers = stacked_answers(stacked, prompts, 24, end, rows_together=4)
     for n, config in enumerate(configs(four_bit)):
         backend = PeftBackend()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.entities import Entity
-from data.prompt import SYSTEM_PROMPT, Parsed, chat_messages, completion, parse
+from data.prompt import Parsed, completion, parse
 
 INVALID = Parsed((), valid=False)
 
@@ -39,13 +39,6 @@ def test_a_completion_parses_back_to_its_entities_in_order_of_appearance(listed:
 def test_a_completion_is_compact_and_keeps_chinese_readable() -> None:
     assert completion([Entity("姓名", "张三", 0, 2)]) == '{"entities":[{"type":"姓名","text":"张三"}]}'
     assert completion([]) == '{"entities":[]}'
-
-
-def test_chat_messages_are_the_system_prompt_and_the_unchanged_text() -> None:
-    assert chat_messages(" 电话\n138 ") == [
-        {"role": "system", "content": SYSTEM_PROMPT},
-        {"role": "user", "content": " 电话\n138 "},
-    ]
 
 
 @given(st.text())

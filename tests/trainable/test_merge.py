@@ -13,7 +13,7 @@ from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import save_adapter
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import end_of_turn_id, load_tokenizer, prompt_ids
+from trainable.tokens.chat import read_chat_format
 from trainable.tokens.corpus import tokenized
 
 _LIMIT = 96
@@ -54,8 +54,8 @@ def test_the_merged_model_answers_like_the_adapter_on_its_base(
         micro_batch=8,
     )
     backend = trained(config, sample_head("train", 48), steps=20)
-    prompts = prompt_ids(
-        backend.tokenizer, [example.text for example in read_examples(sample_head("validation", 32))]
+    prompts = backend.chat.prompt_ids(
+        [example.text for example in read_examples(sample_head("validation", 32))]
     )
     expected = backend.generate(prompts, _LIMIT)
     save_adapter(backend.model, tmp_path / "adapter", config.model)
@@ -63,13 +63,13 @@ def test_the_merged_model_answers_like_the_adapter_on_its_base(
 
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32).eval()
     assert getattr(merged.config, "quantization_config", None) is None
-    tokenizer = load_tokenizer(tmp_path / "merged")
+    chat = read_chat_format(tmp_path / "merged")
     with torch.inference_mode():
-        answers = greedy_decode(merged, prompts, _LIMIT, end_of_turn_id(tokenizer), batch_size=32)
+        answers = greedy_decode(merged, prompts, _LIMIT, chat.end_of_turn_id, batch_size=32)
     assert answers == expected
     # The comparison means something: the fine-tune has changed what the base answers.
     base = AutoModelForCausalLM.from_pretrained(locate_base("small-2m"), dtype=torch.float32).eval()
     with torch.inference_mode():
-        before = greedy_decode(base, prompts[:8], _LIMIT, end_of_turn_id(tokenizer), batch_size=8)
+        before = greedy_decode(base, prompts[:8], _LIMIT, chat.end_of_turn_id, batch_size=8)
     assert before != expected[:8]
     assert len({tuple(answer) for answer in expected}) > 16

@@ -25,7 +25,7 @@ SHARED = {
 """Modules beside the scripts of a package that its folders build on; the scripts build on the folders."""
 ORDER = (
     "data: shared", "data/files", "data/texts", "data/formats", "data/synthetic", "data/auditing", "data: scripts",
-    "trainable: shared", "trainable/scoring", "trainable/model", "trainable/tokens", "trainable/decoding",
+    "trainable: shared", "trainable/scoring", "trainable/tokens", "trainable/model", "trainable/decoding",
     "trainable/passes", "trainable/backends", "trainable/predicting", "trainable/training", "trainable/trial",
     "trainable/pretraining", "trainable: scripts",
     "search: shared", "search/study", "search/planning", "search/reporting", "search/reporting/sections",

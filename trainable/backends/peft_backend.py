@@ -5,7 +5,8 @@ It must never share a process with backend_unsloth.py, which patches transformer
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,30 +18,51 @@ from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
 from trainable.model.adapters import check_init_adapter, read_facts, without_adapter
 from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
-from trainable.model.qwen import keep_unpacked
-from trainable.tokens.chat import end_of_turn_id, load_tokenizer
+from trainable.model.decoder import keep_unpacked
+from trainable.model.description import adapter_targets
+from trainable.tokens.chat import ChatFormat, read_chat_format
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-    from transformers import PreTrainedTokenizerBase
 
 DECODE_ROWS = {"cuda": 256, "cpu": 64}
 """Documents decoded together: a GPU wants many, a CPU wants the cache to stay in its own caches."""
 
 
-def lora_config(config: TrialConfig) -> LoraConfig:
-    """Return PEFT's LoraConfig with every value given."""
+def lora_config(config: TrialConfig, default_targets: Sequence[str]) -> LoraConfig:
+    """Return PEFT's LoraConfig with every value given.
+
+    Args:
+        config: Hyperparameters.
+        default_targets: Names of the layers that get an adapter if the config names none.
+    """
     from peft import LoraConfig
 
     return LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=list(config.target_modules),
+        target_modules=list(config.target_modules or default_targets),
         use_rslora=config.use_rslora,
         bias="none",
         task_type="CAUSAL_LM",
     )
+
+
+@contextmanager
+def _logits_only(model: LanguageModel, where: torch.Tensor) -> Iterator[None]:
+    """Inside, the output head sees only some tokens: hidden states become (chosen tokens, width).
+
+    Args:
+        model: Without PEFT's wrapper.
+        where: Which tokens, (rows, width), bool.
+    """
+    head = model.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][where], *inputs[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class PeftBackend:
@@ -52,7 +74,7 @@ class PeftBackend:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(self.device)
         self.model: LanguageModel = None
-        self.tokenizer: PreTrainedTokenizerBase
+        self.chat: ChatFormat
         self.generator = Generator()
         self.ran_shapes: set[Hashable] = set()
 
@@ -76,7 +98,7 @@ class PeftBackend:
         )
         keep_unpacked(self.model)
         self.model.requires_grad_(False)
-        self.tokenizer = load_tokenizer(base_dir)
+        self.chat = read_chat_format(base_dir)
 
     def attach_adapter(self, config: TrialConfig) -> None:
         """Put a fresh adapter (seeded by the config), or `config.init_adapter`, on the base."""
@@ -84,7 +106,7 @@ class PeftBackend:
 
         torch.manual_seed(config.seed)
         if config.init_adapter is None:
-            self.model = get_peft_model(self.model, lora_config(config))
+            self.model = get_peft_model(self.model, lora_config(config, adapter_targets(self.model)))
         else:
             self.model = PeftModel.from_pretrained(self.model, check_init_adapter(config), is_trainable=True)
         if self.device.type == "cpu":
@@ -125,15 +147,16 @@ class PeftBackend:
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
         """Return the batch's share of the mean cross-entropy; logits are made only where labels are.
 
+        The model's own forward pass makes them, so that what it does to logits (scaling, soft caps) is trained on.
         Right padding needs no attention mask: no real token looks at a later one.
         """
         base = self.model.get_base_model()
-        targets = batch.labels[:, 1:]
-        where = targets != -100
-        with self._autocast():
-            hidden = base.model(input_ids=batch.input_ids, use_cache=False).last_hidden_state[:, :-1][where]
-            logits = base.lm_head(hidden)  # (label tokens, vocabulary)
-        total = torch.nn.functional.cross_entropy(logits.float(), targets[where], reduction="sum")
+        where = torch.zeros_like(batch.labels, dtype=torch.bool)
+        where[:, :-1] = batch.labels[:, 1:] != -100
+        with self._autocast(), _logits_only(base, where):
+            logits = base(input_ids=batch.input_ids, use_cache=False).logits  # (label tokens, vocabulary)
+        targets = batch.labels[:, 1:][where[:, :-1]]
+        total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
         return total / n_label_tokens
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
@@ -146,7 +169,7 @@ class PeftBackend:
         with torch.inference_mode(), self._autocast(), merged_layers.frozen(self.model):
             rows = DECODE_ROWS[self.device.type]
             base = without_adapter(self.model)
-            outputs = greedy_decode(base, prompts, max_new_tokens, end_of_turn_id(self.tokenizer), rows)
+            outputs = greedy_decode(base, prompts, max_new_tokens, self.chat.end_of_turn_id, rows)
         self.model.train()
         return outputs
 

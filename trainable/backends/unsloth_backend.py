@@ -25,11 +25,12 @@ from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dty
 from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
-from trainable.model.qwen import keep_unpacked
-from trainable.tokens.chat import end_of_turn_id, load_tokenizer
+from trainable.model.description import adapter_targets
+from trainable.model.decoder import keep_unpacked
+from trainable.tokens.chat import ChatFormat, read_chat_format
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 DECODE_ROWS = 256
 DECODE_ROOM_TOKENS = 512
@@ -47,7 +48,7 @@ class UnslothBackend:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = compute_dtype(self.device)
         self.model: LanguageModel = None
-        self.tokenizer: PreTrainedTokenizerBase
+        self.chat: ChatFormat
         self.generator = Generator()
         self.ran_shapes: set[Hashable] = set()
 
@@ -63,7 +64,9 @@ class UnslothBackend:
             use_exact_model_name=True,
         )
         keep_unpacked(self.model)
-        self.tokenizer = load_tokenizer(base_dir)  # ours: generate flips the padding side of Unsloth's
+        self.chat = read_chat_format(
+            base_dir
+        )  # with a tokenizer of ours: generate flips the padding side of Unsloth's
 
     def attach_adapter(self, config: TrialConfig) -> None:
         """Put a fresh adapter (seeded by the config), or the weights of `config.init_adapter`, on the base."""
@@ -72,7 +75,7 @@ class UnslothBackend:
             r=config.lora_rank,
             lora_alpha=config.alpha,
             lora_dropout=config.lora_dropout,
-            target_modules=list(config.target_modules),
+            target_modules=list(config.target_modules or adapter_targets(self.model)),
             bias="none",
             use_rslora=config.use_rslora,
             use_gradient_checkpointing="unsloth" if config.gradient_checkpointing else False,
@@ -121,7 +124,7 @@ class UnslothBackend:
         return read_facts(self.model, self.name, self.dtype)
 
     def _decode(self, prompts: list[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
-        end = end_of_turn_id(self.tokenizer)
+        end = self.chat.end_of_turn_id
         ids, mask = left_padded(prompts, self.device)
         with torch.inference_mode():
             sequences = self.model.generate(

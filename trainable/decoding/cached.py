@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainable.decoding.cached_forward import StaticCache
+from trainable.model.decoder import MergedWeights
 from trainable.model.gpu_memory import allowed_bytes, available_bytes, captured
 from trainable.model.parts import CausalModel
-from trainable.model.qwen import MergedWeights, rotation_table
+from trainable.model.rotation import rotation_table
 
 if TYPE_CHECKING:
     from torch.cuda import _POOL_HANDLE
@@ -39,7 +40,7 @@ class FastDecoder:
     """Decodes for one base model; keeps its buffers and graphs from trial to trial if memory allows.
 
     Args:
-        model: One that `trainable.model.qwen.why_unsupported` has nothing against.
+        model: One that `trainable.model.decoder.why_unsupported` has nothing against.
         dtype: Of weights and cache.
         end_id: Token that ends an answer; it is kept.
     """
@@ -93,7 +94,7 @@ class _Batch:
     def __init__(self, weights: MergedWeights, rows: int, slots: int, limit: int, end_id: int) -> None:
         self.cache, self.limit, self.end_id = StaticCache(weights, rows, slots), limit, end_id
         self.weights, self.device = weights, weights.embedding.device
-        self.table = rotation_table(weights.shape, slots, self.device, weights.dtype)
+        self.table = rotation_table(weights.shape.rotation, slots, self.device, weights.dtype)
         self.tokens, self.positions, self.made = (
             torch.zeros(rows, dtype=torch.long, device=self.device) for _ in range(3)
         )

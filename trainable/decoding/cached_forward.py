@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention, silu
 
-from trainable.model.qwen import MergedWeights, rotate
+from trainable.model.decoder import MergedWeights
+from trainable.model.rotation import rotate
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes layer number, queries, keys and values, each (tokens..., heads, head_dim); returns the attention output."""
@@ -98,7 +99,7 @@ class StaticCache:
             ids: Token ids, (prompts, width).
             lengths: Tokens of each prompt.
             rows: Cache row of each prompt.
-            table: See `trainable.model.qwen.rotation_table`.
+            table: See `trainable.model.rotation.rotation_table`.
         """
         width, group = ids.shape[1], self.weights.shape.group
 
@@ -122,7 +123,7 @@ class StaticCache:
             tokens: Token ids of the first rows, (rows,).
             positions: Their positions, each below `seen`.
             seen: Slots that attention reads: a shorter view of the cache is less memory traffic.
-            table: See `trainable.model.qwen.rotation_table`.
+            table: See `trainable.model.rotation.rotation_table`.
         """
         n, group = len(tokens), self.weights.shape.group
         visible = self._slots[:seen] <= positions[:, None]

@@ -10,9 +10,8 @@ import torch
 
 from trainable.model.adapters import without_adapter
 from trainable.model.backend import Backend, LanguageModel
+from trainable.model.decoder import why_unsupported
 from trainable.model.gpu_memory import collect_garbage
-from trainable.model.qwen import why_unsupported
-from trainable.tokens.chat import end_of_turn_id
 
 if TYPE_CHECKING:
     from trainable.decoding.cached import FastDecoder
@@ -43,7 +42,7 @@ class Generator:
         model = without_adapter(backend.model)
         reason = why_unsupported(model)
         if not reason:
-            end = end_of_turn_id(backend.tokenizer)
+            end = backend.chat.end_of_turn_id
             answers = self._fast(model, backend.dtype, end, prompts, max_new_tokens)
             if answers is None and self._give_back is not None and self._give_back():
                 answers = self._fast(model, backend.dtype, end, prompts, max_new_tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trainable.model.parts import CausalModel
 
@@ -99,7 +99,7 @@ def _decode_batch(
     outputs: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))  # batch row -> prompt
     done = torch.zeros(len(prompts), dtype=torch.bool, device=ids.device)
-    cache = DynamicCache()
+    cache = DynamicCache(config=model.config.get_text_config())  # layers of every kind: windows, states
     for _ in range(limit):
         logits = model(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
@@ -117,7 +117,7 @@ def _decode_batch(
         ids, mask = chosen[:, None], torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
         if n_done >= SHRINK_SHARE * len(alive):
             keep = (~done).nonzero()[:, 0]
-            cache.batch_select_indices(keep)
+            cache.reorder_cache(cast("torch.LongTensor", keep))
             ids, mask, positions, done = ids[keep], mask[keep], positions[keep], done[keep]
             alive = [alive[index] for index in keep.tolist()]
     return outputs

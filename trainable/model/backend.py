@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from trainable.config import TrialConfig
+from trainable.tokens.chat import ChatFormat
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerBase
 
 LanguageModel: TypeAlias = Any
 """A causal language model of transformers, in PEFT's wrapper or not; what it has depends on its architecture."""
@@ -66,8 +66,8 @@ class Backend(Protocol):
     """What is computed in."""
     model: LanguageModel
     """None before a base is loaded and after it is unloaded."""
-    tokenizer: PreTrainedTokenizerBase
-    """Of the loaded base."""
+    chat: ChatFormat
+    """Tokenizer and chat template of the loaded base."""
     ran_shapes: set[Hashable]
     """Shapes of gradient passes that have run, so that their kernels are loaded; it lives as long as they do."""
 

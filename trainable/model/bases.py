@@ -9,6 +9,9 @@ from data.paths import ROOT
 
 BUNDLED_DIR = ROOT / "trainable" / "bases"
 BUNDLED = ("small-2m", "small-4m")
+PLAIN_FAMILIES = ("qwen3", "qwen2", "llama", "mistral")
+"""Model types that are built alike (norm, attention with rotation, norm, gated MLP), so that their config tells their
+shapes, and our own passes serve them."""
 HUB_IDS = {
     "Qwen3-0.6B": "Qwen/Qwen3-0.6B",
     "Qwen3-1.7B": "Qwen/Qwen3-1.7B",

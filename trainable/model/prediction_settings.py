@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from data.prompt import SYSTEM_PROMPT
+
 SETTINGS_FILE = "prediction.json"
 
 
@@ -25,6 +27,8 @@ class PredictionSettings:
     """Entity types of the training data; empty if unknown."""
     min_precision: float = 0.85
     """Least precision; what precision lacks is subtracted from the score."""
+    system_prompt: str = SYSTEM_PROMPT
+    """The system message that it was trained with."""
 
     def save(self, directory: Path) -> None:
         """Write `prediction.json`."""

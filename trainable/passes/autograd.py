@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch.nn.functional import linear, silu
 
-from trainable.model.qwen import rotate
+from trainable.model.rotation import rotate
 from trainable.passes.kernel_choice import kernels_for
 
 LOSS_ROWS = 512

@@ -12,8 +12,7 @@ from typing import cast
 import torch
 from torch.nn.functional import embedding, linear, rms_norm
 
-from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
-from trainable.model.qwen import (
+from trainable.model.decoder import (
     ATTENTION,
     MLP,
     base_layer,
@@ -21,8 +20,9 @@ from trainable.model.qwen import (
     plain_weight,
     projection,
     read_shape,
-    rotation_table,
 )
+from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
+from trainable.model.rotation import rotation_table
 from trainable.passes.autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
 from trainable.passes.kernel_choice import kernels_for
 from trainable.passes.projections import Projection, Projections
@@ -80,7 +80,7 @@ class LoraForward:
         self._final_norm = model.model.norm.weight.detach().to(dtype)
         self._head = model.lm_head.weight.detach().to(dtype)
         self._embedding = model.model.embed_tokens.weight.detach()
-        self._table = rotation_table(self.shape, longest, self._embedding.device, dtype)
+        self._table = rotation_table(self.shape.rotation, longest, self._embedding.device, dtype)
 
     @torch.no_grad()
     def refresh(self) -> None:

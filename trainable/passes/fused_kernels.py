@@ -174,7 +174,7 @@ def gate_backward(
 def turn(
     x: torch.Tensor, norm: torch.Tensor | None, eps: float, cosine: torch.Tensor, sine: torch.Tensor
 ) -> torch.Tensor:
-    """Normalise each head, if there is a norm, and apply RoPE as `trainable.model.qwen.rotate` does.
+    """Normalise each head, if there is a norm, and apply RoPE as `trainable.model.rotation.rotate` does.
 
     Args:
         x: (tokens, heads, head_dim); head_dim is a power of two.

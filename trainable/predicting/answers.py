@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from data.prompt import parse
 from trainable.model.backend import Backend
 from trainable.scoring.counts import Prediction
-from trainable.tokens.chat import end_of_turn_id
 
 
 def answer_prompts(
@@ -20,9 +19,9 @@ def answer_prompts(
         prompts: Token ids.
         max_new_tokens: Longest answer.
     """
-    end = end_of_turn_id(backend.tokenizer)
+    end = backend.chat.end_of_turn_id
     outputs = backend.generate(prompts, max_new_tokens)
-    texts = backend.tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    texts = backend.chat.tokenizer.batch_decode(outputs, skip_special_tokens=True)
     return [
         Prediction(parse(text), truncated=ids[-1:] != [end]) for ids, text in zip(outputs, texts, strict=True)
     ]

@@ -14,7 +14,6 @@ from trainable.predicting.answers import answer_prompts
 from trainable.scoring.counts import Prediction
 from trainable.scoring.evaluation import Evaluation, evaluate_predictions
 from trainable.scoring.record import EvaluationRecord, make_record
-from trainable.tokens.chat import prompt_ids, tokenize_examples
 from trainable.tokens.windowing import Windowing, cut_texts, join_answers, split_all
 
 _ORDER_SEED = 0  # not a setting: every trial of every study must see the same prefix
@@ -37,7 +36,7 @@ class Evaluator:
     """Scores whatever adapter the backend carries on a fixed list of documents.
 
     Args:
-        backend: Must hold a base model; its tokenizer makes the prompts, once.
+        backend: Must hold a base model; its chat format makes the prompts, once.
         examples: The documents, in the order whose prefixes are used.
         max_new_tokens: Longest answer, in tokens.
         known_types: Entity types that exist; any other predicted type is counted as unknown.
@@ -62,7 +61,7 @@ class Evaluator:
         self._right_answers: dict[int | None, list[tuple[list[int], list[int]]]] = {}
         self._cuts = cut_texts(windowing, [example.text for example in examples])
         texts = [window.text for windows in self._cuts for window in windows]
-        self._prompts = prompt_ids(backend.tokenizer, texts) if texts else []
+        self._prompts = backend.chat.prompt_ids(texts)
         self.known_types, self._min_precision = known_types, min_precision
         self.windowed_documents = sum(len(windows) > 1 for windows in self._cuts)
 
@@ -80,7 +79,7 @@ class Evaluator:
             examples = self.examples[:n_documents]
             if self._windowing is not None:
                 examples = [part for part, _ in split_all(self._windowing, examples).parts]
-            self._right_answers[n_documents] = tokenize_examples(self._backend.tokenizer, examples)
+            self._right_answers[n_documents] = self._backend.chat.samples(examples)
         return answer_loss(self._backend, self._right_answers[n_documents])
 
     def evaluate(self, n_documents: int | None = None) -> Evaluation:

@@ -17,7 +17,6 @@ from trainable.model.bases import locate_base
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.answers import answer_prompts
 from trainable.scoring.counts import Prediction
-from trainable.tokens.chat import prompt_ids
 from trainable.tokens.windowing import Windowing, join_answers
 
 CHUNK_WINDOWS = 256
@@ -79,11 +78,12 @@ class Predictor:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         backend = PeftBackend()
         backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
+        backend.chat = backend.chat.with_system_prompt(settings.system_prompt)
         if place.adapter is not None:
             backend.load_adapter(place.adapter)
         self.backend: Backend = backend
         self.settings, self.once = settings, once
-        self.windowing = Windowing(backend.tokenizer, settings.window_tokens, settings.overlap_tokens)
+        self.windowing = Windowing(backend.chat, settings.window_tokens, settings.overlap_tokens)
 
     def predict(
         self, texts: Sequence[str], on_progress: Callable[[int, int], None] | None = None
@@ -140,7 +140,7 @@ class Predictor:
         answers = []
         for start in range(0, len(windows), CHUNK_WINDOWS):
             chunk = windows[start : start + CHUNK_WINDOWS]
-            prompts = prompt_ids(self.backend.tokenizer, [window.text for window in chunk])
+            prompts = self.backend.chat.prompt_ids([window.text for window in chunk])
             answers += answer_prompts(self.backend, prompts, limit)
             if on_progress:
                 on_progress(len(chunk), sum(len(window.text) for window in chunk))

@@ -1,58 +1,195 @@
-"""Prompts and answers as token ids, rendered by the tokenizer's own chat template."""
+"""How a base model is spoken to: its chat template, where the system message goes, which token ends an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from data.entities import Example
-from data.prompt import chat_messages, completion
+from data.prompt import SYSTEM_PROMPT, completion
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerFast
 
-END_OF_TURN = "<|im_end|>"
+FIXED_DATE = date(2026, 1, 1)
+"""What templates that write the day of today (Llama 3, SmolLM3, Granite) are told: a search that runs past midnight
+trains and asks with the same prompt."""
+_OTHER_DATE = date(1999, 12, 31)
+_ANSWER = '{"entities":[]}'
+Sample = tuple[list[int], list[int]]
+"""Prompt ids, and completion ids with the end-of-turn token."""
 
 
-def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerBase:
-    """Load a base model's tokenizer and check that it knows ChatML.
+class NoChatFormat(ValueError):
+    """The tokenizer cannot turn a conversation into a prompt; the message says why."""
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """A tokenizer and its chat template, read once; prompts of training, validation and use all come from here.
+
+    Training text equals inference text, token by token: a sample is the prompt as it is asked, then the answer.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    end_of_turn_id: int
+    """The token that ends an answer."""
+    end_source: Literal["template", "generation_config", "tokenizer"]
+    """Where that token was found."""
+    folded: bool
+    """The template refuses or drops a system message, so it opens the user's turn."""
+    dated: bool
+    """The template writes a date."""
+    adds_bos: bool
+    """The tokenizer opens every text with a BOS, so a prompt has one too, whether or not the template writes it."""
+    system_prompt: str = SYSTEM_PROMPT
+
+    @property
+    def end_of_turn(self) -> str:
+        """The token that ends an answer, as text."""
+        return str(self.tokenizer.convert_ids_to_tokens(self.end_of_turn_id))
+
+    def with_system_prompt(self, system_prompt: str) -> ChatFormat:
+        """Return the same format with another system message."""
+        return replace(self, system_prompt=system_prompt)
+
+    def prompts(self, texts: Sequence[str]) -> list[str]:
+        """Return the prompt of each text up to the start of the answer, thinking off."""
+        return [_render(self.tokenizer, _messages(self.system_prompt, text, self.folded)) for text in texts]
+
+    def prompt_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text's prompt."""
+        return self._ids(self.prompts(texts)) if texts else []
+
+    def samples(self, examples: Sequence[Example]) -> list[Sample]:
+        """Return prompt and completion ids of each example.
+
+        The answer is tokenised behind its prompt, so that a tokenizer that treats the start of a text in its own way
+        (SentencePiece) makes the tokens that the model will be asked to continue with.
+        """
+        if not examples:
+            return []
+        prompts = self.prompts([example.text for example in examples])
+        answers = [completion(example.entities) for example in examples]
+        prompt_ids = self._ids(prompts)
+        both_ids = self._ids([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)])
+        rows = zip(prompt_ids, both_ids, answers, strict=True)
+        return [
+            (prompt, [*self._answer_ids(prompt, both, answer), self.end_of_turn_id])
+            for prompt, both, answer in rows
+        ]
+
+    def _answer_ids(self, prompt: list[int], both: list[int], answer: str) -> list[int]:
+        if both[: len(prompt)] == prompt:
+            return both[len(prompt) :]
+        # a token would span the border; where the model is asked it cannot
+        ids: list[int] = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        bos = self.tokenizer.bos_token_id
+        return [[bos, *row] if self.adds_bos and row[:1] != [bos] else row for row in rows]
+
+
+def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerFast:
+    """Load a base model's tokenizer.
 
     Raises:
-        ValueError: If the tokenizer lacks a chat template or the end-of-turn token.
+        NoChatFormat: If it has no chat template, or is none of the fast tokenizers, which tell offsets.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_dir, local_files_only=True)
-    if tokenizer.chat_template is None or tokenizer.convert_tokens_to_ids(END_OF_TURN) in (
-        None,
-        tokenizer.unk_token_id,
-    ):
-        raise ValueError(f"the tokenizer in {base_dir} must have a chat template and the token {END_OF_TURN}")
-    return tokenizer
+    if not tokenizer.chat_template:
+        raise NoChatFormat(
+            f"the tokenizer in {base_dir} has no chat template; choose an instruction-tuned model"
+        )
+    if not tokenizer.is_fast:
+        raise NoChatFormat(f"the tokenizer in {base_dir} has no tokenizer.json; choose a model that has one")
+    return cast("PreTrainedTokenizerFast", tokenizer)
 
 
-def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the id of the token that closes every turn."""
-    return cast("int", tokenizer.convert_tokens_to_ids(END_OF_TURN))
+def read_chat_format(base_dir: Path) -> ChatFormat:
+    """Read how a base model is spoken to, from its tokenizer, its template and its generation_config.json.
 
+    Raises:
+        NoChatFormat: If there is no chat template, or nothing that ends an answer.
+    """
+    from transformers import GenerationConfig
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Return the prompt of each text up to the start of the answer, with thinking turned off."""
-    chats = [chat_messages(text) for text in texts]
-    rendered = tokenizer.apply_chat_template(
-        chats, add_generation_prompt=True, enable_thinking=False, tokenize=False
+    tokenizer = load_tokenizer(base_dir)
+    ends: list[int] = []
+    if (base_dir / "generation_config.json").is_file():
+        eos = GenerationConfig.from_pretrained(base_dir, local_files_only=True).eos_token_id
+        ends = [eos] if isinstance(eos, int) else list(eos or [])
+    folded = not _takes_system_message(tokenizer)
+    end, source = _end_of_turn(tokenizer, folded, ends)
+    messages = _messages(SYSTEM_PROMPT, "x", folded)
+    bos = tokenizer.bos_token_id
+    return ChatFormat(
+        tokenizer,
+        end,
+        source,
+        folded,
+        dated=_render(tokenizer, messages) != _render(tokenizer, messages, today=_OTHER_DATE),
+        adds_bos=bos is not None and tokenizer("x")["input_ids"][:1] == [bos],
     )
-    return tokenizer(rendered, add_special_tokens=False)["input_ids"]
 
 
-def tokenize_examples(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
-) -> list[tuple[list[int], list[int]]]:
-    """Return (prompt ids, completion ids with the end-of-turn token) of each example."""
-    prompts = prompt_ids(tokenizer, [example.text for example in examples])
-    answers = tokenizer([completion(example.entities) for example in examples], add_special_tokens=False)[
-        "input_ids"
-    ]
-    end = end_of_turn_id(tokenizer)
-    return [(prompt, [*answer, end]) for prompt, answer in zip(prompts, answers, strict=True)]
+def _messages(system_prompt: str, text: str, folded: bool) -> list[dict[str, str]]:
+    if folded:
+        return [{"role": "user", "content": f"{system_prompt}\n\n{text}"}]
+    return [{"role": "system", "content": system_prompt}, {"role": "user", "content": text}]
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerFast,
+    messages: list[dict[str, str]],
+    *,
+    prompt: bool = True,
+    today: date = FIXED_DATE,
+) -> str:
+    return str(
+        tokenizer.apply_chat_template(
+            messages,
+            add_generation_prompt=prompt,
+            enable_thinking=False,
+            tokenize=False,
+            strftime_now=today.strftime,
+        )
+    )
+
+
+def _takes_system_message(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Return whether the template renders a system message; some raise, some drop it."""
+    from jinja2 import TemplateError
+
+    try:
+        return SYSTEM_PROMPT in _render(tokenizer, _messages(SYSTEM_PROMPT, "x", folded=False))
+    except TemplateError:
+        return False
+
+
+def _end_of_turn(
+    tokenizer: PreTrainedTokenizerFast, folded: bool, generation_ends: list[int]
+) -> tuple[int, Literal["template", "generation_config", "tokenizer"]]:
+    """Return the special token that follows the answer in the template; where it closes nothing, the model's own end."""
+    messages = _messages(SYSTEM_PROMPT, "x", folded)
+    whole = _render(tokenizer, [*messages, {"role": "assistant", "content": _ANSWER}], prompt=False)
+    _, answer, tail = whole.rpartition(_ANSWER)
+    ids = tokenizer(tail.lstrip(), add_special_tokens=False)["input_ids"] if answer and tail.strip() else []
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    if ids and ids[0] in special:
+        return int(ids[0]), "template"
+    if generation_ends:
+        return generation_ends[0], "generation_config"
+    if tokenizer.eos_token_id is not None:
+        return int(tokenizer.eos_token_id), "tokenizer"
+    raise NoChatFormat(
+        "nothing ends an answer: the chat template closes no turn, and neither generation_config.json nor the "
+        "tokenizer names an end token"
+    )

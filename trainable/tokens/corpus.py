@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from data.entities import Example, entity_types
 from data.files.checksum import file_checksum
 from data.files.jsonl import read_examples
-from data.prompt import chat_messages
-from trainable.tokens.chat import load_tokenizer, tokenize_examples
+from data.prompt import SYSTEM_PROMPT
+from trainable.tokens.chat import FIXED_DATE, read_chat_format
+from trainable.tokens.windowing import Windowing, split_all
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -67,6 +68,7 @@ def tokenized(
     cache_dir: Path,
     overlap_tokens: int | None = None,
     examples: Sequence[Example] | None = None,
+    system_prompt: str = SYSTEM_PROMPT,
 ) -> TokenizedCorpus:
     """Return the tokenised documents of a file, from the cache if it has them.
 
@@ -77,18 +79,20 @@ def tokenized(
         cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
         overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
         examples: The documents of the file, where they have been read already.
+        system_prompt: The system message.
 
     Raises:
         ValueError: If a document does not fit however it is cut; it lists all such documents.
     """
     from datasets import load_from_disk
 
-    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens)
+    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens, system_prompt)
     if not path.is_dir():
         examples = read_examples(data_file) if examples is None else examples
         if not examples:
             raise ValueError(f"{data_file} is empty, but must hold at least one document")
-        _write(base_dir, examples, window_tokens, overlap_tokens, path)
+        chat = read_chat_format(base_dir).with_system_prompt(system_prompt)
+        _write(Windowing(chat, window_tokens, overlap_tokens, examples), examples, path)
     dataset = load_from_disk(str(path))
     described = json.loads(dataset.info.description)
     return TokenizedCorpus(dataset, **described | {"types": tuple(described["types"])})
@@ -100,29 +104,23 @@ def answer_limit(corpus: TokenizedCorpus) -> int:
     return lengths[min(len(lengths) - 1, int(0.999 * len(lengths)))]
 
 
-def _cache_key(base_dir: Path, data_file: Path, window_tokens: int, overlap_tokens: int | None) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {window_tokens} {overlap_tokens} {chat_messages('')}".encode())
+def _cache_key(
+    base_dir: Path, data_file: Path, window_tokens: int, overlap_tokens: int | None, system_prompt: str
+) -> str:
+    digest = hashlib.sha256(
+        f"{_FORMAT} {window_tokens} {overlap_tokens} {FIXED_DATE} {system_prompt}".encode()
+    )
     for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")) + [data_file]:
         digest.update(path.name.encode() + bytes.fromhex(file_checksum(path)))
     return digest.hexdigest()[:32]
 
 
-def _write(
-    base_dir: Path,
-    examples: Sequence[Example],
-    window_tokens: int,
-    overlap_tokens: int | None,
-    path: Path,
-) -> None:
+def _write(windowing: Windowing, examples: Sequence[Example], path: Path) -> None:
     from datasets import Dataset, DatasetInfo, Features, Value
     from datasets import Sequence as Values
 
-    from trainable.tokens.windowing import Windowing, split_all  # it builds on this module
-
-    tokenizer = load_tokenizer(base_dir)
-    windowing = Windowing(tokenizer, window_tokens, overlap_tokens, examples)
     split = split_all(windowing, examples)
-    pairs = tokenize_examples(tokenizer, [part for part, _ in split.parts])
+    pairs = windowing.chat.samples([part for part, _ in split.parts])
     facts = {
         "windowed_documents": split.windowed_documents,
         "cut_entities": split.cut_entities,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from data.entities import Example, locate_in_order
 from data.prompt import Parsed
 from data.texts.windows import Window, cut_windows, map_entities, merge_entities
 from trainable.scoring.counts import Prediction
-from trainable.tokens.chat import prompt_ids, tokenize_examples
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from trainable.tokens.chat import ChatFormat
 
 ANSWER_SHARE = 4
 """One in this many tokens of a window is reserved for the answer; the others are for the prompt."""
@@ -27,7 +23,7 @@ class Windowing:
     In training a document stays whole if it fits together with its gold answer; otherwise the room for text decides.
 
     Args:
-        tokenizer: A fast one of transformers.
+        chat: Makes the prompts, and counts tokens.
         window_tokens: Most tokens of prompt and answer together.
         overlap_tokens: Least tokens that neighbouring windows share. None: as many as the longest entity of `examples`
             needs, at least 32, and at most what the window allows.
@@ -43,13 +39,13 @@ class Windowing:
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        chat: ChatFormat,
         window_tokens: int,
         overlap_tokens: int | None = None,
         examples: Sequence[Example] = (),
     ) -> None:
-        self.tokenizer, self.window_tokens = tokenizer, window_tokens
-        self._overhead = len(prompt_ids(tokenizer, [""])[0])
+        self.chat, self.window_tokens = chat, window_tokens
+        self._overhead = len(chat.prompt_ids([""])[0])
         self.room_tokens = window_tokens - window_tokens // ANSWER_SHARE - self._overhead
         if self.room_tokens < 2:
             least = -(-(self._overhead + 2) * ANSWER_SHARE // (ANSWER_SHARE - 1))
@@ -104,7 +100,7 @@ class Windowing:
                 replace(example, id=f"{example.id}#{number}", text=window.text, entities=entities)
                 for number, (window, entities) in pairs
             ]
-            longest = max(len(p) + len(a) for p, a in tokenize_examples(self.tokenizer, parts))
+            longest = max(len(p) + len(a) for p, a in self.chat.samples(parts))
             if longest <= self.window_tokens:
                 return parts, n_cut
             if room == 2 * self.overlap_tokens + 1:
@@ -115,14 +111,16 @@ class Windowing:
             room = max(2 * self.overlap_tokens + 1, room * 3 // 4)
 
     def _token_starts(self, text: str) -> list[int]:
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        encoded = self.chat.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
         return [start for start, _ in encoded["offset_mapping"]]
 
     def _longest_entity(self, examples: Sequence[Example]) -> int:
         texts = sorted({entity.text for example in examples for entity in example.entities})
         if not texts:
             return 0
-        return max(len(ids) for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"])
+        return max(len(ids) for ids in self.chat.tokenizer(texts, add_special_tokens=False)["input_ids"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def split_all(windowing: Windowing, examples: Sequence[Example]) -> Split:
     Raises:
         ValueError: If a document does not fit however it is cut; it lists all such documents.
     """
-    lengths = [(len(p), len(a)) for p, a in tokenize_examples(windowing.tokenizer, examples)]
+    lengths = [(len(p), len(a)) for p, a in windowing.chat.samples(examples)]
     parts: list[tuple[Example, int]] = []
     problems: list[str] = []
     windowed = n_cut = 0

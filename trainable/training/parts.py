@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.entities import Example, entity_types
+from data.prompt import SYSTEM_PROMPT
 from trainable.backends.create import create_backend
 from trainable.backends.resident import ResidentBase
 from trainable.config import TrialConfig
@@ -33,6 +34,8 @@ class PartsSettings:
     """Least tokens that neighbouring windows share; None means as many as the longest entity has."""
     min_precision: float
     """Precision below this costs score."""
+    system_prompt: str = SYSTEM_PROMPT
+    """The system message of every prompt."""
 
 
 class Parts:
@@ -59,6 +62,7 @@ class Parts:
     ) -> None:
         self.config, self.settings, self.base_dir = config, settings, locate_base(config.model)
         self.backend = self._with_base(resident)
+        self.backend.chat = self.backend.chat.with_system_prompt(settings.system_prompt)
         self.backend.attach_adapter(config)
         if resident is None:
             self.corpus = self.tokenized(settings.train_file, examples)
@@ -77,12 +81,13 @@ class Parts:
             settings.token_cache,
             settings.overlap_tokens,
             examples,
+            settings.system_prompt,
         )
 
     def evaluator(self, documents: Sequence[Example]) -> Evaluator:
         """Return what scores the adapter on documents, whose types are known beside those of training."""
         types = frozenset(self.corpus.types) | entity_types(documents)
-        windowing = Windowing(self.backend.tokenizer, self.settings.window_tokens, self.corpus.overlap_tokens)
+        windowing = Windowing(self.backend.chat, self.settings.window_tokens, self.corpus.overlap_tokens)
         limit = answer_limit(self.corpus)
         return Evaluator(self.backend, documents, limit, types, self.settings.min_precision, windowing)
 
@@ -95,6 +100,7 @@ class Parts:
             max_new_tokens=answer_limit(self.corpus),
             types=tuple(sorted(types)),
             min_precision=self.settings.min_precision,
+            system_prompt=self.settings.system_prompt,
         )
 
     def _with_base(self, resident: ResidentBase | None) -> Backend:

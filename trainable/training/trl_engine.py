@@ -96,7 +96,7 @@ def make_trainer(
         model=backend.model,
         args=_arguments(config, backend, out_dir, total, epochs, max_steps),
         train_dataset=_labelled(corpus),
-        processing_class=backend.tokenizer,
+        processing_class=backend.chat.tokenizer,
     )
     trainer.schedule = schedule
     return trainer

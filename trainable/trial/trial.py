@@ -173,6 +173,7 @@ def _parts_settings(settings: TrialSettings) -> PartsSettings:
         window_tokens=settings.window_tokens,
         overlap_tokens=settings.overlap_tokens,
         min_precision=settings.min_precision,
+        system_prompt=settings.system_prompt,
     )
 
 

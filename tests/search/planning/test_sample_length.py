@@ -12,13 +12,13 @@ from search.planning.sample_length import mean_tokens
 def test_the_mean_length_is_close_to_the_tokenised_corpus() -> None:
     from transformers import AutoTokenizer
 
-    from data.prompt import chat_messages, completion
+    from data.prompt import SYSTEM_PROMPT, completion
     from trainable.model.bases import locate_base
 
     tokenizer = AutoTokenizer.from_pretrained(locate_base("small-2m"))
     examples = read_examples(SAMPLE_DIR / "train.jsonl")
     exact = [
-        len(tokenizer.apply_chat_template(chat_messages(example.text), add_generation_prompt=True, return_dict=False))
+        len(tokenizer.apply_chat_template([{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": example.text}], add_generation_prompt=True, return_dict=False))
         + len(tokenizer(completion(example.entities)).input_ids) + 1
         for example in examples
     ]  # fmt: skip

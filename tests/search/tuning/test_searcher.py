@@ -40,7 +40,7 @@ def trial_of(folder: Path, ray_id: str) -> FrozenTrial:
     return next(trial for trial in study.trials if trial.user_attrs.get(RAY_TRIAL_ID) == ray_id)
 
 
-def test_the_users_plans_are_suggested_first(tmp_path: Path) -> None:
+def test_the_starting_configs_are_suggested_first(tmp_path: Path) -> None:
     search = searcher(tmp_path)
     for number, (name, starting) in enumerate(SPACE.fitting_starting_configs().items()):
         config = search.suggest(f"t{number}")
@@ -55,7 +55,7 @@ def test_a_suggestion_carries_the_fixed_values_and_the_constants(tmp_path: Path)
     assert set(config) == {*SPACE.parameters, *SPACE.fixed, "settings_file"}
 
 
-def test_plans_are_not_queued_twice_when_a_study_is_opened_again(tmp_path: Path) -> None:
+def test_starting_configs_are_not_queued_twice_when_a_study_is_opened_again(tmp_path: Path) -> None:
     searcher(tmp_path)
     searcher(tmp_path)
     study = optuna.load_study(study_name="study", storage=open_storage(str(tmp_path / "study.db")))
@@ -236,3 +236,26 @@ def test_a_full_disk_leaves_the_trial_running(tmp_path: Path) -> None:
     search.suggest("a")
     search.on_trial_complete("a", TrialResult.ended(Outcome.DISK_FULL, "OSError: no space", 3).to_dict())
     assert trial_of(tmp_path, "a").state == TrialState.RUNNING
+
+
+def test_a_model_that_broke_twice_is_given_up_and_the_search_goes_on_with_the_others(tmp_path: Path) -> None:
+    search = searcher(tmp_path)
+    for _ in range(2):
+        trial_id, config = search.next_trial()
+        assert config["model"] == "small-2m"
+        search.on_trial_complete(trial_id, result(0, float("nan")) | {"outcome": "error", "reason": "x"})
+    later = [search.next_trial() for _ in range(6)]
+    assert {config["model"] for _, config in later} == {"small-4m"}
+    refused = [trial for trial in search.study.trials if trial.user_attrs.get("outcome") == "refused"]
+    assert all("2 trials of small-2m broke" in trial.user_attrs["reason"] for trial in refused)
+
+
+def test_a_model_with_a_score_is_never_given_up(tmp_path: Path) -> None:
+    search = searcher(tmp_path)
+    first, _ = search.next_trial()
+    search.on_trial_result(first, result(3, 0.2))
+    for _ in range(3):
+        trial_id, _ = search.next_trial()
+        search.on_trial_complete(trial_id, result(0, float("nan")) | {"outcome": "error", "reason": "x"})
+    models = {search.next_trial()[1]["model"] for _ in range(12)}
+    assert "small-2m" in models

@@ -125,7 +125,8 @@ def test_unloading_lets_go_of_the_base_and_what_was_made_of_it() -> None:
 
 def test_the_configs_values_are_pefts() -> None:
     made = lora_config(
-        _CONFIG.with_changes(use_rslora=True, lora_alpha=40, target_modules=("q_proj", "v_proj"))
+        _CONFIG.with_changes(use_rslora=True, lora_alpha=40, target_modules=("q_proj", "v_proj")), ("w1",)
     )
     assert (made.r, made.lora_alpha, made.lora_dropout, made.use_rslora) == (8, 40, 0.0, True)
     assert made.target_modules == {"q_proj", "v_proj"}
+    assert lora_config(_CONFIG, ("w1", "w2")).target_modules == {"w1", "w2"}

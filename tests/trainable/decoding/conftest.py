@@ -9,7 +9,6 @@ import pytest
 
 from tests.adapters import backend_with
 from trainable.config import TrialConfig
-from trainable.tokens.chat import prompt_ids
 
 LIMIT = 24
 """Tokens of an answer, at most."""
@@ -39,7 +38,7 @@ def quantised_backend() -> Any:
 
 @pytest.fixture(scope="session")
 def prompts(backend: Any) -> list[list[int]]:
-    return prompt_ids(backend.tokenizer, _TEXTS)
+    return backend.chat.prompt_ids(_TEXTS)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.trainable.decoding.conftest import LIMIT
-from trainable.tokens.chat import end_of_turn_id
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 Ids = list[list[int]]
@@ -16,7 +15,7 @@ Ids = list[list[int]]
 def decoder_of(backend: Any) -> Any:
     from trainable.decoding.cached import FastDecoder
 
-    return FastDecoder(backend.model.get_base_model(), backend.dtype, end_of_turn_id(backend.tokenizer))
+    return FastDecoder(backend.model.get_base_model(), backend.dtype, backend.chat.end_of_turn_id)
 
 
 def test_the_answers_are_those_of_the_unmerged_model(backend: Any, prompts: Ids, answers: Ids) -> None:
@@ -61,7 +60,7 @@ def test_a_second_list_and_a_changed_adapter_reuse_the_buffers(
 def test_an_answer_ends_with_the_end_token_or_at_the_limit(backend: Any, prompts: Ids) -> None:
     decoder = decoder_of(backend)
     long, one = decoder.decode(prompts, 100), decoder.decode(prompts, 1)
-    end = end_of_turn_id(backend.tokenizer)
+    end = backend.chat.end_of_turn_id
     assert all(len(answer) == 100 or answer[-1] == end for answer in long)
     assert all(end not in answer[:-1] for answer in long)
     assert one == [answer[:1] for answer in long]
@@ -69,7 +68,7 @@ def test_an_answer_ends_with_the_end_token_or_at_the_limit(backend: Any, prompts
 
 
 def test_what_is_kept_are_the_copied_weights_and_the_cache(backend: Any, prompts: Ids) -> None:
-    from trainable.model.qwen import ATTENTION, MLP, base_layer, projection
+    from trainable.model.decoder import ATTENTION, MLP, base_layer, projection
 
     decoder = decoder_of(backend)
     weights = decoder.kept_bytes()

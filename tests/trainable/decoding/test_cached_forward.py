@@ -40,7 +40,8 @@ def test_reading_prompts_takes_no_more_memory_than_is_counted_for_it(name: str) 
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     from trainable.decoding.cached_forward import StaticCache
-    from trainable.model.qwen import MergedWeights, rotation_table
+    from trainable.model.decoder import MergedWeights
+    from trainable.model.rotation import rotation_table
 
     shape = dict(SHAPES[name])
     heads, kv_heads = shape.pop("heads")
@@ -50,7 +51,7 @@ def test_reading_prompts_takes_no_more_memory_than_is_counted_for_it(name: str) 
     weights = MergedWeights(Qwen3ForCausalLM(config).to(torch.bfloat16), torch.bfloat16)
     rows, width = 4, 128
     cache = StaticCache(weights, rows, width)
-    table = rotation_table(weights.shape, width, torch.device("cpu"), torch.bfloat16)
+    table = rotation_table(weights.shape.rotation, width, torch.device("cpu"), torch.bfloat16)
     ids, lengths = torch.zeros(rows, width, dtype=torch.long), torch.full((rows,), width)
     with torch.no_grad(), Live() as live:
         cache.prefill(ids, lengths, torch.arange(rows), table)

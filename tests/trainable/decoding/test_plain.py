@@ -8,7 +8,7 @@ import pytest
 
 from trainable.decoding.plain import greedy_decode, left_padded
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import end_of_turn_id, load_tokenizer, prompt_ids
+from trainable.tokens.chat import read_chat_format
 
 _TEXTS = [
     "订单 {0} 已发出。",
@@ -25,13 +25,13 @@ def base() -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM
 
     folder = locate_base("small-2m")
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), load_tokenizer(folder)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), read_chat_format(folder)
 
 
 @pytest.fixture(scope="module")
 def prompts(base: tuple[Any, Any]) -> list[list[int]]:
     system_free = [f"抽取编号。{text.format(number * 37)}" for number in range(3) for text in _TEXTS]
-    ids = prompt_ids(base[1], system_free)
+    ids = base[1].prompt_ids(system_free)
     assert len(ids) == 12
     assert len({len(row) for row in ids}) > 4
     return ids
@@ -43,7 +43,7 @@ def answers(base: tuple[Any, Any], prompts: list[list[int]]) -> list[list[int]]:
     import torch
 
     with torch.inference_mode():
-        return greedy_decode(base[0], prompts, _LIMIT, end_of_turn_id(base[1]), batch_size=12)
+        return greedy_decode(base[0], prompts, _LIMIT, base[1].end_of_turn_id, batch_size=12)
 
 
 def test_ragged_prompts_give_the_tokens_of_transformers_generate(
@@ -51,8 +51,8 @@ def test_ragged_prompts_give_the_tokens_of_transformers_generate(
 ) -> None:
     import torch
 
-    model, tokenizer = base
-    end = end_of_turn_id(tokenizer)
+    model, chat = base
+    end = chat.end_of_turn_id
     with torch.inference_mode():
         expected = []
         for prompt in prompts[:6]:
@@ -72,8 +72,8 @@ def test_the_batch_size_does_not_change_the_answers(
 ) -> None:
     import torch
 
-    model, tokenizer = base
-    end = end_of_turn_id(tokenizer)
+    model, chat = base
+    end = chat.end_of_turn_id
     with torch.inference_mode():
         apart = greedy_decode(model, prompts[-5:], _LIMIT, end, batch_size=1)
     assert answers[-5:] == apart
@@ -84,8 +84,8 @@ def test_a_row_ends_with_the_end_token_or_at_the_limit(
 ) -> None:
     import torch
 
-    model, tokenizer = base
-    end = end_of_turn_id(tokenizer)
+    model, chat = base
+    end = chat.end_of_turn_id
     with torch.inference_mode():
         short = greedy_decode(model, prompts, 5, end, batch_size=5)
     assert all(len(row) == 5 or row[-1] == end for row in short)

@@ -9,7 +9,7 @@ import pytest
 
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 
-CHANGED = PredictionSettings(True, 384, 24, 96, ("姓名", "PHONE"), 0.9)
+CHANGED = PredictionSettings(True, 384, 24, 96, ("姓名", "PHONE"), 0.9, "Find names.")
 
 
 def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
@@ -22,6 +22,7 @@ def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
         "max_new_tokens": 96,
         "types": ["姓名", "PHONE"],
         "min_precision": 0.9,
+        "system_prompt": "Find names.",
     }
 
 

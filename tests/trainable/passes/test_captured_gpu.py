@@ -9,7 +9,6 @@ import pytest
 
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import prompt_ids
 from trainable.tokens.corpus import tokenized
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
@@ -64,7 +63,7 @@ def test_the_graph_decoder_answers_as_the_unmerged_model(tmp_path: Path) -> None
     backend = backend_in("float32")
     train(backend, _CONFIG, tmp_path, 40, slow=False)
     texts = [example.text for example in read_examples(SAMPLE_DIR / "validation.jsonl")]
-    prompts = prompt_ids(backend.tokenizer, texts)
+    prompts = backend.chat.prompt_ids(texts)
     answers, plain = backend.generate(prompts, 96), backend.generate_plain(prompts, 96)
     assert backend.generator.path == "fast"
     assert sum(a == b for a, b in zip(answers, plain, strict=True)) >= 0.995 * len(prompts)

@@ -34,7 +34,7 @@ def test_heads_are_normalised_and_turned_and_their_gradient(heads: int, normed: 
     import torch
     from torch.nn.functional import rms_norm
 
-    from trainable.model.qwen import rotate
+    from trainable.model.rotation import rotate
     from trainable.passes import fused_kernels
 
     shape = (21, heads, 32)

@@ -18,7 +18,6 @@ def test_the_loss_of_right_answers_is_that_of_the_librarys_logits() -> None:
     from torch.nn.functional import cross_entropy
 
     from trainable.backends.peft_backend import PeftBackend
-    from trainable.tokens.chat import tokenize_examples
 
     backend = PeftBackend()
     backend.load_base(locate_base("small-2m"), False, window_tokens=512)
@@ -27,7 +26,7 @@ def test_the_loss_of_right_answers_is_that_of_the_librarys_logits() -> None:
     evaluator = Evaluator(backend, documents, 32, entity_types(documents), 0.0)
     total, tokens = 0.0, 0
     model = backend.model.get_base_model().eval()
-    for prompt, answer in tokenize_examples(backend.tokenizer, documents):
+    for prompt, answer in backend.chat.samples(documents):
         with torch.no_grad():
             logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
         total += float(cross_entropy(logits, torch.tensor(answer), reduction="sum"))

@@ -10,7 +10,6 @@ from trainable.backends.peft_backend import PeftBackend
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
 from trainable.predicting.answers import answer_prompts
-from trainable.tokens.chat import end_of_turn_id, prompt_ids
 
 _TEXTS = ["王芳的电话是13800138000。", "今天天气很好。", "hello"]
 
@@ -18,7 +17,7 @@ _TEXTS = ["王芳的电话是13800138000。", "今天天气很好。", "hello"]
 def test_an_answer_that_ends_its_turn_is_whole_and_one_that_is_cut_off_is_not() -> None:
     backend = PeftBackend()  # the bundled base answers every text with the empty list of entities
     backend.load_base(locate_base("small-2m"), load_in_4bit=False, window_tokens=512)
-    prompts = prompt_ids(backend.tokenizer, _TEXTS)
+    prompts = backend.chat.prompt_ids(_TEXTS)
     whole, cut = answer_prompts(backend, prompts, 8), answer_prompts(backend, prompts, 1)
     assert [(answer.parsed.valid, answer.truncated) for answer in whole] == [(True, False)] * 3
     assert [answer.truncated for answer in cut] == [True] * 3
@@ -27,9 +26,9 @@ def test_an_answer_that_ends_its_turn_is_whole_and_one_that_is_cut_off_is_not() 
 @pytest.mark.parametrize("limit", [3, 16])
 def test_every_prompt_gets_the_prediction_of_its_own_answer(limit: int) -> None:
     backend = backend_with(TrialConfig("small-2m", lora_dropout=0.0), std=0.1)
-    prompts, end = prompt_ids(backend.tokenizer, _TEXTS), end_of_turn_id(backend.tokenizer)
+    prompts, end = backend.chat.prompt_ids(_TEXTS), backend.chat.end_of_turn_id
     outputs = backend.generate(prompts, limit)
     predictions = answer_prompts(backend, prompts, limit)
-    texts = backend.tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    texts = backend.chat.tokenizer.batch_decode(outputs, skip_special_tokens=True)
     assert [prediction.parsed for prediction in predictions] == [parse(text) for text in texts]
     assert [prediction.truncated for prediction in predictions] == [ids[-1] != end for ids in outputs]

@@ -14,7 +14,6 @@ from data.prompt import completion
 from trainable.backends.peft_backend import PeftBackend
 from trainable.model.bases import locate_base
 from trainable.predicting.evaluator import Evaluator, document_order, shuffled_documents
-from trainable.tokens.chat import end_of_turn_id
 from trainable.tokens.windowing import Windowing
 
 _NAMES = [f"P{number:02d}x" for number in range(40)]
@@ -48,15 +47,15 @@ def evaluator(backend: PeftBackend, monkeypatch: pytest.MonkeyPatch) -> Evaluato
     def generate(prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
         answers = []
         for prompt in prompts:
-            asked = backend.tokenizer.decode(list(prompt))
+            asked = backend.chat.tokenizer.decode(list(prompt))
             found = [Entity("NAME", name, 0, 4) for name in _NAMES if name in asked and name != "P07x"]
             found += [Entity("PRONOUN", "they", 0, 4)] if "they" in asked else []
-            ids = backend.tokenizer(completion(found), add_special_tokens=False)["input_ids"]
-            answers.append([*ids, end_of_turn_id(backend.tokenizer)])
+            ids = backend.chat.tokenizer(completion(found), add_special_tokens=False)["input_ids"]
+            answers.append([*ids, backend.chat.end_of_turn_id])
         return answers
 
     monkeypatch.setattr(backend, "generate", generate)
-    windowing = Windowing(backend.tokenizer, 256, 24)
+    windowing = Windowing(backend.chat, 256, 24)
     return Evaluator(backend, _DOCUMENTS, 100, frozenset({"NAME"}), 0.9, windowing)
 
 

@@ -9,7 +9,6 @@ import pytest
 from data.entities import Entity
 from data.prompt import completion
 from trainable.predicting.predictor import Predictor, find_model
-from trainable.tokens.chat import end_of_turn_id
 
 NAMES = [f"P{number:03d}" for number in range(120)]
 TEXT = "".join(f"{name} said that it was late. " for name in NAMES)
@@ -24,7 +23,8 @@ def predictor() -> Predictor:
 def answering(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[int]:
     """Let the model know every name of TEXT, as far as the limit reaches; return the answers' limits."""
     limits: list[int] = []
-    tokenizer = predictor.backend.tokenizer
+    chat = predictor.backend.chat
+    tokenizer = chat.tokenizer
 
     def generate(prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
         limits.append(limit)
@@ -34,7 +34,7 @@ def answering(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, broken: str
             found = [Entity("NAME", name, 0, len(name)) for name in NAMES if name in asked]
             answer = "no JSON" if broken and broken in asked else completion(found)
             ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
-            answers.append([*ids, end_of_turn_id(tokenizer)][:limit])
+            answers.append([*ids, chat.end_of_turn_id][:limit])
         return answers
 
     monkeypatch.setattr(predictor.backend, "generate", generate)

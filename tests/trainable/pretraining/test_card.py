@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.prompt import SYSTEM_PROMPT, chat_messages
+from data.prompt import SYSTEM_PROMPT
 from trainable.model.bases import BUNDLED_DIR
 from trainable.pretraining.card import Figures, command, model_card, save, write_figures
 from trainable.pretraining.options import Options, Size
@@ -57,7 +57,10 @@ def test_a_saved_model_has_checksums_and_its_tokenizer_loads_as_fast_and_renders
     text = "订单 2024 已确认 PLAN_b。"
     assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
     rendered = loaded.apply_chat_template(
-        chat_messages(text), tokenize=False, add_generation_prompt=True, enable_thinking=False
+        [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": text}],
+        tokenize=False,
+        add_generation_prompt=True,
+        enable_thinking=False,
     )
     assert rendered == prompt_text(SYSTEM_PROMPT, text)
 

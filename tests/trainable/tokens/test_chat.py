@@ -1,68 +1,155 @@
-"""Prompts and answers as the chat template renders them: thinking off, nothing added, one end token."""
+"""Prompts and completions of every family: end of turn, system message, date, BOS, and the same tokens everywhere."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from data.entities import Example, locate
+from data.corpus import SAMPLE_DIR
+from data.entities import Example
+from data.files.jsonl import read_examples
 from data.prompt import SYSTEM_PROMPT, completion
-from trainable.model.bases import locate_base
-from trainable.tokens.chat import (
-    END_OF_TURN,
-    end_of_turn_id,
-    load_tokenizer,
-    prompt_ids,
-    tokenize_examples,
-)
+from tests.families import FAMILIES, make_tokenizer
+from trainable.model.bases import BUNDLED_DIR
+from trainable.tokens.chat import FIXED_DATE, ChatFormat, NoChatFormat, read_chat_format
 
-_BASE = locate_base("small-2m")
-_TEXT = "王芳的电话是13800138000。"
+EXAMPLES = read_examples(SAMPLE_DIR / "train.jsonl")[:40]
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return load_tokenizer(_BASE)
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tokenizers of every family, with the generation_config.json that their models would have."""
+    root = tmp_path_factory.mktemp("tokenizers")
+    for name, family in FAMILIES.items():
+        tokenizer = make_tokenizer(family)
+        tokenizer.save_pretrained(root / name)
+        eos = tokenizer.convert_tokens_to_ids(family.specials[1])
+        (root / name / "generation_config.json").write_text(json.dumps({"eos_token_id": [eos]}))
+    return {name: root / name for name in FAMILIES}
 
 
-def test_prompt_and_completion_render_to_the_chat_template_of_the_whole_dialogue(tokenizer: Any) -> None:
-    entities = locate(_TEXT, (("PERSON", "王芳"), ("PHONE", "13800138000")))[0]
-    [(prompt, answer)] = tokenize_examples(tokenizer, [Example("1", _TEXT, entities)])
-    assert tokenizer.decode(prompt) == (
-        f"<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\n{_TEXT}<|im_end|>\n"
-        "<|im_start|>assistant\n"
-    )
-    assert tokenizer.decode(answer) == completion(entities) + "<|im_end|>"
-    assert answer[-1] == end_of_turn_id(tokenizer)
+@pytest.fixture(scope="module")
+def formats(folders: dict[str, Path]) -> dict[str, ChatFormat]:
+    return {name: read_chat_format(folder) for name, folder in folders.items()}
 
 
-def test_a_prompt_is_the_same_alone_and_among_others(tokenizer: Any) -> None:
-    texts = [_TEXT, "", "Call Ann\n😀"]
-    assert prompt_ids(tokenizer, texts) == [prompt_ids(tokenizer, [text])[0] for text in texts]
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_answer_ends_with_the_token_that_the_template_closes_a_turn_with(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    assert formats[name].end_of_turn == FAMILIES[name].end
+    assert formats[name].end_source == ("generation_config" if name == "unclosed" else "template")
 
 
-def test_a_template_that_thinks_is_told_not_to(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    template = tokenizer.chat_template + "{% if enable_thinking is false %}<think></think>{% endif %}"
-    monkeypatch.setattr(tokenizer, "chat_template", template)
-    assert tokenizer.decode(prompt_ids(tokenizer, ["a"])[0]).endswith("assistant\n<think></think>")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_system_message_and_the_text_are_in_every_prompt(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    (prompt,) = formats[name].prompts(["请联系王小明"])
+    assert formats[name].folded == (FAMILIES[name].system == "folded")
+    assert prompt.count(SYSTEM_PROMPT) == 1
+    assert prompt.index(SYSTEM_PROMPT) < prompt.index("请联系王小明")
 
 
-@pytest.mark.parametrize("lacking", ["template", "token"])
-def test_a_tokenizer_without_a_template_or_the_end_token_is_refused(tmp_path: Path, lacking: str) -> None:
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(_BASE / name, tmp_path / name)
-    if lacking == "template":
-        config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
-        del config["chat_template"]
-        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    else:
-        for path in tmp_path.iterdir():
-            path.write_text(
-                path.read_text(encoding="utf-8").replace(END_OF_TURN, "<|stop|>"), encoding="utf-8"
-            )
-    with pytest.raises(ValueError, match=r"must have a chat template and the token <\|im_end\|>"):
-        load_tokenizer(tmp_path)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_system_message_of_ones_own_takes_the_place_of_ours(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    (prompt,) = formats[name].with_system_prompt("Find names in the text.").prompts(["Call Ann"])
+    assert "Find names in the text." in prompt
+    assert SYSTEM_PROMPT not in prompt
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_prompt_holds_the_day_of_today(formats: dict[str, ChatFormat], name: str) -> None:
+    (prompt,) = formats[name].prompts(["x"])
+    assert formats[name].dated == FAMILIES[name].dated
+    assert (str(FIXED_DATE.year) in prompt) == FAMILIES[name].dated
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_training_text_equals_inference_text_token_by_token(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    chat_format = formats[name]
+    asked = chat_format.prompt_ids([example.text for example in EXAMPLES])
+    samples = chat_format.samples(EXAMPLES)
+    assert [prompt for prompt, _ in samples] == asked
+    for example, (_, answer) in zip(EXAMPLES, samples, strict=True):
+        assert answer[-1] == chat_format.end_of_turn_id
+        assert chat_format.end_of_turn_id not in answer[:-1]
+        assert chat_format.tokenizer.decode(answer[:-1]).strip() == completion(example.entities)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_sample_is_what_the_template_and_the_answer_make_in_one_go(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    chat_format = formats[name]
+    (prompt,), (example, *_) = chat_format.prompts([EXAMPLES[0].text]), EXAMPLES
+    ((ids, answer),) = chat_format.samples([example])
+    whole = chat_format.tokenizer(prompt + completion(example.entities), add_special_tokens=False)[
+        "input_ids"
+    ]
+    assert [*ids, *answer[:-1]][-len(whole) :] == whole
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, family in FAMILIES.items() if family.pieces or name in ("llama3", "lfm2")]
+)
+def test_a_prompt_of_a_tokenizer_with_bos_has_exactly_one(formats: dict[str, ChatFormat], name: str) -> None:
+    (ids,) = formats[name].prompt_ids(["x"])
+    bos = formats[name].tokenizer.bos_token_id
+    assert ids[0] == bos
+    assert ids.count(bos) == 1
+
+
+def test_thinking_is_off(formats: dict[str, ChatFormat]) -> None:
+    (prompt,) = formats["qwen3"].prompts(["x"])
+    assert prompt.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+
+
+def test_the_bundled_models_have_the_ids_that_they_always_had() -> None:
+    chat_format = read_chat_format(BUNDLED_DIR / "small-2m")
+    tokenizer = chat_format.tokenizer
+    for example, (prompt, answer) in zip(EXAMPLES, chat_format.samples(EXAMPLES), strict=True):
+        text = f"<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\n{example.text}<|im_end|>\n<|im_start|>assistant\n"
+        assert prompt == tokenizer(text)["input_ids"]
+        assert answer == tokenizer(completion(example.entities) + "<|im_end|>")["input_ids"]
+
+
+def test_nothing_is_made_of_nothing(formats: dict[str, ChatFormat]) -> None:
+    assert formats["qwen3"].samples([]) == []
+    assert formats["qwen3"].prompt_ids([]) == []
+
+
+def test_a_token_across_the_border_of_prompt_and_answer_is_not_trained_on(
+    formats: dict[str, ChatFormat],
+) -> None:
+    (sample,) = formats["unclosed"].samples([Example("1", "x", ())])
+    asked = formats["unclosed"].prompt_ids(["x"])
+    assert sample[0] == asked[0]
+
+
+def test_a_tokenizer_without_a_template_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(FAMILIES["qwen3"])
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(NoChatFormat, match="no chat template; choose an instruction-tuned model"):
+        read_chat_format(tmp_path)
+
+
+def test_a_model_that_nothing_ends_is_refused(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(FAMILIES["unclosed"])
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(NoChatFormat, match="nothing ends an answer"):
+        read_chat_format(tmp_path)
+
+
+def test_the_end_token_of_the_tokenizer_is_the_last_resort(tmp_path: Path) -> None:
+    make_tokenizer(FAMILIES["unclosed"]).save_pretrained(tmp_path)
+    assert read_chat_format(tmp_path).end_source == "tokenizer"
+    assert read_chat_format(tmp_path).end_of_turn == "<|endoftext|>"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
 
@@ -12,13 +11,13 @@ from data.prompt import Parsed, completion, parse
 from data.texts.windows import Window
 from trainable.model.bases import locate_base
 from trainable.scoring.counts import Prediction, document_counts
-from trainable.tokens.chat import load_tokenizer, prompt_ids, tokenize_examples
+from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.windowing import Windowing, join_answers, split_all
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return load_tokenizer(locate_base("small-2m"))
+def chat() -> ChatFormat:
+    return read_chat_format(locate_base("small-2m"))
 
 
 def long_example(n_entities: int, seed: int) -> Example:
@@ -41,13 +40,13 @@ def long_example(n_entities: int, seed: int) -> Example:
     return Example("long", text, tuple(entities), language="mixed")
 
 
-def test_the_answers_to_all_windows_give_the_gold_entities_of_the_document(tokenizer: Any) -> None:
+def test_the_answers_to_all_windows_give_the_gold_entities_of_the_document(chat: ChatFormat) -> None:
     example = long_example(60, seed=1)
-    windowing = Windowing(tokenizer, 384, None, [example])
+    windowing = Windowing(chat, 384, None, [example])
     parts, n_cut = windowing.split(example)
     assert len(parts) > 5
     assert n_cut == 0
-    assert max(len(p) + len(a) for p, a in tokenize_examples(tokenizer, parts)) <= 384
+    assert max(len(p) + len(a) for p, a in chat.samples(parts)) <= 384
     windows = windowing.cut(example.text)
     answers = [Prediction(parse(completion(part.entities)), truncated=False) for part in parts]
     if len(windows) != len(parts):  # gold answers needed smaller windows than the text alone
@@ -58,39 +57,39 @@ def test_the_answers_to_all_windows_give_the_gold_entities_of_the_document(token
     assert (counts.tp, counts.fp, counts.fn) == (120, 0, 0)
 
 
-def test_every_window_of_a_text_fits_its_share_of_the_window(tokenizer: Any) -> None:
-    windowing = Windowing(tokenizer, 256, 24)
+def test_every_window_of_a_text_fits_its_share_of_the_window(chat: ChatFormat) -> None:
+    windowing = Windowing(chat, 256, 24)
     for text in (long_example(40, 2).text, "😀👍🏽" * 300, "a" * 3000, "\n" * 3000, "𠮷" * 500):
         windows = windowing.cut(text)
-        prompts = prompt_ids(tokenizer, [window.text for window in windows])
+        prompts = chat.prompt_ids([window.text for window in windows])
         assert max(map(len, prompts)) <= 256 * 3 // 4 + 2
         assert windows[0].start == 0
         assert windows[-1].end == len(text)
 
 
-def test_a_document_with_many_entities_is_cut_until_its_answers_fit(tokenizer: Any) -> None:
+def test_a_document_with_many_entities_is_cut_until_its_answers_fit(chat: ChatFormat) -> None:
     phones = [f"139{number:08d}" for number in range(40)]
     text = "，".join(phones)
     dense = Example("dense", text, locate(text, [("PHONE", phone) for phone in phones])[0])
-    split = split_all(Windowing(tokenizer, 384), [dense, Example("short", "你好", ())])
+    split = split_all(Windowing(chat, 384), [dense, Example("short", "你好", ())])
     assert (split.windowed_documents, split.cut_entities) == (1, 0)
     parts = [part for part, place in split.parts if place == 0]
     assert {entity.text for part in parts for entity in part.entities} == set(phones)
-    assert max(len(p) + len(a) for p, a in tokenize_examples(tokenizer, parts)) <= 384
+    assert max(len(p) + len(a) for p, a in chat.samples(parts)) <= 384
 
 
-def test_the_default_overlap_holds_the_longest_entity(tokenizer: Any) -> None:
+def test_the_default_overlap_holds_the_longest_entity(chat: ChatFormat) -> None:
     address = "北京市海淀区中关村大街一百二十三号院四号楼五单元六零七室旁边的快递柜子里面第八个格子" * 2
     example = Example("1", address, (Entity("ADDRESS", address, 0, len(address)),))
-    assert Windowing(tokenizer, 1024).overlap_tokens == 32
-    assert Windowing(tokenizer, 1024, None, [example]).overlap_tokens > len(
-        tokenizer(address, add_special_tokens=False)["input_ids"]
+    assert Windowing(chat, 1024).overlap_tokens == 32
+    assert Windowing(chat, 1024, None, [example]).overlap_tokens > len(
+        chat.tokenizer(address, add_special_tokens=False)["input_ids"]
     )
 
 
-def test_an_overlap_that_leaves_no_room_is_refused(tokenizer: Any) -> None:
+def test_an_overlap_that_leaves_no_room_is_refused(chat: ChatFormat) -> None:
     with pytest.raises(ValueError, match="`overlap_tokens` is 300, but must be between 0 and"):
-        Windowing(tokenizer, 512, 300)
+        Windowing(chat, 512, 300)
 
 
 def test_an_invalid_answer_loses_its_window_only() -> None:

@@ -11,7 +11,6 @@ import pytest
 from trainable.config import TrialConfig
 from trainable.model.adapters import adapter_weights, save_adapter
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import end_of_turn_id
 from trainable.tokens.corpus import tokenized
 
 _CONFIG = TrialConfig(
@@ -54,7 +53,7 @@ def test_only_the_answer_and_its_end_of_turn_token_carry_loss(train_file: Path) 
     rows = run.schedule.batch(0)
     batch = batch_of(run, rows)
     samples = tokenized(locate_base("small-2m"), train_file, 512, train_file.parent / "tokens").samples()
-    end = end_of_turn_id(run.backend.tokenizer)
+    end = run.backend.chat.end_of_turn_id
     for ids, labels, (prompt, answer) in zip(
         batch.input_ids.tolist(), batch.labels.tolist(), (samples[row] for row in rows), strict=True
     ):

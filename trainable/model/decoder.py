@@ -1,4 +1,4 @@
-"""The weights of a Qwen model as plain tensors, for our own forward passes."""
+"""The weights of a decoder of the Llama and Qwen kind as plain tensors, for our own forward passes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch.nn.functional import linear
 
+from trainable.model.bases import PLAIN_FAMILIES
 from trainable.model.parts import (
     ADAPTER,
     AdaptedLinear,
@@ -17,6 +18,7 @@ from trainable.model.parts import (
     Linear,
     adapter_of,
 )
+from trainable.model.rotation import Rotation, read_rotation, why_no_rotation
 
 if TYPE_CHECKING:
     from bitsandbytes.nn import Linear4bit, Params4bit
@@ -35,7 +37,7 @@ class Shape:
     kv_heads: int
     head_dim: int
     eps: float
-    theta: float
+    rotation: Rotation
 
     @property
     def group(self) -> int:
@@ -46,17 +48,22 @@ class Shape:
 def why_unsupported(model: CausalModel) -> str:
     """Return why our own forward passes cannot replace the model's; empty if they can."""
     config = model.config
-    if config.model_type not in ("qwen3", "qwen2"):
+    if config.model_type not in PLAIN_FAMILIES:
         return f"model type {config.model_type}"
     if config.hidden_act != "silu":
         return f"activation {config.hidden_act}"
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
         return f"layers of kind {', '.join(sorted(kinds))}"
-    rope = _rope(config)
-    if rope.get("rope_type", "default") != "default":
-        return f"position embedding of type {rope['rope_type']}"
-    return ""
+    if config.model_type == "mistral" and config.sliding_window is not None:
+        return f"attention to the last {config.sliding_window} tokens only"
+    if getattr(config, "mlp_bias", False) or _has_output_bias(model):
+        return "linear layers with a bias beside those of queries, keys and values"
+    return why_no_rotation(config)
+
+
+def _has_output_bias(model: CausalModel) -> bool:
+    return base_layer(projection(model.model.layers[0], "o_proj")).bias is not None
 
 
 def read_shape(config: PreTrainedConfig) -> Shape:
@@ -64,39 +71,8 @@ def read_shape(config: PreTrainedConfig) -> Shape:
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return Shape(
         config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads, head_dim,
-        config.rms_norm_eps, float(cast("float", _rope(config)["rope_theta"])),
+        config.rms_norm_eps, read_rotation(config),
     )  # fmt: skip
-
-
-def _rope(config: PreTrainedConfig) -> dict[str, object]:
-    rope: dict[str, object] = dict(
-        getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    )
-    rope.setdefault("rope_theta", getattr(config, "rope_theta", None) or 10_000.0)
-    return rope
-
-
-def rotation_table(shape: Shape, length: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Return the cosines and sines of RoPE for every position, (2, length, head_dim / 2)."""
-    powers = torch.arange(0, shape.head_dim, 2, dtype=torch.int64, device=device).float() / shape.head_dim
-    angles = torch.arange(length, device=device).float()[:, None] / shape.theta**powers
-    return torch.stack([angles.cos(), angles.sin()]).to(dtype)
-
-
-def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, direction: int = 1) -> torch.Tensor:
-    """Apply RoPE: rotate the pairs (i, i + half) of the last dimension, back with direction -1; without autograd.
-
-    Args:
-        x: (..., heads, head_dim).
-        cosine: Cosines of each token's angles, (..., 1, head_dim / 2).
-        sine: Their sines.
-        direction: 1 or -1.
-    """
-    halves = x.unflatten(-1, (2, -1))
-    turned = halves * cosine.unsqueeze(-2)
-    turned[..., 0, :].addcmul_(halves[..., 1, :], sine, value=-direction)
-    turned[..., 1, :].addcmul_(halves[..., 0, :], sine, value=direction)
-    return turned.flatten(-2)
 
 
 def projection(layer: DecoderLayer, name: str) -> AdaptedLinear:

@@ -10,7 +10,7 @@ import torch
 from tests.adapters import backend_with
 from tests.tiny_models import tiny_qwen, with_adapter
 from trainable.config import TrialConfig
-from trainable.model.qwen import (
+from trainable.model.decoder import (
     ATTENTION,
     MLP,
     MergedWeights,
@@ -20,10 +20,9 @@ from trainable.model.qwen import (
     plain_weight,
     projection,
     read_shape,
-    rotate,
-    rotation_table,
     why_unsupported,
 )
+from trainable.model.rotation import rotate, rotation_table
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 FAMILIES = ("qwen3", "qwen2")
@@ -35,20 +34,28 @@ def test_the_shape_is_that_of_the_config(family: str) -> None:
     shape = read_shape(config)
     assert (shape.layers, shape.heads, shape.kv_heads, shape.group) == (2, 4, 2, 2)
     assert shape.head_dim == (32 if family == "qwen3" else 64 // 4)
-    assert (shape.eps, shape.theta) == (1e-5, 5e4)
+    assert (shape.eps, shape.rotation.theta) == (1e-5, 5e4)
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({}, ""),
-        ({"model_type": "llama"}, "model type llama"),
+        ({"model_type": "granite"}, "model type granite"),
         ({"hidden_act": "gelu"}, "activation gelu"),
         (
             {"layer_types": ["full_attention", "sliding_attention"]},
             "layers of kind full_attention, sliding_attention",
         ),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "position embedding of type yarn"),
+        (
+            {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4}},
+            "position embedding of type dynamic",
+        ),
+        (
+            {"model_type": "mistral", "sliding_window": 64, "layer_types": None},
+            "attention to the last 64 tokens only",
+        ),
+        ({"mlp_bias": True}, "linear layers with a bias beside those of queries, keys and values"),
     ],
 )
 def test_what_the_own_passes_do_not_know_is_named(changes: dict[str, Any], reason: str) -> None:
@@ -68,7 +75,7 @@ def test_rotations_are_those_of_transformers(family: str) -> None:
     cosine, sine = model.model.rotary_emb(torch.zeros(1), places)
     q, k = torch.randn(1, shape.heads, 4, shape.head_dim), torch.randn(1, shape.kv_heads, 4, shape.head_dim)
     expected = apply_rotary_pos_emb(q, k, cosine, sine)
-    table = rotation_table(shape, 100, torch.device("cpu"), torch.float32)
+    table = rotation_table(shape.rotation, 100, torch.device("cpu"), torch.float32)
     assert table.shape == (2, 100, shape.head_dim // 2)
     own = table[:, places[0], None]  # (2, tokens, 1, head_dim / 2)
     for x, wanted in zip((q, k), expected, strict=True):

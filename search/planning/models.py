@@ -1,0 +1,75 @@
+"""What the base models of a search are, as its plan tells it, and why one cannot be tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from search.planning.memory import GIB, NF4_BYTES
+from search.planning.space import SearchSpace
+from trainable.knob import Choice
+from trainable.model.bases import locate_base
+from trainable.model.description import BaseModel, UnusableBase, base_problems, read_base
+from trainable.tokens.chat import ChatFormat, NoChatFormat, read_chat_format
+
+
+def model_problems(space: SearchSpace, models: Iterable[str]) -> list[str]:
+    """Return why base models cannot be tuned in all the ways that a space allows, a sentence each.
+
+    Args:
+        space: Says whether 4-bit is searched or fixed.
+        models: Names whose weights were found.
+    """
+    problems = []
+    for model in models:
+        try:
+            base = read_base(locate_base(model))
+            read_chat_format(locate_base(model))
+        except (UnusableBase, NoChatFormat) as error:
+            problems.append(f"`model` {model}: {error}")
+            continue
+        for load_in_4bit in _bits(space):
+            problems += base_problems(base, model, load_in_4bit=load_in_4bit)
+    return problems
+
+
+def _bits(space: SearchSpace) -> Sequence[bool]:
+    parameter = space.parameters.get("load_in_4bit")
+    if isinstance(parameter, Choice):
+        return [bool(value) for value in parameter.values]
+    return [bool(space.fixed.get("load_in_4bit", False))]
+
+
+def described(space: SearchSpace) -> list[str]:
+    """Return two lines a base model for the plan: what it is, and what is done to it.
+
+    Raises:
+        UnusableBase: If there is no such model; `model_problems` tells all at once.
+    """
+    targets = space.fixed.get("target_modules")
+    lines = []
+    for model in space.models():
+        base, chat = read_base(locate_base(model)), read_chat_format(locate_base(model))
+        chosen = tuple(map(str, targets)) if isinstance(targets, tuple) else None
+        lines += [f"{model}: {_size(base)}; {_chat(chat)}", f"  {_treatment(base, chosen)}"]
+    return lines
+
+
+def _size(base: BaseModel) -> str:
+    kind = f", stored in {base.quantised}" if base.quantised else ""
+    whole = 2 * base.parameters / GIB
+    linear = sum(layer.weights for layer in base.linears)
+    small = (2 * (base.parameters - linear) + NF4_BYTES * linear) / GIB
+    return f"{base.family}, {base.parameters / 1e6:,.0f}M parameters{kind}, {whole:.2g} GiB in 16-bit, {small:.2g} in 4-bit"
+
+
+def _chat(chat: ChatFormat) -> str:
+    system = "in the user's turn" if chat.folded else "as the template has it"
+    date = ", date fixed" if chat.dated else ""
+    return f"answers end with {chat.end_of_turn} (from the {chat.end_source.replace('_', ' ')}), system message {system}{date}"
+
+
+def _treatment(base: BaseModel, targets: tuple[str, ...] | None) -> str:
+    names = ", ".join(targets or base.targets)
+    experts = "; the experts get none" if base.experts else ""
+    path = f"the library's own passes ({base.slow})" if base.slow else "our own passes"
+    return f"adapters on {base.adapted_share(targets):.0%} of the weights between embedding and head ({names}){experts}; {path}"

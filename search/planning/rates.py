@@ -1,0 +1,108 @@
+"""Where the best learning rate of a LoRA fine-tune is expected: a rule from measured optima, and the range around it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from search.planning.space import SearchSpace
+from trainable.config import KNOBS
+from trainable.knob import Choice, KnobValue, Range
+from trainable.model.bases import BUNDLED, locate_base
+from trainable.training.longer_run import RATE_EXPONENT
+
+REFERENCE_RATE = 1e-3
+"""Expected optimum at the reference below, with alpha = 2 r."""
+REFERENCE_WIDTH, REFERENCE_RANK, REFERENCE_BATCH, REFERENCE_STEPS = 1024, 16, 32, 160
+WIDTH_EXPONENT, RANK_EXPONENT, BATCH_EXPONENT = -0.7, -0.5, 0.5
+"""Between hidden sizes of 192 and 2,048 the optimum falls with this power of the width: small-2m and small-4m (160
+configs), SmolLM2-135M (curves of 13 configs), and a public sweep over Llama and Qwen models. With alpha = 2 r it falls
+with the rank, and it rises with the root of the batch (results/LOG.md names the sources)."""
+BELOW, ABOVE = 8.0, 4.0
+"""The range reaches from the expected optimum of rank 16 down and up by these factors; missing it costs more below."""
+BY_RULE = "by the rule"
+"""The starting config whose learning rate is the expected one."""
+
+
+def expected_rate(width: int, rank: int, effective_batch: int, steps: int) -> float:
+    """Return the learning rate at which a fine-tune is expected to end best.
+
+    Args:
+        width: Hidden size of the base model.
+        rank: LoRA rank, with alpha = 2 r.
+        effective_batch: Sequences in one optimizer step.
+        steps: Length of the run, in optimizer steps.
+
+    Example:
+        >>> [float(f"{expected_rate(width, 16, 32, 160):.1e}") for width in (576, 1024, 2048)]
+        [0.0015, 0.001, 0.00062]
+    """
+    return (
+        REFERENCE_RATE
+        * (width / REFERENCE_WIDTH) ** WIDTH_EXPONENT
+        * (rank / REFERENCE_RANK) ** RANK_EXPONENT
+        * (effective_batch / REFERENCE_BATCH) ** BATCH_EXPONENT
+        * (steps / REFERENCE_STEPS) ** RATE_EXPONENT
+    )
+
+
+def model_width(model: str) -> int | None:
+    """Return the hidden size of a base model; None if its config.json does not tell."""
+    content = json.loads((locate_base(model) / "config.json").read_text(encoding="utf-8"))
+    width = content.get("hidden_size") or (content.get("text_config") or {}).get("hidden_size")
+    return int(width) if width else None
+
+
+def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
+    """Return a space whose learning rates lie around the expected ones, with a starting config by the rule.
+
+    A space stays as it is where the user chose the rates, where all models are ours (their range was measured), and
+    where no width is known. The range covers the rates of the other starting configs, which stay.
+
+    Args:
+        space: The default space, or one that a file narrowed.
+        steps: The horizon.
+    """
+    knob = KNOBS["learning_rate"]
+    widths = [width for model in space.models() if model not in BUNDLED and (width := model_width(model))]
+    if space.parameters.get("learning_rate") not in (knob.cpu, knob.gpu) or not widths:
+        return space
+    batch = int(space.fixed.get("effective_batch", REFERENCE_BATCH))
+    expected = [expected_rate(width, REFERENCE_RANK, batch, steps) for width in widths]
+    own = [float(config["learning_rate"]) for config in space.starting_configs.values()]
+    low, high = min([min(expected) / BELOW, *own]), max([max(expected) * ABOVE, *own])
+    rates = Range(_one_digit(low, math.floor), _one_digit(high, math.ceil), log=True)
+    return replace(
+        space,
+        parameters={**space.parameters, "learning_rate": rates},
+        starting_configs={**space.starting_configs, BY_RULE: _by_rule(space, batch, steps)},
+    )
+
+
+def _by_rule(space: SearchSpace, batch: int, steps: int) -> dict[str, KnobValue]:
+    """Return the conservative config with the middle rank, twofold oversampling and the expected rate."""
+    start, models = space.starting_configs["conservative"], space.models()
+    model = str(start["model"]) if start["model"] in models else next(m for m in models if m not in BUNDLED)
+    width = model_width(model) or REFERENCE_WIDTH
+    rank = _nearest(space, "lora_rank", REFERENCE_RANK)
+    rate = float(f"{expected_rate(width, rank, batch, steps):.2g}")
+    return {**start, "model": model, "lora_rank": rank, "learning_rate": rate, "oversampling": 2}
+
+
+def _nearest(space: SearchSpace, name: str, wanted: int) -> int:
+    """Return the value of a parameter that lies next to a wanted one."""
+    parameter = space.parameters.get(name)
+    values: Sequence[KnobValue] = (space.fixed.get(name, wanted),)
+    if isinstance(parameter, Choice):
+        values = parameter.values
+    elif isinstance(parameter, Range):
+        values = (min(max(wanted, int(parameter.low)), int(parameter.high)),)
+    return min((int(value) for value in values), key=lambda value: abs(value - wanted))
+
+
+def _one_digit(value: float, to_whole: Callable[[float], int]) -> float:
+    """Return a rate rounded to one significant digit, down or up."""
+    step = 10.0 ** math.floor(math.log10(value))
+    return float(f"{to_whole(round(value / step, 6)) * step:.0e}")

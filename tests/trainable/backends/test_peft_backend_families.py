@@ -1,0 +1,200 @@
+"""Every family that is served learns a few documents, stops by itself, and answers alike merged, resumed and in 4-bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.corpus import SAMPLE_DIR
+from data.files.jsonl import read_examples, write_examples
+from tests.families import FAMILIES, save_family
+from trainable.backends.peft_backend import PeftBackend
+from trainable.config import TrialConfig
+from trainable.merge import MergeOptions, merge_adapter
+from trainable.model.adapters import adapter_weights, save_adapter
+from trainable.model.batch import collate
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.predictor import Predictor, find_model
+from trainable.tokens.corpus import TokenizedCorpus, tokenized
+from trainable.training.loop import TrainingRun, schedule_batches
+
+pytestmark = pytest.mark.slow
+STEPS, DOCUMENTS, LIMIT = 150, 8, 160
+FAST = [name for name, family in FAMILIES.items() if family.fast]
+EXAMPLES = [example for example in read_examples(SAMPLE_DIR / "train.jsonl") if len(example.text) < 60][
+    :DOCUMENTS
+]
+
+
+@dataclass
+class Fitted:
+    """A family's model after a small fit."""
+
+    folder: Path
+    config: TrialConfig
+    backend: PeftBackend
+    corpus: TokenizedCorpus
+    loss: float
+    adapter: Path
+
+    @property
+    def prompts(self) -> list[list[int]]:
+        return [prompt for prompt, _ in self.corpus.samples()]
+
+    @property
+    def answers(self) -> list[list[int]]:
+        return [answer for _, answer in self.corpus.samples()]
+
+
+def loaded(
+    folder: Path, work: Path, *, load_in_4bit: bool = False
+) -> tuple[TrialConfig, PeftBackend, TokenizedCorpus]:
+    config = TrialConfig(
+        str(folder),
+        load_in_4bit,
+        16,
+        8e-3,
+        lora_dropout=0.0,
+        effective_batch=DOCUMENTS,
+        micro_batch=DOCUMENTS,
+    )
+    data = work / "train.jsonl"
+    write_examples(data, EXAMPLES)
+    corpus = tokenized(folder, data, 512, work / "tokens")
+    backend = PeftBackend()
+    backend.load_base(folder, load_in_4bit, 512)
+    backend.attach_adapter(config)
+    return config, backend, corpus
+
+
+def fit(folder: Path, work: Path, *, load_in_4bit: bool = False) -> Fitted:
+    config, backend, corpus = loaded(folder, work, load_in_4bit=load_in_4bit)
+    run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), STEPS)
+    run.train_to(STEPS - 1)
+    loss = run.train_to(STEPS)
+    adapter = work / "adapter"
+    save_adapter(backend.model, adapter, str(folder))
+    PredictionSettings(load_in_4bit=load_in_4bit, max_new_tokens=LIMIT).save(adapter)
+    return Fitted(folder, config, backend, corpus, loss, adapter)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    work = tmp_path_factory.mktemp(request.param)
+    return fit(save_family(request.param, work / "base"), work)
+
+
+def test_a_small_fit_is_learnt_and_stops_by_itself(fitted: Fitted) -> None:
+    assert fitted.loss < 0.05
+    assert fitted.backend.generate(fitted.prompts, LIMIT) == fitted.answers
+
+
+def test_the_librarys_own_forward_pass_answers_alike(fitted: Fitted) -> None:
+    assert fitted.backend.generate_plain(fitted.prompts, LIMIT) == fitted.answers
+
+
+def test_prompts_of_all_lengths_in_one_batch_are_answered_as_each_alone(fitted: Fitted) -> None:
+    prompts = [
+        fitted.backend.chat.prompt_ids([text])[0]
+        for text in ("短", "请把材料寄到" * 8, "a b c", "电话 " * 30)
+    ]
+    together = fitted.backend.generate_plain(prompts, 12)
+    assert together == [fitted.backend.generate_plain([prompt], 12)[0] for prompt in prompts]
+
+
+def test_predict_finds_the_entities(fitted: Fitted) -> None:
+    place = find_model(str(fitted.adapter))
+    results = Predictor(place, place.settings).predict([example.text for example in EXAMPLES])
+    found = [
+        sorted((entity.type, entity.start) for entity in prediction.entities) for prediction, _ in results
+    ]
+    assert found == [
+        sorted((entity.type, entity.start) for entity in example.entities) for example in EXAMPLES
+    ]
+
+
+def test_the_merged_model_gives_the_same_ids_and_stops_in_plain_transformers(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merge_adapter(MergeOptions(fitted.adapter, tmp_path / "merged"))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    for prompt, answer in zip(fitted.prompts, fitted.answers, strict=True):
+        ids = torch.tensor([prompt])
+        mask = torch.ones_like(ids)
+        whole = model.generate(
+            input_ids=ids, attention_mask=mask, max_new_tokens=LIMIT, do_sample=False, pad_token_id=0
+        )
+        assert whole[0, len(prompt) :].tolist() == answer
+    assert tokenizer.chat_template == fitted.backend.chat.tokenizer.chat_template
+
+
+def test_the_loss_is_the_models_own(fitted: Fitted) -> None:
+    samples = fitted.corpus.samples()
+    batch = collate(samples, fitted.backend.device)
+    n_labels = sum(len(answer) for _, answer in samples)
+    mask = (
+        torch.arange(batch.input_ids.shape[1])[None]
+        < torch.tensor([len(p) + len(a) for p, a in samples])[:, None]
+    )
+    with torch.no_grad():
+        logits = fitted.backend.model(
+            input_ids=batch.input_ids, attention_mask=mask.long(), use_cache=False
+        ).logits
+        expected = torch.nn.functional.cross_entropy(
+            logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten(), reduction="sum", ignore_index=-100
+        )
+        ours = fitted.backend.loss(batch, n_labels)
+    assert float(ours) == pytest.approx(float(expected) / n_labels, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_run_that_goes_on_in_the_middle_gives_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
+    folder = save_family(name, tmp_path / "base")
+    config, backend, corpus = loaded(folder, tmp_path)
+    whole = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), 8)
+    whole.train_to(4)
+    whole.save(tmp_path / "state.pt", {})
+    whole.train_to(8)
+    expected = adapter_weights(backend.model)
+    config, backend, corpus = loaded(folder, tmp_path)
+    resumed = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), 8)
+    resumed.restore(tmp_path / "state.pt")
+    resumed.train_to(8)
+    got = adapter_weights(backend.model)
+    assert all(torch.equal(got[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_own_passes_have_the_losses_and_gradients_of_transformers(name: str, tmp_path: Path) -> None:
+    from trainable.passes.shared_prefix import PrefixPasses, why_no_prefix
+
+    folder = save_family(name, tmp_path / "base")
+    _, backend, corpus = loaded(folder, tmp_path)
+    torch.manual_seed(1)
+    parameters = [parameter for parameter in backend.model.parameters() if parameter.requires_grad]
+    for key, parameter in backend.model.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(parameter, std=0.02)
+    samples = corpus.samples()
+    n_labels = sum(len(answer) for _, answer in samples)
+    assert why_no_prefix(backend, False, 0.0) == ""
+    expected = backend.loss(collate(samples, backend.device), n_labels)
+    expected.backward()
+    gradients = [parameter.grad for parameter in parameters]
+    loss = PrefixPasses(backend, samples).run([samples], n_labels)
+    assert float(loss) == pytest.approx(float(expected), abs=1e-5)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.four_bit])
+def test_a_small_fit_is_learnt_on_an_nf4_base(name: str, tmp_path: Path) -> None:
+    fitted = fit(save_family(name, tmp_path / "base"), tmp_path, load_in_4bit=True)
+    assert fitted.backend.facts().quantised_layers > 0
+    assert fitted.backend.generate(fitted.prompts, LIMIT) == fitted.answers
