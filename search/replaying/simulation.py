@@ -14,7 +14,7 @@ from search.replaying.curves import CurveTable, snapped_rungs
 from search.replaying.results import ReplayedResults
 from search.running.confirming import Rerun
 from search.running.driver import finish_and_confirm
-from search.study.confirmation import ConfirmingRun
+from search.study.confirming_runs import ConfirmingRun
 from search.study.journal import RungsJournal
 from search.study.lock import StudyLock
 from search.tuning.assembly import make_scheduler, make_searcher, make_slots

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from data.paths import ROOT
 from search.planning.plan import SearchPlan
-from search.study.confirmation import FRESH_SEED, PHASES_S, ConfirmingRun, append_run, confirmation_of
+from search.study.confirmation import confirmation_of
+from search.study.confirming_runs import FRESH_SEED, PHASES_S, ConfirmingRun, append_run
 from search.study.files import StudyFiles, trial_config
 from trainable.config import TrialConfig
 from trainable.trial.result import Outcome, TrialResult

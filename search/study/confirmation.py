@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from search.study.confirming_runs import ConfirmingRun, read_runs
 from search.study.files import StudyFiles, last_step, outcome_of, ranked, violated
 from search.study.json_content import ConfirmationJson
-from trainable.trial.result import Outcome, TrialResult
+from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     import optuna
@@ -21,64 +18,6 @@ if TYPE_CHECKING:
 AUTOMATIC = "auto"
 CLOSE = 0.03
 """The two best are confirmed by `auto` when their scores differ by no more than this."""
-FRESH_SEED = 1000
-"""Added to a trial's seed for its confirming run."""
-PHASES_S = ("load_s", "train_s", "generate_s")
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmingRun:
-    """One line of confirmations.jsonl: a trial's config trained to the horizon with another seed."""
-
-    trial: str
-    seed: int
-    outcome: str
-    """ok; or infeasible, diverged, error or worker died, and then there is no score."""
-    reason: str = ""
-    step: int = 0
-    score: float | None = None
-    micro_recall: float | None = None
-    micro_recall_low: float | None = None
-    micro_recall_high: float | None = None
-    micro_precision: float | None = None
-    micro_f1: float | None = None
-    train_loss: float | None = None
-    """Mean over the steps since the last rung."""
-    peak_gib: float | None = None
-    seconds: float | None = None
-    """Loading, training and generating."""
-
-    @classmethod
-    def from_result(cls, trial: str, seed: int, result: Mapping[str, object]) -> ConfirmingRun:
-        """Return what is kept of the last result of a run; a score that is not finite is none."""
-        told = TrialResult.from_dict(result)
-        live = told.live
-        names = ("micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1")
-        return cls(
-            trial=trial, seed=seed, outcome=told.outcome.value, reason=told.reason, step=told.step,
-            score=_finite(told.score), **{name: _finite(told.details.get(name)) for name in names},
-            train_loss=_finite(told.train_loss), peak_gib=_finite(live.peak_gib) if live else None,
-            seconds=round(live.load_s + live.train_s + live.generate_s, 1) if live else None,
-        )  # fmt: skip
-
-
-def read_runs(path: Path) -> list[ConfirmingRun]:
-    """Return the runs of confirmations.jsonl; a last line torn by a crash is left out."""
-    text = path.read_bytes() if path.is_file() else b""
-    whole = text[: text.rfind(b"\n") + 1].decode("utf-8")
-    known = {field.name for field in fields(ConfirmingRun)}
-    lines = map(json.loads, whole.splitlines())
-    return [ConfirmingRun(**{name: line[name] for name in known & set(line)}) for line in lines]
-
-
-def append_run(path: Path, run: ConfirmingRun) -> None:
-    """Add one line, on disk before this returns; the file is replaced as a whole, a torn line goes with it."""
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(each)) + "\n" for each in (*read_runs(path), run))
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +183,3 @@ def _contender(trial: str, score: float, runs: Sequence[ConfirmingRun]) -> Conte
     fresh = tuple(run.score for run in runs if run.score is not None)
     broken = [f"its confirming run: {run.reason or run.outcome}" for run in runs if run.score is None]
     return Contender(trial, score, fresh, "; ".join(broken))
-
-
-def _finite(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from search.study.confirmation import PHASES_S
+from search.study.confirming_runs import PHASES_S
 from search.study.files import NO_RESULTS, outcome_of, starting_config_of, trial_config, violated
 from search.study.json_content import Value, as_number
 from trainable.trial.result import Outcome

@@ -16,7 +16,7 @@ from search.planning.plan import make_plan
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
 from search.replaying.simulation import run_simulation, simulated_plan
-from search.study.confirmation import read_runs
+from search.study.confirming_runs import read_runs
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, read_decisions
 from search.study.storage import open_storage
 from trainable.requirements import Requirements

@@ -24,7 +24,8 @@ from search.planning.settings_files import write_settings
 from search.planning.space import SpaceSampler
 from search.running.confirming import confirm_best, rerun_in_process
 from search.running.driver import finish_and_confirm
-from search.study.confirmation import ConfirmingRun, confirmation_of, read_runs
+from search.study.confirmation import confirmation_of
+from search.study.confirming_runs import ConfirmingRun, read_runs
 from search.study.files import trial_config
 from search.study.result import load_study
 from search.study.storage import open_storage, open_study

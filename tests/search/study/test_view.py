@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from data.paths import ROOT
-from search.study.confirmation import Confirmation, ConfirmingRun, Contender, append_run
+from search.study.confirmation import Confirmation, Contender
+from search.study.confirming_runs import ConfirmingRun, append_run
 from search.study.view import StudyView, find_study, read_study
 
 _REFERENCE = ROOT / "results" / "reference" / "cpu"

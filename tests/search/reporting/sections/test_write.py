@@ -22,7 +22,7 @@ from search.reporting.sections.write import (
     write_comparison,
     write_report,
 )
-from search.study.confirmation import ConfirmingRun, append_run
+from search.study.confirming_runs import ConfirmingRun, append_run
 from search.study.view import StudyView, read_study
 
 pytestmark = pytest.mark.usefixtures("heavy_imports")
