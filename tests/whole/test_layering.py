@@ -36,6 +36,9 @@ HEAVY = {
     "bitsandbytes", "datasets", "datasketch", "faker", "ijson", "numpy", "optuna", "pandas", "peft", "plotly",
     "pyarrow", "ray", "safetensors", "sklearn", "torch", "transformers", "triton", "trl", "unsloth",
 }  # fmt: skip
+SLOW_TO_LOAD = {
+    "bitsandbytes", "datasets", "optuna_dashboard", "peft", "plotly", "sklearn", "transformers", "trl", "unsloth",
+}  # fmt: skip
 LOADS_AT_IMPORT = {
     "trainable/model": {"torch", "peft"},
     "trainable/decoding": {"torch"},
@@ -86,11 +89,10 @@ def file_of(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file in _FILES), None)
 
 
-@cache
-def our_imports(path: Path) -> set[Path]:
-    """Files of ours that a file imports, be it in a function or for the type checker alone."""
+def ours_in(nodes: list[ast.stmt]) -> set[Path]:
+    """Files of ours that import statements below the nodes ask for."""
     found = set()
-    for node in ast.walk(tree_of(path)):
+    for node in (node for root in nodes for node in ast.walk(root)):
         if isinstance(node, ast.Import):
             found |= {file_of(alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -99,6 +101,12 @@ def our_imports(path: Path) -> set[Path]:
             }
             found |= names
     return {file for file in found if file is not None}
+
+
+@cache
+def our_imports(path: Path) -> set[Path]:
+    """Files of ours that a file imports, be it in a function or for the type checker alone."""
+    return ours_in(tree_of(path).body)
 
 
 def imported(nodes: list[ast.stmt] | ast.AST) -> set[str]:
@@ -113,14 +121,25 @@ def imported(nodes: list[ast.stmt] | ast.AST) -> set[str]:
     return names
 
 
-def run_at_import(tree: ast.Module) -> set[str]:
-    """Names imported when the module is: not in functions, not for the type checker alone."""
+def at_import(tree: ast.Module) -> list[ast.stmt]:
+    """What runs when the module is imported: nothing in functions, nothing for the type checker alone."""
     lazy = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     body = [node for node in tree.body if not isinstance(node, lazy)]
-    checked = [
+    return [
         node for node in body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
     ]
-    return imported(checked)
+
+
+def run_at_import(tree: ast.Module) -> set[str]:
+    """Names imported when the module is."""
+    return imported(at_import(tree))
+
+
+@cache
+def loaded_with(path: Path) -> frozenset[str]:
+    """Names imported when the file is, by itself and by what it imports of ours."""
+    nodes = at_import(tree_of(path))
+    return frozenset(imported(nodes)).union(*(loaded_with(file) for file in ours_in(nodes)))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -146,6 +165,13 @@ def test_no_folder_has_more_modules_than_one_look_takes_in() -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_heavy_packages_are_imported_inside_functions(path: Path) -> None:
     assert run_at_import(tree_of(path)) & HEAVY <= LOADS_AT_IMPORT.get(folder_of(path), set())
+
+
+def test_collecting_the_tests_loads_no_library_that_takes_seconds() -> None:
+    # every process that runs tests imports all of their files
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if "bench" not in path.parts]
+    loaded = {name_of(path): sorted(loaded_with(path) & SLOW_TO_LOAD) for path in tests}
+    assert {name: libraries for name, libraries in loaded.items() if libraries} == {}
 
 
 def test_unsloth_is_imported_by_its_backend_alone() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import optuna
 import pytest
 from optuna.trial import TrialState
-from optuna_dashboard import get_note
 
 from search.study.confirmation import Confirmation, Contender
 from search.watching.study_note import save_study_note, study_note
@@ -65,6 +64,8 @@ def test_the_starting_configs_are_listed_with_how_they_ended(study: optuna.Study
 
 
 def test_a_saved_note_can_be_read_back_and_the_score_has_its_name(study: optuna.Study) -> None:
+    from optuna_dashboard import get_note
+
     save_study_note(study, FIXED, 9)
     assert study.metric_names == ["score"]
     save_study_note(study, FIXED, 9)  # again after each trial

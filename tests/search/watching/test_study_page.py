@@ -9,7 +9,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna_dashboard import get_note
 
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
@@ -52,4 +51,6 @@ def test_the_note_follows_the_best_trial(plan: SearchPlan) -> None:
 
 
 def note_of(study: optuna.Study) -> str:
+    from optuna_dashboard import get_note
+
     return str(get_note(study))

@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from trainable.backends.create import BACKENDS, create_backend
-from trainable.backends.peft_backend import PeftBackend
 
 
 def test_the_plain_backend_is_made_by_its_name() -> None:
+    from trainable.backends.peft_backend import PeftBackend
+
     backend = create_backend("peft")
     assert isinstance(backend, PeftBackend)
     assert backend.name == "peft"

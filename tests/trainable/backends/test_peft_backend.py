@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from tests.adapters import backend_with
-from trainable.backends.peft_backend import PeftBackend, lora_config
 from trainable.backends.resident import weights_checksum
 from trainable.config import TrialConfig
 from trainable.model.adapters import save_adapter
@@ -18,12 +18,17 @@ from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 from trainable.model.batch import collate
 
+if TYPE_CHECKING:
+    from trainable.backends.peft_backend import PeftBackend
+
 _CONFIG = TrialConfig("small-2m", lora_rank=8, lora_dropout=0.0)
 _SAMPLES = [([5, 6, 7, 8], [9, 10, 11]), ([5, 6], [12, 13, 14, 15, 16])]
 
 
 @pytest.fixture(scope="module")
 def loaded() -> PeftBackend:
+    from trainable.backends.peft_backend import PeftBackend
+
     backend = PeftBackend()
     backend.load_base(locate_base("small-2m"), load_in_4bit=False, window_tokens=512)
     return backend
@@ -124,6 +129,8 @@ def test_unloading_lets_go_of_the_base_and_what_was_made_of_it() -> None:
 
 
 def test_the_configs_values_are_pefts() -> None:
+    from trainable.backends.peft_backend import lora_config
+
     made = lora_config(
         _CONFIG.with_changes(use_rslora=True, lora_alpha=40, target_modules=("q_proj", "v_proj")), ("w1",)
     )

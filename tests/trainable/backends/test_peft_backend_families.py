@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ import torch
 from data.corpus import SAMPLE_DIR
 from data.files.jsonl import read_examples, write_examples
 from tests.families import FAMILIES, save_family
-from trainable.backends.peft_backend import PeftBackend
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import adapter_weights, save_adapter
@@ -20,6 +20,9 @@ from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.predictor import Predictor, find_model
 from trainable.tokens.corpus import TokenizedCorpus, tokenized
 from trainable.training.loop import TrainingRun, schedule_batches
+
+if TYPE_CHECKING:
+    from trainable.backends.peft_backend import PeftBackend
 
 pytestmark = pytest.mark.slow
 STEPS, DOCUMENTS, LIMIT = 150, 8, 160
@@ -52,6 +55,8 @@ class Fitted:
 def loaded(
     folder: Path, work: Path, *, load_in_4bit: bool = False
 ) -> tuple[TrialConfig, PeftBackend, TokenizedCorpus]:
+    from trainable.backends.peft_backend import PeftBackend
+
     config = TrialConfig(
         str(folder),
         load_in_4bit,

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from transformers.utils import logging as transformers_logging
 
 from trainable.model.library_output import quieten
 
 
 @pytest.fixture
 def _as_before() -> Iterator[None]:
+    from transformers.utils import logging as transformers_logging
+
     logger = logging.getLogger("bitsandbytes")
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
     transformers_logging.enable_progress_bar()
@@ -23,6 +24,8 @@ def _as_before() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_as_before")
 def test_bars_and_hints_are_off_and_errors_are_still_told() -> None:
+    from transformers.utils import logging as transformers_logging
+
     quieten()
     assert not transformers_logging.is_progress_bar_enabled()
     logger = logging.getLogger("bitsandbytes")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from transformers import LlamaConfig
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 from trainable.model.rotation import read_rotation, rotate, rotation_table, why_no_rotation
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
 
 _CPU = torch.device("cpu")
 
 
 def config(**rope: Any) -> LlamaConfig:
+    from transformers import LlamaConfig
+
     return LlamaConfig(
         hidden_size=64, num_attention_heads=4, head_dim=16, max_position_embeddings=256,
         rope_parameters={"rope_theta": 10000.0, "rope_type": "default", **rope},
@@ -34,6 +37,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_table_equals_transformers_embedding(kind: str) -> None:
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
     chosen = config(**KINDS[kind])
     assert why_no_rotation(chosen) == ""
     table = rotation_table(read_rotation(chosen), 200, _CPU, torch.float32)
@@ -43,6 +48,8 @@ def test_the_table_equals_transformers_embedding(kind: str) -> None:
 
 
 def test_turning_equals_transformers_and_turning_back_undoes_it() -> None:
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
+
     torch.manual_seed(0)
     x = torch.randn(2, 30, 4, 16)
     table = rotation_table(read_rotation(config()), 30, _CPU, torch.float32)

@@ -6,7 +6,6 @@ import pytest
 
 from data.prompt import parse
 from tests.adapters import backend_with
-from trainable.backends.peft_backend import PeftBackend
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
 from trainable.predicting.answers import answer_prompts
@@ -15,6 +14,8 @@ _TEXTS = ["王芳的电话是13800138000。", "今天天气很好。", "hello"]
 
 
 def test_an_answer_that_ends_its_turn_is_whole_and_one_that_is_cut_off_is_not() -> None:
+    from trainable.backends.peft_backend import PeftBackend
+
     backend = PeftBackend()  # the bundled base answers every text with the empty list of entities
     backend.load_base(locate_base("small-2m"), load_in_4bit=False, window_tokens=512)
     prompts = backend.chat.prompt_ids(_TEXTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,10 +12,12 @@ from data.corpus import SAMPLE_DIR
 from data.entities import Entity, Example
 from data.files.jsonl import read_examples, write_examples
 from data.prompt import completion
-from trainable.backends.peft_backend import PeftBackend
 from trainable.model.bases import locate_base
 from trainable.predicting.evaluator import Evaluator, document_order, shuffled_documents
 from trainable.tokens.windowing import Windowing
+
+if TYPE_CHECKING:
+    from trainable.backends.peft_backend import PeftBackend
 
 _NAMES = [f"P{number:02d}x" for number in range(40)]
 _LONG = "".join(f"{name} said that it was late. " for name in _NAMES)
@@ -35,6 +38,8 @@ _DOCUMENTS = [
 
 @pytest.fixture(scope="module")
 def backend() -> PeftBackend:
+    from trainable.backends.peft_backend import PeftBackend
+
     backend = PeftBackend()
     backend.load_base(locate_base("small-2m"), load_in_4bit=False, window_tokens=256)
     return backend

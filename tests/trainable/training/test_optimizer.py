@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import get_cosine_schedule_with_warmup
 
 from trainable.config import TrialConfig, warmup_steps
 from trainable.training.optimizer import learning_rate_factor, make_optimizer
@@ -12,6 +11,8 @@ from trainable.training.optimizer import learning_rate_factor, make_optimizer
 
 @pytest.mark.parametrize("total_steps", [1, 7, 40, 1000, 3000])
 def test_the_learning_rate_follows_the_cosine_schedule_of_transformers(total_steps: int) -> None:
+    from transformers import get_cosine_schedule_with_warmup
+
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = get_cosine_schedule_with_warmup(optimizer, warmup_steps(total_steps), total_steps)
     for step in range(total_steps):
