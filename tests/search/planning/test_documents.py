@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import builtins
+import io
 import pickle
-import subprocess
-import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data.auditing.summary import short_audit
 from data.corpus import CorpusFiles
+from data.files.checksum import file_checksum
+from data.files.jsonl import read_examples
 from data.files.lines import DataError
 from search.options import SearchOptions
 from search.planning.documents import Documents
-from search.planning.plan import make_plan
-
-COUNTED = """
-import json, sys
-from collections import Counter
-from pathlib import Path
-opened = Counter()
-sys.addaudithook(lambda event, args: opened.update([str(args[0])]) if event == "open" else None)
-from data.auditing.summary import short_audit
-from data.files.checksum import file_checksum
-from data.files.jsonl import read_examples
-from search.options import SearchOptions
-from search.planning.plan import make_plan
+from search.planning.plan import SearchPlan, make_plan
 from search.planning.settings_files import write_settings
 from search.watching.forecast import forecast_numbers
-
-def opens_of(*actions):
-    before = opened[train]
-    for action in actions:
-        action()
-    return opened[train] - before
-
-results, data = map(Path, sys.argv[1:])
-train = str(data / "train.jsonl")
-once = opens_of(lambda: read_examples(Path(train)))
-checksum = opens_of(lambda: file_checksum(Path(train)))
-before = opened[train]
-plan = make_plan(SearchOptions(results_dir=results, data_dir=data, study="s", preset="cpu", trials_per_gpu="auto"))
-planned = opened[train] - before
-told = opens_of(lambda: forecast_numbers(plan), lambda: short_audit(plan.documents.parts()))
-plan.files.root.mkdir()
-started = opens_of(lambda: write_settings(plan))
-print(json.dumps([once, checksum, planned, told, started]))
-"""
 
 
 @pytest.fixture
@@ -60,14 +33,43 @@ def data(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> Path:
     return folder
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each file was opened since the test began."""
+    counts: Counter[str] = Counter()
+    really_open = io.open
+
+    def counting(file: Any, *arguments: Any, **named: Any) -> Any:
+        counts[str(file)] += 1
+        return really_open(file, *arguments, **named)
+
+    monkeypatch.setattr(io, "open", counting)
+    monkeypatch.setattr(builtins, "open", counting)
+    return counts
+
+
 def test_plan_forecast_audit_and_start_read_a_file_once_and_its_bytes_for_the_checksum(
-    tmp_path: Path, data: Path
+    tmp_path: Path, data: Path, opened: Counter[str]
 ) -> None:
-    command = [sys.executable, "-c", COUNTED, str(tmp_path / "results"), str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    once, checksum, planned, told, started = json.loads(done.stdout.splitlines()[-1])
+    file = data / "train.jsonl"
+
+    def opens_of(*actions: Callable[[], object]) -> int:
+        before = opened[str(file)]
+        for action in actions:
+            action()
+        return opened[str(file)] - before
+
+    plans: list[SearchPlan] = []
+    options = SearchOptions(
+        results_dir=tmp_path / "results", data_dir=data, study="s", preset="cpu", trials_per_gpu="auto"
+    )
+    once, checksum = opens_of(lambda: read_examples(file)), opens_of(lambda: file_checksum(file))
     assert once > 0
-    assert (planned, told, started) == (once, 0, checksum)
+    assert opens_of(lambda: plans.append(make_plan(options))) == once
+    plan = plans[0]
+    assert opens_of(lambda: forecast_numbers(plan), lambda: short_audit(plan.documents.parts())) == 0
+    plan.files.root.mkdir()
+    assert opens_of(lambda: write_settings(plan)) == checksum
 
 
 def test_documents_are_read_when_they_are_asked_for_and_again_after_they_were_dropped(data: Path) -> None:
