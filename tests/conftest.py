@@ -30,7 +30,7 @@ settings.register_profile("thorough", max_examples=1000, deadline=None)
 
 _NEED_TRANSFORMERS = (
     "tests/trainable/", "tests/bench/", "tests/search/planning/", "tests/search/test_run.py",
-    "tests/search/watching/test_forecast.py", "tests/whole/test_knob_everywhere.py", "tests/data/formats/test_hub.py",
+    "tests/search/running/test_confirming.py", "tests/search/watching/test_forecast.py", "tests/whole/test_knob_everywhere.py", "tests/data/formats/test_hub.py",
 )  # fmt: skip
 _SAMPLE_DIR = ROOT / "data" / "sample"
 _REFERENCE = ROOT / "results" / "reference" / "cpu"
@@ -99,6 +99,15 @@ def sample_head(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int]
         return path
 
     return head
+
+
+@pytest.fixture(scope="session")
+def small_corpus(sample_head: Callable[[str, int], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of training and validation data with the first documents of the sample; to read only."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for part, n_documents in (("train", 120), ("validation", 40)):
+        sample_head(part, n_documents).rename(folder / f"{part}.jsonl")
+    return folder
 
 
 @pytest.fixture

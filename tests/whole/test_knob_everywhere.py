@@ -28,14 +28,16 @@ DEFAULT_COLUMNS = ["model", "load_in_4bit", "lora_rank", "learning_rate", "overs
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, curve_table: CurveTable) -> SearchPlan:
+def searched(
+    tmp_path_factory: pytest.TempPathFactory, curve_table: CurveTable, small_corpus: Path
+) -> SearchPlan:
     """The plan of a replayed search over two more knobs, after it has run."""
     folder = tmp_path_factory.mktemp("knob")
     (folder / "space.toml").write_text(SPACE, encoding="utf-8")
     curve_table.save(folder / "table.npz")
     options = SearchOptions(
         trials=10, study="s", results_dir=folder / "results", simulate=folder / "table.npz",
-        space=folder / "space.toml", concurrent_trials=1, confirm="0",
+        data_dir=small_corpus, space=folder / "space.toml", concurrent_trials=1, confirm="0",
     )  # fmt: skip
     plan, table = simulated_plan(make_plan(options))
     run_simulation(plan, table)

@@ -24,11 +24,12 @@ from trainable.requirements import Requirements
 TRIALS = 12
 
 
-def simulate(folder: Path, table: CurveTable, **options: Any) -> tuple[Path, dict[str, Any]]:
+def simulate(folder: Path, table: CurveTable, corpus: Path, **options: Any) -> tuple[Path, dict[str, Any]]:
     table.save(folder / "table.npz")
     wanted = SearchOptions(
         trials=TRIALS,
         results_dir=folder / "results",
+        data_dir=corpus,
         study="replayed",
         simulate=folder / "table.npz",
         **options,
@@ -39,10 +40,10 @@ def simulate(folder: Path, table: CurveTable, **options: Any) -> tuple[Path, dic
 
 @pytest.fixture(scope="module")
 def replayed(
-    tmp_path_factory: pytest.TempPathFactory, curve_table: CurveTable
+    tmp_path_factory: pytest.TempPathFactory, curve_table: CurveTable, small_corpus: Path
 ) -> tuple[Path, dict[str, Any]]:
     """The study folder of a replayed search and its summary."""
-    return simulate(tmp_path_factory.mktemp("replay"), curve_table, concurrent_trials=1)
+    return simulate(tmp_path_factory.mktemp("replay"), curve_table, small_corpus, concurrent_trials=1)
 
 
 def test_a_replayed_search_leaves_the_files_of_a_study(replayed: tuple[Path, dict[str, Any]]) -> None:
@@ -99,23 +100,25 @@ def test_trials_pause_before_they_go_on(replayed: tuple[Path, dict[str, Any]]) -
 
 
 def test_equal_seeds_replay_equal_searches(
-    replayed: tuple[Path, dict[str, Any]], curve_table: CurveTable, tmp_path: Path
+    replayed: tuple[Path, dict[str, Any]], curve_table: CurveTable, small_corpus: Path, tmp_path: Path
 ) -> None:
-    again, summary = simulate(tmp_path, curve_table, concurrent_trials=1)
+    again, summary = simulate(tmp_path, curve_table, small_corpus, concurrent_trials=1)
     assert (again / "rungs.jsonl").read_bytes() == (replayed[0] / "rungs.jsonl").read_bytes()
     assert summary["best_trial"] == replayed[1]["best_trial"]
 
 
-def test_trials_side_by_side_all_end(curve_table: CurveTable, tmp_path: Path) -> None:
-    study, summary = simulate(tmp_path, curve_table, concurrent_trials=3)
+def test_trials_side_by_side_all_end(curve_table: CurveTable, small_corpus: Path, tmp_path: Path) -> None:
+    study, summary = simulate(tmp_path, curve_table, small_corpus, concurrent_trials=3)
     assert summary["completed"] + summary["stopped"] + summary["failed"] == TRIALS
     assert summary["completed"] >= 1
     last = {line.trial: line.decision for line in read_decisions(study / "rungs.jsonl")}
     assert set(last.values()) == {STOPPED, FINISHED}
 
 
-def test_the_best_are_confirmed_by_the_other_recorded_seed(curve_table: CurveTable, tmp_path: Path) -> None:
-    study, summary = simulate(tmp_path, curve_table, confirm="9", concurrent_trials=1)
+def test_the_best_are_confirmed_by_the_other_recorded_seed(
+    curve_table: CurveTable, small_corpus: Path, tmp_path: Path
+) -> None:
+    study, summary = simulate(tmp_path, curve_table, small_corpus, confirm="9", concurrent_trials=1)
     settings = json.loads((study / "trial_settings.json").read_text(encoding="utf-8"))
     own, fresh = (
         ReplayedResults(
@@ -133,10 +136,16 @@ def test_the_best_are_confirmed_by_the_other_recorded_seed(curve_table: CurveTab
     assert {run.seed for run in read_runs(study / "confirmations.jsonl")} == {43}
 
 
-def test_a_table_smaller_than_the_search_is_refused(curve_table: CurveTable, tmp_path: Path) -> None:
+def test_a_table_smaller_than_the_search_is_refused(
+    curve_table: CurveTable, small_corpus: Path, tmp_path: Path
+) -> None:
     curve_table.save(tmp_path / "table.npz")
     options = SearchOptions(
-        trials=61, horizon_steps=99, results_dir=tmp_path / "results", simulate=tmp_path / "table.npz"
+        trials=61,
+        horizon_steps=99,
+        data_dir=small_corpus,
+        results_dir=tmp_path / "results",
+        simulate=tmp_path / "table.npz",
     )
     with pytest.raises(
         ValueError, match="`--horizon-steps` is 99, but the table ends at 153\n`--trials` is 61"

@@ -47,7 +47,11 @@ def test_a_full_disk_is_told_from_other_errors_of_the_search(tmp_path: Path, err
     ],
 )
 def test_a_disk_that_is_full_when_the_tables_are_written_is_told_like_one_before(
-    error: Exception, told: tuple[type[Exception], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    told: tuple[type[Exception], str],
+    tmp_path: Path,
+    small_corpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def written(*_: object) -> None:
         raise error
@@ -56,15 +60,23 @@ def test_a_disk_that_is_full_when_the_tables_are_written_is_told_like_one_before
     monkeypatch.setattr(driver, "finish_and_confirm", written)
     kind, text = told
     with pytest.raises(kind, match=text):
-        run_search(make_plan(SearchOptions(preset="cpu", results_dir=tmp_path, study="s")))
+        run_search(
+            make_plan(
+                SearchOptions(
+                    preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9
+                )
+            )
+        )
 
 
 def test_the_process_is_left_as_it_was_even_when_the_search_breaks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(driver, "start_ray", lambda plan: 1 / 0)
-    plan = make_plan(SearchOptions(preset="cpu", results_dir=tmp_path, study="s", horizon_steps=9))
+    plan = make_plan(
+        SearchOptions(preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9)
+    )
     before, mask = dict(os.environ), os.umask(0o022)
     try:
         with pytest.raises(SearchBroke, match="the search broke: ZeroDivisionError"):
@@ -76,8 +88,10 @@ def test_the_process_is_left_as_it_was_even_when_the_search_breaks(
     assert plan.files.root.stat().st_mode & 0o077 == 0
 
 
-def test_a_study_that_is_being_run_is_left_alone(tmp_path: Path) -> None:
-    plan = make_plan(SearchOptions(preset="cpu", results_dir=tmp_path, study="s", horizon_steps=9))
+def test_a_study_that_is_being_run_is_left_alone(tmp_path: Path, small_corpus: Path) -> None:
+    plan = make_plan(
+        SearchOptions(preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9)
+    )
     plan.files.root.mkdir()
     with StudyLock(plan.files.lock), pytest.raises(StudyInUse):
         run_search(plan)

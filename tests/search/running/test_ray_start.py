@@ -15,9 +15,16 @@ from search.running.ray_start import RAY_STARTS, set_environment, start_ray
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> SearchPlan:
+def plan(tmp_path: Path, small_corpus: Path) -> SearchPlan:
     return make_plan(
-        SearchOptions(preset="cpu", results_dir=tmp_path / "results", study="s", concurrent_trials=2)
+        SearchOptions(
+            preset="cpu",
+            results_dir=tmp_path / "results",
+            data_dir=small_corpus,
+            study="s",
+            horizon_steps=9,
+            concurrent_trials=2,
+        )
     )
 
 

@@ -18,9 +18,16 @@ from trainable.config import SETTINGS_KEY
 
 
 @pytest.fixture
-def plan(tmp_path: Path, empty_study_db: bytes) -> SearchPlan:
+def plan(tmp_path: Path, small_corpus: Path, empty_study_db: bytes) -> SearchPlan:
     plan = make_plan(
-        SearchOptions(study="s", results_dir=tmp_path, preset="cpu", horizon_steps=9, concurrent_trials=2)
+        SearchOptions(
+            study="s",
+            results_dir=tmp_path,
+            data_dir=small_corpus,
+            preset="cpu",
+            horizon_steps=9,
+            concurrent_trials=2,
+        )
     )
     plan.files.root.mkdir()
     plan.files.database.write_bytes(empty_study_db)

@@ -17,8 +17,10 @@ from search.watching.study_page import StudyPage, update_study_note
 
 
 @pytest.fixture
-def plan(tmp_path: Path, empty_study_db: bytes) -> SearchPlan:
-    plan = make_plan(SearchOptions(study="s", results_dir=tmp_path, preset="cpu", horizon_steps=9))
+def plan(tmp_path: Path, small_corpus: Path, empty_study_db: bytes) -> SearchPlan:
+    plan = make_plan(
+        SearchOptions(study="s", results_dir=tmp_path, data_dir=small_corpus, preset="cpu", horizon_steps=9)
+    )
     plan.files.root.mkdir()
     plan.files.database.write_bytes(empty_study_db)
     return plan
