@@ -19,7 +19,7 @@ def model_problems(space: SearchSpace, models: Iterable[str]) -> list[str]:
         space: Says whether 4-bit is searched or fixed.
         models: Names whose weights were found.
     """
-    problems = []
+    problems: list[str] = []
     for model in models:
         try:
             base = read_base(locate_base(model))
@@ -29,7 +29,7 @@ def model_problems(space: SearchSpace, models: Iterable[str]) -> list[str]:
             continue
         for load_in_4bit in _bits(space):
             problems += base_problems(base, model, load_in_4bit=load_in_4bit)
-    return problems
+    return list(dict.fromkeys(problems))  # some are the same in both
 
 
 def _bits(space: SearchSpace) -> Sequence[bool]:

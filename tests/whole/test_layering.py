@@ -223,6 +223,12 @@ def test_every_test_module_lies_where_the_module_that_it_tests_does() -> None:
     assert lost == []
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem != "__init__"], ids=name_of)
+def test_every_module_has_a_test_of_its_own_name(path: Path) -> None:
+    folder = ROOT / "tests" / path.parent.relative_to(ROOT)
+    assert [*folder.glob(f"test_{path.stem}.py"), *folder.glob(f"test_{path.stem}_*.py")]
+
+
 def test_the_lists_of_exceptions_name_existing_places() -> None:
     assert set(ORDER) == {folder_of(path) for path in FILES}
     assert set(LOADS_AT_IMPORT) <= set(ORDER)

@@ -1,0 +1,88 @@
+"""What a plan says of its base models: size, end of turn, system message, adapters, path; and why one is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.planning.models import described, model_problems
+from search.planning.space import SearchSpace, default_space, fix
+from tests.families import save_family
+from trainable.model.bases import BUNDLED_DIR
+
+pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three families, and two folders that hold no model that can be tuned."""
+    root = tmp_path_factory.mktemp("models")
+    for name in ("llama3", "gemma2", "qwen3_moe"):
+        save_family(name, root / name)
+    (root / "empty").mkdir()
+    (root / "empty" / "config.json").write_bytes((BUNDLED_DIR / "small-2m" / "config.json").read_bytes())
+    save_family("qwen3", root / "silent")
+    (root / "silent" / "chat_template.jinja").unlink()
+    return root
+
+
+@pytest.fixture(autouse=True)
+def found(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PII_TUNER_MODELS", str(models))
+
+
+def space_of(model: str, **fixed: bool | int | str) -> SearchSpace:
+    return fix(default_space("cpu", 42), {"model": model, **fixed})
+
+
+def test_a_plan_tells_family_end_of_turn_date_and_path() -> None:
+    what, how = described(space_of("llama3"))
+    assert what.startswith("llama3: llama, ")
+    assert "answers end with <|eot_id|> (from the template)" in what
+    assert what.endswith("system message as the template has it, date fixed")
+    assert how.endswith("; our own passes")
+    assert "q_proj" in how
+
+
+def test_a_plan_tells_where_the_system_message_goes_and_why_training_is_slow() -> None:
+    what, how = described(space_of("gemma2"))
+    assert what.endswith("system message in the user's turn")
+    assert how.endswith("the library's own passes (model type gemma2)")
+
+
+def test_a_plan_tells_that_experts_are_left_alone() -> None:
+    _, how = described(space_of("qwen3_moe", load_in_4bit=False))
+    assert "adapters on 25% of the weights" in how
+    assert "the experts get none" in how
+
+
+def test_every_model_of_a_space_is_described() -> None:
+    assert [line.split(":")[0] for line in described(default_space("cpu", 42))[::2]] == ["small-2m", "small-4m"]
+
+
+def test_a_model_that_can_be_tuned_has_no_problem() -> None:
+    assert model_problems(space_of("llama3"), ["llama3", "gemma2"]) == []
+
+
+def test_each_model_that_cannot_be_tuned_is_named_with_its_reason() -> None:
+    without_weights, without_template = model_problems(space_of("llama3"), ["empty", "llama3", "silent"])
+    assert without_weights.startswith("`model` empty: ")
+    assert "holds no weights" in without_weights
+    assert without_template.startswith("`model` silent: ")
+    assert "no chat template" in without_template
+
+
+def test_experts_are_refused_where_4_bit_is_searched_and_not_where_it_is_off(models: Path) -> None:
+    (problem,) = model_problems(space_of("llama3"), ["qwen3_moe"])
+    assert "fix `load_in_4bit` to false in --space" in problem
+    assert model_problems(space_of("qwen3_moe", load_in_4bit=False), ["qwen3_moe"]) == []
+
+
+def test_a_base_that_is_stored_in_another_quantisation_is_refused(models: Path) -> None:
+    folder = save_family("qwen2.5", models / "awq")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
+    (problem,) = model_problems(space_of("awq"), ["awq"])
+    assert "stored quantised by awq" in problem
