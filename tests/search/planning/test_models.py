@@ -59,7 +59,10 @@ def test_a_plan_tells_that_experts_are_left_alone() -> None:
 
 
 def test_every_model_of_a_space_is_described() -> None:
-    assert [line.split(":")[0] for line in described(default_space("cpu", 42))[::2]] == ["small-2m", "small-4m"]
+    assert [line.split(":")[0] for line in described(default_space("cpu", 42))[::2]] == [
+        "small-2m",
+        "small-4m",
+    ]
 
 
 def test_a_model_that_can_be_tuned_has_no_problem() -> None:
@@ -83,6 +86,8 @@ def test_experts_are_refused_where_4_bit_is_searched_and_not_where_it_is_off(mod
 def test_a_base_that_is_stored_in_another_quantisation_is_refused(models: Path) -> None:
     folder = save_family("qwen2.5", models / "awq")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
+    (folder / "config.json").write_text(
+        json.dumps({**config, "quantization_config": {"quant_method": "awq"}})
+    )
     (problem,) = model_problems(space_of("awq"), ["awq"])
     assert "stored quantised by awq" in problem
