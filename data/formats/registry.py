@@ -9,9 +9,9 @@ from data.files.keys import LIST_KEYS, detect_mapping
 from data.files.rows import read_marks
 from data.formats.corpora import CORPUS_FORMATS
 from data.formats.draft import NO_LABELS, Draft, Reader, RowFormat, has, name_of, object_of
+from data.formats.labelling_tools import TOOL_FORMATS
 from data.formats.spans import SPAN_FORMATS, TABLE
 from data.formats.tagged_tokens import CONLL, TOKEN_FORMATS
-from data.formats.tools import TOOL_FORMATS
 
 
 def _prepare_own(records: Sequence[object]) -> Reader:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.study.json_content import RetrainJson
 from trainable.config import TrialConfig, unusual_knobs
-from trainable.scoring.evaluation import HEADLINE
+from trainable.scoring.metrics import HEADLINE
 
 _SHOWN = (
     "load_in_4bit", "lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "oversampling", "effective_batch",

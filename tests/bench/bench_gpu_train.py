@@ -72,7 +72,7 @@ def corpus_of(options: TrainOptions, config: Any) -> Any:
 def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bool, variant: str) -> None:
     """Measure one variant: eager (the backend's own forward) or captured."""
     import trainable.training.loop as loop
-    from trainable.model.decoder import base_layer, projection
+    from trainable.model.weights import base_layer, projection
 
     config = config_of(options, model, quantised)
     backend = resident.acquire(options.backend, Path(config.model), quantised, 512)

@@ -61,7 +61,7 @@ def main() -> None:
     from data.prompt import parse
     from trainable.model.adapters import read_adapter_config
     from trainable.model.bases import locate_base
-    from trainable.scoring.evaluation import Prediction, evaluate_predictions
+    from trainable.scoring.metrics import Prediction, evaluate_predictions
     from trainable.tokens.chat import read_chat_format
 
     base = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, rms_norm, scaled_dot_product_atte
 from trainable.backends.peft_backend import PeftBackend
 from trainable.config import ALL_PROJECTIONS, TrialConfig
 from trainable.model.adapters import read_facts
-from trainable.model.decoder import plain_weight
+from trainable.model.weights import plain_weight
 
 Weights = list[dict[str, torch.Tensor]]
 """For each layer the effective weight of each projection, (adapters, out, in)."""

@@ -18,8 +18,8 @@ from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
 from trainable.model.adapters import check_init_adapter, read_facts, without_adapter
 from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
-from trainable.model.decoder import keep_unpacked
 from trainable.model.description import adapter_targets
+from trainable.model.weights import keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
 from trainable.model.description import adapter_targets
-from trainable.model.decoder import keep_unpacked
+from trainable.model.weights import keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainable.decoding.cached_forward import StaticCache
-from trainable.model.decoder import MergedWeights
 from trainable.model.gpu_memory import allowed_bytes, available_bytes, captured
 from trainable.model.parts import CausalModel
 from trainable.model.rotation import rotation_table
+from trainable.model.weights import MergedWeights
 
 if TYPE_CHECKING:
     from torch.cuda import _POOL_HANDLE
@@ -40,7 +40,7 @@ class FastDecoder:
     """Decodes for one base model; keeps its buffers and graphs from trial to trial if memory allows.
 
     Args:
-        model: One that `trainable.model.decoder.why_unsupported` has nothing against.
+        model: One that `trainable.model.weights.why_unsupported` has nothing against.
         dtype: Of weights and cache.
         end_id: Token that ends an answer; it is kept.
     """

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention, silu
 
-from trainable.model.decoder import MergedWeights
 from trainable.model.rotation import rotate
+from trainable.model.weights import MergedWeights
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes layer number, queries, keys and values, each (tokens..., heads, head_dim); returns the attention output."""

@@ -10,8 +10,8 @@ import torch
 
 from trainable.model.adapters import without_adapter
 from trainable.model.backend import Backend, LanguageModel
-from trainable.model.decoder import why_unsupported
 from trainable.model.gpu_memory import collect_garbage
+from trainable.model.weights import why_unsupported
 
 if TYPE_CHECKING:
     from trainable.decoding.cached import FastDecoder

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trainable.config import TrialConfig
 from trainable.model.backend import LiveFacts
-from trainable.model.decoder import is_packed
 from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
+from trainable.model.weights import is_packed
 
 if TYPE_CHECKING:
     import torch

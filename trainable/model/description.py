@@ -104,7 +104,7 @@ def describe(model: PreTrainedModel, quantised: str = "") -> BaseModel:
         model: Of transformers, without PEFT's wrapper and not quantised.
         quantised: See `BaseModel.quantised`.
     """
-    from trainable.model.decoder import why_unsupported
+    from trainable.model.weights import why_unsupported
 
     config = model.config.get_text_config()
     head = model.get_output_embeddings()

@@ -15,8 +15,8 @@ from typing import Protocol, cast
 import torch
 from peft.tuners.lora import LoraLayer
 
-from trainable.model.decoder import plain_weight
 from trainable.model.parts import ADAPTER, LoraLinear
+from trainable.model.weights import plain_weight
 
 
 class MergedLayer(LoraLinear, Protocol):

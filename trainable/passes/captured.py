@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainable.model.backend import Backend
-from trainable.model.decoder import why_unsupported
 from trainable.model.gpu_memory import captured
+from trainable.model.weights import why_unsupported
 from trainable.passes.forward import LoraForward
 from trainable.passes.layout import AnyLayout, PassInputs, Sample
 from trainable.passes.packed import PackedLayout

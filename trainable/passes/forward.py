@@ -12,7 +12,9 @@ from typing import cast
 import torch
 from torch.nn.functional import embedding, linear, rms_norm
 
-from trainable.model.decoder import (
+from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
+from trainable.model.rotation import rotation_table
+from trainable.model.weights import (
     ATTENTION,
     MLP,
     base_layer,
@@ -21,8 +23,6 @@ from trainable.model.decoder import (
     projection,
     read_shape,
 )
-from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
-from trainable.model.rotation import rotation_table
 from trainable.passes.autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
 from trainable.passes.kernel_choice import kernels_for
 from trainable.passes.projections import Projection, Projections

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import torch
 from torch.nn.functional import linear
 
-from trainable.model.decoder import plain_weight
+from trainable.model.weights import plain_weight
 from trainable.passes.autograd import Context, gated
 from trainable.passes.kernel_choice import kernels_for
 

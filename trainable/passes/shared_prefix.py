@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from trainable.model.backend import Backend
-from trainable.model.decoder import why_unsupported
+from trainable.model.weights import why_unsupported
 from trainable.passes.attention import behind_prefix
 from trainable.passes.forward import LoraForward
 from trainable.passes.layout import Sample

@@ -20,9 +20,9 @@ from trainable.predicting.predictions import read_predictions
 from trainable.predicting.predictor import ModelPlace, Predictor, find_model
 from trainable.predicting.rules import active_rules, add_rules
 from trainable.scoring.counts import Prediction
-from trainable.scoring.evaluation import Evaluation, evaluate_predictions
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
 from trainable.scoring.masking import FOUND, items_of, masked_items
+from trainable.scoring.metrics import Evaluation, evaluate_predictions
 from trainable.scoring.tables import comparison_table, error_table, slice_table, type_table
 
 if TYPE_CHECKING:

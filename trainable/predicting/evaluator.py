@@ -12,7 +12,7 @@ from data.files.jsonl import read_examples
 from trainable.model.backend import Backend
 from trainable.predicting.answers import answer_prompts
 from trainable.scoring.counts import Prediction
-from trainable.scoring.evaluation import Evaluation, evaluate_predictions
+from trainable.scoring.metrics import Evaluation, evaluate_predictions
 from trainable.scoring.record import EvaluationRecord, make_record
 from trainable.tokens.windowing import Windowing, cut_texts, join_answers, split_all
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from data.entities import Example
 from trainable.scoring.counts import DocumentCounts, Prediction
-from trainable.scoring.evaluation import Evaluation, evaluate_counts
 from trainable.scoring.masking import MaskedItem, masked_items
+from trainable.scoring.metrics import Evaluation, evaluate_counts
 
 RECORD_FILE = "evaluation.json"
 _FORMAT = 1

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from trainable.scoring.evaluation import Evaluation
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
+from trainable.scoring.metrics import Evaluation
 
 _RATES = (
     ("F2", "micro_f2"), ("recall, mean over types", "macro_recall"), ("leak rate", "leak_rate"),

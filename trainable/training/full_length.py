@@ -13,8 +13,8 @@ from data.files.jsonl import read_examples
 from data.prompt import SYSTEM_PROMPT
 from trainable.config import TrialConfig
 from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
-from trainable.scoring.evaluation import Evaluation
 from trainable.scoring.masking import masked_items
+from trainable.scoring.metrics import Evaluation
 from trainable.training.checkpoint import STATE_FILE, read_state
 from trainable.training.longer_run import rate_for, write_augmented
 from trainable.training.loop import TrainingRun, schedule_batches

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from trainable.config import METRIC, TIME_ATTR, TRAIN_LOSS
 from trainable.requirements import TYPE_RECALL, Requirements
-from trainable.scoring.evaluation import Evaluation
 from trainable.scoring.intervals import bootstrap_interval
+from trainable.scoring.metrics import Evaluation
 from trainable.scoring.packed import DOCUMENT_COUNTS, pack_counts
 
 Value = float | int | str | bool | None

@@ -23,7 +23,7 @@ from search.study.config_file import starting_configs_in
 from search.study.json_content import Value, as_number
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
-from trainable.scoring.evaluation import HEADLINE
+from trainable.scoring.metrics import HEADLINE
 
 _TITLE = "Result"
 _STARTING_CONFIGS = ("conservative", "oversampling", "bigger model", "all of it")

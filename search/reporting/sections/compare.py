@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from search.reporting.document import Block, Cell, Figure, Plot, Report, Section, Table, Text, percent
-from search.reporting.sections.effects import MIN_TRIALS
+from search.reporting.sections.effect_curves import MIN_TRIALS
 from search.reporting.sections.importance import importances
 from search.reporting.sections.quality import paired_words
 from search.reporting.style import BLUE, INK, VERMILLION, figure

@@ -9,7 +9,7 @@ from search.reporting.style import BLUE, INK, figure
 from search.reporting.words import interval_words
 
 if TYPE_CHECKING:
-    from trainable.scoring.evaluation import Evaluation, TypeRow
+    from trainable.scoring.metrics import Evaluation, TypeRow
     from trainable.scoring.record import EvaluationRecord
 
 RESAMPLES = 500

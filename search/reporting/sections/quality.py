@@ -11,8 +11,8 @@ from search.reporting.sections.errors import error_kinds, error_table
 from search.study.view import StudyView
 
 if TYPE_CHECKING:
-    from trainable.scoring.evaluation import Evaluation
     from trainable.scoring.intervals import Statistic
+    from trainable.scoring.metrics import Evaluation
     from trainable.scoring.record import EvaluationRecord
 
 RESAMPLES = 500

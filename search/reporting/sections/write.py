@@ -9,7 +9,7 @@ from search.reporting.html import to_html
 from search.reporting.markdown import to_markdown
 from search.reporting.sections.answer import answer
 from search.reporting.sections.course import course
-from search.reporting.sections.knobs import knobs_section
+from search.reporting.sections.hyperparameters import knobs_section
 from search.reporting.sections.quality import quality
 from search.reporting.sections.retrain import retrain_section
 from search.reporting.sections.tradeoffs import tradeoffs

@@ -11,7 +11,7 @@ from data.prompt import Parsed
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
 from trainable.scoring.counts import Prediction
-from trainable.scoring.evaluation import evaluate_predictions
+from trainable.scoring.metrics import evaluate_predictions
 from trainable.scoring.record import EvaluationRecord, make_record
 
 NAME, PHONE = "欧阳青云", "13800138000"

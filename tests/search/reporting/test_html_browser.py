@@ -18,7 +18,7 @@ from data.prompt import Parsed
 from search.reporting.sections.write import build_report, write_report
 from search.study.view import read_study
 from trainable.scoring.counts import Prediction
-from trainable.scoring.evaluation import evaluate_predictions
+from trainable.scoring.metrics import evaluate_predictions
 from trainable.scoring.record import make_record, save_record
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

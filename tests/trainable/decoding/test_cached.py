@@ -68,7 +68,7 @@ def test_an_answer_ends_with_the_end_token_or_at_the_limit(backend: Any, prompts
 
 
 def test_what_is_kept_are_the_copied_weights_and_the_cache(backend: Any, prompts: Ids) -> None:
-    from trainable.model.decoder import ATTENTION, MLP, base_layer, projection
+    from trainable.model.weights import ATTENTION, MLP, base_layer, projection
 
     decoder = decoder_of(backend)
     weights = decoder.kept_bytes()

@@ -40,8 +40,8 @@ def test_reading_prompts_takes_no_more_memory_than_is_counted_for_it(name: str) 
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     from trainable.decoding.cached_forward import StaticCache
-    from trainable.model.decoder import MergedWeights
     from trainable.model.rotation import rotation_table
+    from trainable.model.weights import MergedWeights
 
     shape = dict(SHAPES[name])
     heads, kv_heads = shape.pop("heads")

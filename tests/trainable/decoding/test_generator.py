@@ -60,7 +60,7 @@ def test_too_little_memory_falls_back_and_says_so(
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("full")
 
-    monkeypatch.setattr("trainable.model.decoder.MergedWeights.refill", full)
+    monkeypatch.setattr("trainable.model.weights.MergedWeights.refill", full)
     assert backend.generate(prompts[:2], 4) == [answer[:4] for answer in answers[:2]]
     assert "too little memory" in capsys.readouterr().out
     assert backend.generator.kept_bytes() == 0

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.tiny_models import tiny_qwen, with_adapter
-from trainable.model.decoder import ATTENTION, MLP, base_layer, projection
 from trainable.model.parts import (
     ADAPTER,
     Attention,
@@ -19,6 +18,7 @@ from trainable.model.parts import (
     Weighted,
     adapter_of,
 )
+from trainable.model.weights import ATTENTION, MLP, base_layer, projection
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 

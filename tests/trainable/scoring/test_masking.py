@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from data.entities import Example, locate
 from data.prompt import Parsed
 from trainable.scoring.counts import UNKNOWN
-from trainable.scoring.evaluation import Prediction
 from trainable.scoring.masking import (
     FOUND,
     MISSED,
@@ -24,6 +23,7 @@ from trainable.scoring.masking import (
     masked_items,
     text_shape,
 )
+from trainable.scoring.metrics import Prediction
 
 
 @given(st.text())

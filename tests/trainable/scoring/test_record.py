@@ -10,8 +10,8 @@ import pytest
 from data.entities import Example, locate
 from data.prompt import Parsed
 from trainable.scoring.counts import UNKNOWN, Prediction
-from trainable.scoring.evaluation import evaluate_predictions
 from trainable.scoring.intervals import paired_difference
+from trainable.scoring.metrics import evaluate_predictions
 from trainable.scoring.record import (
     RECORD_FILE,
     EvaluationRecord,

@@ -10,7 +10,7 @@ from rich.table import Table
 from data.entities import Example, locate
 from data.prompt import Parsed
 from trainable.scoring.counts import Prediction
-from trainable.scoring.evaluation import Evaluation, evaluate_predictions
+from trainable.scoring.metrics import Evaluation, evaluate_predictions
 from trainable.scoring.tables import comparison_table, error_table, share, slice_table, type_table
 
 _GOLD = (("PHONE", "13800138000"), ("[red]NAME", "Wei"))

@@ -13,7 +13,7 @@ from data.entities import Entity, Example
 from data.prompt import parse
 from trainable.requirements import Requirements
 from trainable.scoring.counts import Prediction
-from trainable.scoring.evaluation import Evaluation, evaluate_predictions
+from trainable.scoring.metrics import Evaluation, evaluate_predictions
 from trainable.trial.result import LiveValues, Outcome, TrialResult, evaluation_details, required_score
 
 _TEXT = "call 13800138000 or a@b.cn"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 
 from search.reporting.document import Block, Items, Section, Text, counted, percent
-from search.reporting.sections.effects import MIN_TRIALS, Effect, EffectModel, Pair
+from search.reporting.sections.effect_curves import MIN_TRIALS, Effect, EffectModel, Pair
+from search.reporting.sections.hyperparameter_figures import effect_figure, importance_figure, pair_figure
 from search.reporting.sections.importance import Share, importances
-from search.reporting.sections.knob_figures import effect_figure, importance_figure, pair_figure
 from search.reporting.words import knob, value_of
 from search.study.view import StudyView
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from search.reporting.sections.effects import Effect, EffectModel, Pair
+from search.reporting.sections.effect_curves import Effect, EffectModel, Pair
+from search.reporting.sections.hyperparameter_figures import effect_figure, importance_figure, pair_figure
 from search.reporting.sections.importance import Share, projected_scores
-from search.reporting.sections.knob_figures import effect_figure, importance_figure, pair_figure
 from search.study.view import StudyView
 
 pytestmark = pytest.mark.usefixtures("heavy_imports")

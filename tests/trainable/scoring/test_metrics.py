@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data.entities import Example, locate
 from data.prompt import Parsed
-from trainable.scoring.evaluation import Evaluation, Prediction, evaluate_predictions
+from trainable.scoring.metrics import Evaluation, Prediction, evaluate_predictions
 
 KNOWN = frozenset("AB")
 Items = tuple[tuple[str, str], ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.reporting.sections.effects import EffectModel, are_numbers
+from search.reporting.sections.effect_curves import EffectModel, are_numbers
 from search.study.view import StudyView
 from tests.search.reporting.invented import planted
 

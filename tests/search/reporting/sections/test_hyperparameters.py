@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search.reporting.document import Figure, Items, Section, Text
-from search.reporting.sections.knobs import knobs_section
+from search.reporting.sections.hyperparameters import knobs_section
 from search.study.view import StudyView
 from tests.search.reporting.invented import planted
 

@@ -10,7 +10,8 @@ import torch
 from tests.adapters import backend_with
 from tests.tiny_models import tiny_qwen, with_adapter
 from trainable.config import TrialConfig
-from trainable.model.decoder import (
+from trainable.model.rotation import rotate, rotation_table
+from trainable.model.weights import (
     ATTENTION,
     MLP,
     MergedWeights,
@@ -22,7 +23,6 @@ from trainable.model.decoder import (
     read_shape,
     why_unsupported,
 )
-from trainable.model.rotation import rotate, rotation_table
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 FAMILIES = ("qwen3", "qwen2")

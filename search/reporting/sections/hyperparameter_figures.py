@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.reporting.document import Figure, Plot, percent
-from search.reporting.sections.effects import Effect, Pair, are_numbers
+from search.reporting.sections.effect_curves import Effect, Pair, are_numbers
 from search.reporting.sections.importance import Share, projected_scores
 from search.reporting.style import BLUE, INK, SOFT, axis, figure, look
 from search.reporting.words import hover, knob, value_of
