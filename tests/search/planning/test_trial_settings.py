@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from data.corpus import CorpusFiles
+from data.entities import Entity, Example
+from data.files.jsonl import write_examples
+from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.preset import Preset
 from search.planning.space import default_space
-from search.planning.trial_settings import planned_rungs, planned_settings
+from search.planning.trial_settings import planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
 
@@ -85,3 +88,26 @@ def test_private_files_lie_in_the_folder_of_the_study(
         str(tmp_path / "tokens"),
         str(tmp_path / "checkpoints"),
     )
+
+
+def test_a_system_message_of_ones_own_names_the_entity_types(tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    write_examples(train, [Example("1", "Ann, 12", (Entity("NAME", "Ann", 0, 3), Entity("AGE", "12", 5, 7)))])
+    file = tmp_path / "prompt.txt"
+    file.write_text("\nFind {types} in the text.\n", encoding="utf-8")
+    read = Documents(CorpusFiles(train, train, None, bundled=False))
+    assert system_prompt(file, read) == "Find AGE, NAME in the text."
+    assert system_prompt(None, read) == SYSTEM_PROMPT
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("  \n", "is empty"), (None, "must be a text file in UTF-8")]
+)
+def test_a_system_message_that_cannot_be_used_is_refused(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    file = tmp_path / "prompt.txt"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        system_prompt(file, Documents(CorpusFiles(tmp_path, tmp_path, None, bundled=False)))
