@@ -12,8 +12,12 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
+
+if TYPE_CHECKING:
+    from trainable.model.backend import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,6 @@ class RateOptions:
 
 def main() -> None:
     """Train every rate at every length, then compare answers."""
-    import torch
-
     from data.files.jsonl import read_examples
     from trainable.backends.resident import ResidentBase
     from trainable.config import TrialConfig
@@ -88,12 +90,16 @@ def main() -> None:
             "exponent": exponent(found),
         },
     )
-    chat, texts = (
-        parts.backend.chat,
-        [example.text for example in (read_examples(validation) + read_examples(train))],
-    )
-    prompts = chat.prompt_ids(texts[: options.agreement])
-    fast, plain = parts.backend.generate(prompts, 128), parts.backend.generate_plain(prompts, 128)
+    texts = [example.text for example in read_examples(validation) + read_examples(train)]
+    compare_answers(options, parts.backend, texts[: options.agreement])
+
+
+def compare_answers(options: RateOptions, backend: Backend, texts: list[str]) -> None:
+    """Write how many texts our decoder and the library answer alike, and where the other answers begin to differ."""
+    import torch
+
+    prompts = backend.chat.prompt_ids(texts)
+    fast, plain = backend.generate(prompts, 128), backend.generate_plain(prompts, 128)
     equal = [a == b for a, b in zip(fast, plain, strict=True)]
     first = [
         next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), -1)
@@ -102,8 +108,8 @@ def main() -> None:
     write(
         options,
         {
-            "documents": len(equal), "equal": sum(equal) / len(equal), "path": parts.backend.generator.path,
-            "dtype": str(parts.backend.dtype), "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "documents": len(equal), "equal": sum(equal) / len(equal), "path": backend.generator.path,
+            "dtype": str(backend.dtype), "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "differ_at_token": [place for place, same in zip(first, equal, strict=True) if not same],
         },
     )  # fmt: skip

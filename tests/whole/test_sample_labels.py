@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from typing import Any
 
 import pytest
 
 from data.entities import locate
-from data.paths import ROOT
-from data.synthetic.corpus import SPLITS
-from data.synthetic.skeletons import families
+from tests.data.synthetic.sample import CORPUS, KINDS, REMAINDERS, everything, items
 
-SAMPLE = ROOT / "data" / "sample"
 SHAPES = {
     "mobile": r"(?<![\dA-Za-z-])(\+86 ?)?1[3-9]\d([ -]?)\d{4}\2\d{4}(?!\d)",
     "landline": r"(?<![\dA-Za-z-])[(（]?0\d{2,3}[)）]?[ -]?[2-8]\d{6,7}(?!\d)",
@@ -28,37 +23,6 @@ SHAPES = {
     "zh address": r"[路道]\d+号.{2,12}(室|单元|座)",
     "us address": r", [A-Z]{2} \d{5}",
 }
-MASK = "\u241f"
-
-
-def read(split: str) -> list[dict[str, Any]]:
-    lines = (SAMPLE / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-CORPUS = {split: read(split) for split in SPLITS}
-KINDS = {family.family: family for split in SPLITS for family in families(split)}
-
-
-def items(record: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(entity["type"], entity["text"]) for entity in record["output"]["entities"]]
-
-
-def mask(record: dict[str, Any]) -> str:
-    """The text with every labelled value masked."""
-    text, start = "", 0
-    entities, _ = locate(record["input"], items(record))
-    for entity in entities:
-        text += record["input"][start : entity.start] + MASK
-        start = entity.end
-    return text + record["input"][start:]
-
-
-REMAINDERS = {record["id"]: mask(record) for records in CORPUS.values() for record in records}
-
-
-def everything() -> list[dict[str, Any]]:
-    return [record for records in CORPUS.values() for record in records]
 
 
 def test_values_occur_exactly_as_often_as_they_are_listed_and_in_order() -> None:

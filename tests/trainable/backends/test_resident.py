@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.trainable.small_study import Head, small_settings
 from trainable.backends.resident import BaseDrift, ResidentBase, weights_checksum
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import load_weights
@@ -23,21 +23,12 @@ _OTHERS = [
     _CONFIG.with_changes(load_in_4bit=True),
 ]
 _TIMES = {"load_s", "train_s", "generate_s", "tokens_per_s", "peak_gib"}
-Head = Callable[[str, int], Path]
 
 
 @pytest.fixture(scope="module")
 def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     study = tmp_path_factory.mktemp("study")
-    return TrialSettings(
-        backend="peft",
-        train_file=str(sample_head("train", 32)),
-        validation_file=str(sample_head("validation", 8)),
-        token_cache=str(study / "tokens"),
-        checkpoint_dir=str(study / "checkpoints"),
-        rungs=(2, 5),
-        evaluation_documents=(4, 8),
-    )
+    return small_settings(study, sample_head, (2, 5), (4, 8), train=32)
 
 
 def finish(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.trainable.small_study import Head, small_settings
 from trainable.backends.create import create_backend
 from trainable.config import SETTINGS_KEY, TrialConfig, TrialSettings
 from trainable.model.backend import Backend
@@ -22,21 +23,12 @@ pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _CONFIG = TrialConfig(
     "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
 )
-Head = Callable[[str, int], Path]
 
 
 @pytest.fixture(scope="module")
 def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     study = tmp_path_factory.mktemp("study")
-    return TrialSettings(
-        backend="peft",
-        train_file=str(sample_head("train", 16)),
-        validation_file=str(sample_head("validation", 4)),
-        token_cache=str(study / "tokens"),
-        checkpoint_dir=str(study / "checkpoints"),
-        rungs=(1, 2),
-        evaluation_documents=(2, 4),
-    )
+    return small_settings(study, sample_head, (1, 2), (2, 4), train=16)
 
 
 @pytest.fixture

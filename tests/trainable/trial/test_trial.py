@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.trainable.small_study import Head, small_settings
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import load_weights
 from trainable.scoring.record import RECORD_FILE, load_record
@@ -19,20 +19,17 @@ _CONFIG = TrialConfig(
     "small-2m", learning_rate=2e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=4
 )
 _TIMES = {"load_s", "train_s", "generate_s", "tokens_per_s", "peak_gib"}
-Head = Callable[[str, int], Path]
 
 
 @pytest.fixture(scope="module")
 def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     study = tmp_path_factory.mktemp("study")
-    return TrialSettings(
-        backend="peft",
-        train_file=str(sample_head("train", 24)),
-        validation_file=str(sample_head("validation", 8)),
-        token_cache=str(study / "tokens"),
-        checkpoint_dir=str(study / "checkpoints"),
-        rungs=(2, 4, 7),
-        evaluation_documents=(4, 4, 8),
+    return small_settings(
+        study,
+        sample_head,
+        (2, 4, 7),
+        (4, 4, 8),
+        train=24,
         judges=("validation_loss", "train_loss", "score"),
         threads=1,
     )

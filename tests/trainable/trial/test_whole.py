@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.trainable.small_study import Head, small_settings
 from trainable.backends.resident import ResidentBase
 from trainable.config import TrialConfig, TrialSettings
 from trainable.training.checkpoint import STATE_FILE, read_state
@@ -16,21 +16,12 @@ from trainable.trial.whole import train_whole
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _CONFIG = TrialConfig("small-2m", learning_rate=2e-3, lora_dropout=0.0, effective_batch=8, micro_batch=8)
-Head = Callable[[str, int], Path]
 
 
 @pytest.fixture(scope="module")
 def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     study = tmp_path_factory.mktemp("study")
-    return TrialSettings(
-        backend="peft",
-        train_file=str(sample_head("train", 16)),
-        validation_file=str(sample_head("validation", 4)),
-        token_cache=str(study / "tokens"),
-        checkpoint_dir=str(study / "checkpoints"),
-        rungs=(1, 2, 3),
-        evaluation_documents=(2, 2, 4),
-    )
+    return small_settings(study, sample_head, (1, 2, 3), (2, 2, 4), train=16)
 
 
 @pytest.mark.slow
