@@ -46,6 +46,8 @@ class ActorName:
         import ray
         from ray._private.gcs_utils import create_gcs_channel
 
+        if not ray.is_initialized():  # to ask for the context would start a Ray of its own
+            return False
         messages, services, channels = (  # generated, without type hints
             import_module(f"ray.core.generated.{name}")
             for name in ("gcs_service_pb2", "gcs_service_pb2_grpc", "pubsub_pb2")

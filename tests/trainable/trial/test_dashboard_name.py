@@ -7,11 +7,14 @@ import pytest
 from trainable.trial.dashboard_name import TRIES, ActorName
 
 
-def test_a_name_for_the_dashboard_is_kept_to_itself_outside_of_an_actor(
+def test_a_name_for_the_dashboard_is_kept_to_itself_outside_of_an_actor_and_starts_no_ray(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    import ray
+
     ActorName().show("TunerTrial(a1b2) step 1/2")
     assert capsys.readouterr().out == ""
+    assert not ray.is_initialized()
 
 
 def test_a_ray_without_the_channel_is_told_of_once_and_ends_no_trial(
