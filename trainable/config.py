@@ -28,9 +28,10 @@ SETTINGS_KEY = "settings_file"
 
 Values: TypeAlias = dict[str, Any]
 """Hyperparameters by name, as a file or a Ray config holds them."""
+JSON, TAGS = "json", "tags"
+"""How a model is asked to answer; see `TrialConfig.answers`."""
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _EITHER, _RANKS = Choice((False, True)), Choice((8, 12, 16, 32, 64))
-WARMUP_STEPS_MAX = 100  # of the starting configs; shorter runs warm up for a tenth of their steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class TrialConfig:
         float, Knob("oversampling", Range(1, 4), Range(1, 4), at_least=1, brief="x{:g}".format)
     ] = 1.0
     """How often a sample with an entity counts in an epoch; 1 = as often as any other."""
+    answers: Annotated[str, Knob("answers", Choice((JSON, TAGS)), JSON, one_of=(JSON, TAGS), brief=str)] = (
+        JSON
+    )
+    """json: a list of entities is written after a prompt. tags: each token of the text gets a tag, from both sides."""
     lora_alpha: Annotated[int | None, Knob("alpha")] = None
     """Scale of the update, alpha / r; None means 2 r."""
     lora_dropout: Annotated[float, Knob("dropout", 0.0, 0.1, at_least=0, below=1)] = 0.1
@@ -111,6 +116,11 @@ class TrialConfig:
     def alpha(self) -> int:
         """`lora_alpha`, or its default 2 r."""
         return 2 * self.lora_rank if self.lora_alpha is None else self.lora_alpha
+
+    @property
+    def tagged(self) -> bool:
+        """Whether each token gets a tag; otherwise answers are written."""
+        return self.answers == TAGS
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> TrialConfig:
@@ -203,11 +213,6 @@ class TrialSettings:
         return cls(**values)
 
 
-def warmup_steps(total_steps: int) -> int:
-    """Return the warm-up length for a run: 100 steps, or a tenth of a shorter run."""
-    return min(WARMUP_STEPS_MAX, max(1, total_steps // 10))
-
-
 def split_ray_config(ray_config: Mapping[str, object]) -> tuple[TrialConfig, Path]:
     """Return the hyperparameters and the settings file of a Ray config."""
     values = dict(ray_config)
@@ -231,9 +236,9 @@ def knobs(config: TrialConfig) -> str:
 
     Example:
         >>> knobs(TrialConfig("small-2m", True, 16, 2e-3, 3))
-        'small-2m 4-bit r=16 lr=2.0e-03 x3'
+        'small-2m 4-bit r=16 lr=2.0e-03 x3 json'
         >>> knobs(TrialConfig("small-2m", weight_decay=0.05))
-        'small-2m 16-bit r=12 lr=1.5e-04 x1 weight_decay=0.05'
+        'small-2m 16-bit r=12 lr=1.5e-04 x1 json weight_decay=0.05'
     """
     unusual = unusual_knobs(config)
     return " ".join(

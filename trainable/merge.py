@@ -32,7 +32,8 @@ def merge_adapter(options: MergeOptions) -> None:
     """Write weights, config and tokenizer of the merged model.
 
     An adapter corrects the base it was trained on. For a 4-bit base these are the dequantised
-    NF4 weights; merging into the original ones would shift the predictions.
+    NF4 weights; merging into the original ones would shift the predictions. What tags tokens becomes a model for
+    token classification, see `trainable.model.token_classifier`.
     """
     from peft import PeftModel
 
@@ -40,16 +41,25 @@ def merge_adapter(options: MergeOptions) -> None:
     from trainable.model.adapters import read_adapter_config
     from trainable.model.bases import locate_base
     from trainable.model.prediction_settings import PredictionSettings
+    from trainable.model.tag_head import add_head
+    from trainable.model.token_classifier import save_tagger
+    from trainable.tokens.tagset import TagSet
 
     base_dir = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
     backend = PeftBackend()
     backend.load_base(base_dir, options.load_in_4bit, window_tokens=0)
     base = backend.model.dequantize() if options.load_in_4bit else backend.model
-    merged = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter).merge_and_unload()
-    _end_at(merged, backend.chat.end_of_turn_id)
-    merged.save_pretrained(options.to, safe_serialization=True)
-    backend.chat.tokenizer.save_pretrained(options.to)
     settings = PredictionSettings.load(options.adapter)
+    tag_set = TagSet(settings.tag_types)
+    if settings.tag_types:
+        add_head(base, len(tag_set))
+    merged = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter).merge_and_unload()
+    if settings.tag_types:
+        save_tagger(merged, tag_set, options.to)
+    else:
+        _end_at(merged, backend.chat.end_of_turn_id)
+        merged.save_pretrained(options.to, safe_serialization=True)
+    backend.chat.tokenizer.save_pretrained(options.to)
     replace(settings, load_in_4bit=False).save(options.to)  # the merged weights are whole again
 
 

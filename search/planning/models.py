@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from data.entities import Example
+from data.texts.overlaps import overlapping_share
 from search.planning.memory import GIB, NF4_BYTES
-from search.planning.space import SearchSpace
+from search.planning.space import SearchSpace, fix
+from trainable.config import JSON, TAGS
 from trainable.knob import Choice
-from trainable.model.bases import locate_base
+from trainable.model.bases import BUNDLED, locate_base
 from trainable.model.description import BaseModel, UnusableBase, base_problems, read_base
 from trainable.tokens.chat import ChatFormat, NoChatFormat, read_chat_format
 
@@ -37,6 +40,48 @@ def _bits(space: SearchSpace) -> Sequence[bool]:
     if isinstance(parameter, Choice):
         return [bool(value) for value in parameter.values]
     return [bool(space.fixed.get("load_in_4bit", False))]
+
+
+OVERLAPS_MAX = 0.05
+"""Share of entities that overlap a longer one above which a search tries no tags: they would be lost."""
+
+
+def with_possible_answers(
+    space: SearchSpace, examples: Sequence[Example], backend: str
+) -> tuple[SearchSpace, str]:
+    """Return the space without tags where they cannot serve, and what is to be said about it.
+
+    Args:
+        space: May search `answers`, or fix it.
+        examples: Training documents.
+        backend: unsloth or peft.
+
+    Raises:
+        ValueError: If tags are asked for and cannot serve.
+    """
+    searched, fixed = space.parameters.get("answers"), space.fixed.get("answers")
+    if fixed != TAGS and not (isinstance(searched, Choice) and TAGS in searched):
+        return space, ""
+    share = overlapping_share(examples)
+    others = [model for model in space.models() if model not in BUNDLED]  # ours can be tagged
+    reasons = [reason for model in others if (reason := _why_no_tags(model, backend))]
+    if share > OVERLAPS_MAX:
+        reasons.append(f"{share:.1%} of the entities overlap a longer one and would be lost")
+    if not reasons:
+        note = f"{share:.1%} of the entities overlap a longer one; tags learn the longer" if share else ""
+        return space, note
+    if fixed == TAGS:
+        raise ValueError(f"`answers` cannot be {TAGS}: {'; '.join(reasons)}; set it to {JSON} in --space")
+    return fix(space, {"answers": JSON}), f"{JSON} alone, no {TAGS}: {'; '.join(reasons)}"
+
+
+def _why_no_tags(model: str, backend: str) -> str:
+    base = read_base(locate_base(model))
+    if base.one_sided:
+        return f"{model}: {base.one_sided}"
+    if backend == "unsloth" and base.slow:
+        return f"{model}: Unsloth's own passes, which it needs ({base.slow}), look to the left only; --backend peft does not"
+    return ""
 
 
 def described(space: SearchSpace) -> list[str]:

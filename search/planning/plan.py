@@ -16,7 +16,7 @@ from search.planning.ladder import (
     describe_rungs,
     rung_shares,
 )
-from search.planning.models import model_problems
+from search.planning.models import model_problems, with_possible_answers
 from search.planning.options_check import unknown_types, wrong_values
 from search.planning.preset import Preset, choose_preset
 from search.planning.rates import with_expected_rates
@@ -49,6 +49,8 @@ class SearchPlan:
     files: StudyFiles
     settings: TrialSettings
     n_train: int
+    answers_note: str
+    """What is to be said of the ways to answer; empty: nothing."""
     documents: Documents = field(compare=False, repr=False)
     """The corpus as it was read; dropped before trials start."""
 
@@ -80,6 +82,7 @@ class SearchPlan:
             f"preset     {self.preset.name} ({self.preset.why})",
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
+            *([f"answers    {self.answers_note}"] if self.answers_note else []),
             f"first      {', '.join(self.space.fitting_starting_configs()) or 'no starting config fits the space'}",
             f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
             f"budget     {self.options.trials} trials, about {share:.0%} of {self.options.trials * self.rungs[-1]} optimizer steps",
@@ -129,12 +132,14 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         )
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
+    note = ""
     if goes_on:  # what the finished trials ran with, whatever has changed since
         settings = TrialSettings.load(files.trial_settings)
     else:
+        space, note = with_possible_answers(space, documents.train, preset.backend)
         space = with_expected_rates(space, rungs[-1])
         settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
-    return SearchPlan(options, preset, corpus, space, files, settings, n_train, documents)
+    return SearchPlan(options, preset, corpus, space, files, settings, n_train, note, documents)
 
 
 def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from search.planning.space import SearchSpace
+from search.planning.space import SearchSpace, with_tagging_sisters
 from trainable.config import KNOBS
 from trainable.knob import Choice, KnobValue, Range
 from trainable.model.bases import BUNDLED, locate_base
@@ -77,7 +77,10 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
     return replace(
         space,
         parameters={**space.parameters, "learning_rate": rates},
-        starting_configs={**space.starting_configs, BY_RULE: _by_rule(space, batch, steps)},
+        starting_configs={
+            **space.starting_configs,
+            **with_tagging_sisters({BY_RULE: _by_rule(space, batch, steps)}),
+        },
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainable.config import KNOBS, TrialConfig
+from trainable.config import JSON, KNOBS, TAGS, TrialConfig
 from trainable.knob import Choice, KnobValue, Range, kind_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SpaceSampler:
 
 
 def default_space(preset: str, seed: int) -> SearchSpace:
-    """Return the space of a preset, as the knobs of `TrialConfig` say it, with the four starting configs.
+    """Return the space of a preset, as the knobs of `TrialConfig` say it, with the starting configs.
 
     The learning-rate range of the small models is wider and higher than Qwen3's: they have a
     thousandth of the parameters (measured in results/LOG.md). The starting configs keep their place in it.
@@ -107,12 +107,20 @@ def _starting_configs(preset: str) -> dict[str, dict[str, KnobValue]]:
         "model": small, "load_in_4bit": False, "lora_rank": 12, "learning_rate": rate, "oversampling": 1,
     }  # fmt: skip
     bigger: dict[str, KnobValue] = {**conservative, "model": big, "load_in_4bit": True}
-    return {
-        "conservative": conservative,
-        "oversampling": {**conservative, "oversampling": 3},
-        "bigger model": bigger,
-        "all of it": {**bigger, "lora_rank": 16, "oversampling": 3},
-    }
+    return with_tagging_sisters(
+        {
+            "conservative": conservative,
+            "oversampling": {**conservative, "oversampling": 3},
+            "bigger model": bigger,
+            "all of it": {**bigger, "lora_rank": 16, "oversampling": 3},
+        }
+    )
+
+
+def with_tagging_sisters(configs: dict[str, dict[str, KnobValue]]) -> dict[str, dict[str, KnobValue]]:
+    """Return each config as one that writes its answers, then all of them as ones that tag."""
+    written = {name: {**config, "answers": JSON} for name, config in configs.items()}
+    return written | {f"{name}, {TAGS}": {**config, "answers": TAGS} for name, config in configs.items()}
 
 
 def fix(space: SearchSpace, values: dict[str, KnobValue]) -> SearchSpace:

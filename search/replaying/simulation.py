@@ -9,6 +9,7 @@ from typing import Any
 from search.planning.ladder import rung_documents, rung_judges
 from search.planning.plan import SearchPlan
 from search.planning.settings_files import write_settings
+from search.planning.space import fix
 from search.replaying.controller import ReplayController, ReplayedTrial
 from search.replaying.curves import CurveTable, snapped_rungs
 from search.replaying.results import ReplayedResults
@@ -18,11 +19,13 @@ from search.study.confirming_runs import ConfirmingRun
 from search.study.journal import RungsJournal
 from search.study.lock import StudyLock
 from search.tuning.assembly import make_scheduler, make_searcher, make_slots
-from trainable.config import TIME_ATTR, TrialConfig
+from trainable.config import JSON, TIME_ATTR, TrialConfig
 
 
 def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
     """Return the plan with the table's horizon, documents and nearest recorded rungs, and the table.
+
+    Where every recorded config writes its answers, no trial tags.
 
     Raises:
         ValueError: If `--simulate` names no such table, or asks for more than it holds.
@@ -51,7 +54,9 @@ def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
         evaluation_documents=rung_documents(documents, judges),
         judges=judges,
     )
-    return replace(plan, settings=settings), table
+    tagged = any("answers" in config for config in table.parsed_configs)
+    space = plan.space if tagged else fix(plan.space, {"answers": JSON})
+    return replace(plan, settings=settings, space=space), table
 
 
 def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from search.study.json_content import Value
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
-from trainable.config import KNOBS, TrialConfig, unusual_knobs
+from trainable.config import KNOBS, TAGS, TrialConfig, unusual_knobs
 
 GOAL_RECALL, GOAL_F1 = (0.88, 0.92), (0.90, 0.93)
 """What the users want to reach, as shares from ... to."""
@@ -67,7 +67,8 @@ def config_words(config: Mapping[str, object]) -> str:
         f", {knob(name)} {value_of(name, value)}" for name, value in others if name != "lora_alpha"
     )
     start = ", continued from an adapter" if config.get("init_adapter") else ""
-    return f"{model} in {bits}, LoRA rank {rank} (alpha {alpha}), learning rate {rate}, {oversampling}{more}{start}"
+    how = "tags each token" if config.get("answers") == TAGS else "writes its answers as JSON"
+    return f"{model} in {bits}, LoRA rank {rank} (alpha {alpha}), learning rate {rate}, {oversampling}, {how}{more}{start}"
 
 
 def short_config(view: StudyView, trial: TrialView) -> str:
@@ -77,7 +78,7 @@ def short_config(view: StudyView, trial: TrialView) -> str:
 
 def _short(name: str, value: object) -> str:
     text = value_of(name, value)
-    if name in ("model", "load_in_4bit"):
+    if name in ("model", "load_in_4bit", "answers"):
         return text
     return f"x{text}" if name == "oversampling" else f"{knob(name).replace('learning rate', 'lr')} {text}"
 

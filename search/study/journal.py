@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from trainable.config import METRIC
+from trainable.config import JSON, METRIC
 
 PAUSED, CONTINUED, STOPPED, FINISHED = "paused", "continued", "stopped", "finished"
 
@@ -31,6 +31,8 @@ class RungDecision:
     """What the trial was ranked by, higher is better; None: the score."""
     counts: str = ""
     """Packed counts of each validation document (trainable/scoring/packed.py)."""
+    answers: str = JSON
+    """How the trial answers; losses of different ways are not compared."""
 
     @property
     def ranked_by(self) -> float:

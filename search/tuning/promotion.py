@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from search.planning.ladder import described, shown
 from search.study.journal import CONTINUED, PAUSED, RungDecision
 from search.tuning.noise import resampled_scores
-from trainable.config import METRIC
+from trainable.config import JSON, METRIC
 from trainable.scoring.packed import unpack_counts
 
 if TYPE_CHECKING:
@@ -58,9 +58,18 @@ class RacePolicy:
             near: Trials that are cheapest to run now; of those that will go past a rung anyway they come first.
         """
         for rung in range(len(self.rungs) - 1):
-            if promotion := self._choose_at(rung, peers, near):
-                return promotion
+            for answers in dict.fromkeys(peer.answers for peer in peers):
+                if promotion := self._choose_at(rung, self.compared(rung, peers, answers), near):
+                    return promotion
         return None
+
+    def compared(self, rung: int, peers: Collection[Peer], answers: str) -> list[Peer]:
+        """Return the trials with which one that answers in this way is compared at a rung.
+
+        The loss of an answer's token says nothing about that of a tag: where losses are compared, each way to answer
+        has a race of its own. Scores are compared among all.
+        """
+        return [peer for peer in peers if self.judge(rung) == METRIC or peer.answers == answers]
 
     def bar(self, rung: int, peers: Collection[Peer]) -> tuple[float | None, int]:
         """Return the standing that suffices at a rung (None if no trial is there) and the number compared."""
@@ -112,6 +121,8 @@ class Peer:
     counts: dict[int, str]
     state: str
     """The last decision about it."""
+    answers: str = JSON
+    """How it answers."""
 
     def waits_at(self, rung: int) -> bool:
         """Return whether the trial is paused at this rung."""
@@ -132,6 +143,7 @@ def peers_of(decisions: Iterable[RungDecision]) -> list[Peer]:
             {**before.standings, decision.rung: decision.ranked_by},
             {**before.counts, decision.rung: decision.counts or before.counts.get(decision.rung, "")},
             decision.decision,
+            decision.answers,
         )
     return list(known.values())
 

@@ -14,7 +14,7 @@ from search.planning.ladder import described, shown, standing
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
 from search.tuning.promotion import RacePolicy, peers_of
 from search.tuning.slots import Slots
-from trainable.config import METRIC, TIME_ATTR
+from trainable.config import JSON, METRIC, TIME_ATTR
 from trainable.scoring.packed import DOCUMENT_COUNTS
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class PausingScheduler(FIFOScheduler):
             return TrialScheduler.CONTINUE
         known = [line for line in self._journal.lines() if (line.trial, line.step) == (trial.trial_id, step)]
         if not known:
-            self._arrive(trial.trial_id, rungs.index(step), result)
+            self._arrive(trial, rungs.index(step), result)
         elif known[-1].decision == CONTINUED:  # reported again by a trial that has just been restored
             return TrialScheduler.CONTINUE
         state = self._journal.latest()[trial.trial_id].decision
@@ -154,7 +154,7 @@ class PausingScheduler(FIFOScheduler):
         steps = [line.step for line in self._journal.latest().values()]
         return f"trials at rungs { ({step: steps.count(step) for step in self._policy.rungs}) }"
 
-    def _arrive(self, trial_id: str, rung: int, result: Result) -> None:
+    def _arrive(self, trial: Trial, rung: int, result: Result) -> None:
         step, judge = self._policy.rungs[rung], self._policy.judge(rung)
         value = standing(result, judge)
         if rung == len(self._policy.rungs) - 1:
@@ -167,8 +167,8 @@ class PausingScheduler(FIFOScheduler):
             decision = PAUSED
         self._journal.append(
             RungDecision(
-                trial_id, rung, step, float(result[METRIC]), None, 0, decision, reason, judge, value,
-                str(result.get(DOCUMENT_COUNTS, "")),
+                trial.trial_id, rung, step, float(result[METRIC]), None, 0, decision, reason, judge, value,
+                str(result.get(DOCUMENT_COUNTS, "")), str(trial.config.get("answers", JSON)),
             )
         )  # fmt: skip
 
@@ -204,7 +204,7 @@ class PausingScheduler(FIFOScheduler):
         peers = peers_of(self._journal.lines())
         for trial in paused:
             last = self._journal.latest()[trial.trial_id]
-            needed, count = self._policy.bar(last.rung, peers)
+            needed, count = self._policy.bar(last.rung, self._policy.compared(last.rung, peers, last.answers))
             stands = described(last.judge, last.ranked_by)
             reason = f"stopped at rung {last.rung + 1} (step {last.step}): {stands}"
             if needed is not None:

@@ -44,7 +44,7 @@ MISTAKES = (
     Mistake("no trials", ("`--trials` is 0, but must be at least 1",), {"trials": 0}),
     Mistake("grace beyond the horizon", ("`--grace-steps` is 30, but must be at most the horizon (9)",), {"grace_steps": 30}),
     Mistake("nothing to search", ("space.toml", "every parameter is fixed; leave at least one"),
-            space="model='small-2m'\nload_in_4bit=false\nlora_rank=8\nlearning_rate=1e-3\noversampling=1\n"),
+            space="model='small-2m'\nload_in_4bit=false\nlora_rank=8\nlearning_rate=1e-3\noversampling=1\nanswers='json'\n"),
     Mistake("an unknown knob", ("line 2", "`rank` is no hyperparameter; known are model, load_in_4bit, lora_rank"), space="rank = [8]\n"),
     Mistake("an empty choice", ("line 2", "`lora_rank` is an empty list"), space="lora_rank = []\n"),
     Mistake("a range upside down", ("`learning_rate` has low 0.1 and high 0.01; low must be below high",),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.config import TrialConfig, TrialSettings, knobs, split_ray_config, warmup_steps
+from trainable.config import TrialConfig, TrialSettings, knobs, split_ray_config
 from trainable.trial.ray_trainable import SETTINGS_KEY
 
 
@@ -54,15 +54,10 @@ def test_settings_survive_their_file(tmp_path: Path) -> None:
     assert settings.horizon_steps == 90
 
 
-@pytest.mark.parametrize(("total", "warmup"), [(1, 1), (9, 1), (100, 10), (999, 99), (5000, 100)])
-def test_warm_up_is_a_tenth_of_the_run_and_at_most_100_steps(total: int, warmup: int) -> None:
-    assert warmup_steps(total) == warmup
-
-
 def test_a_ray_config_is_the_hyperparameters_and_the_settings_file() -> None:
     config = TrialConfig("small-2m", True, 16, 2e-3, 3)
     assert split_ray_config({**config.to_dict(), SETTINGS_KEY: "/study/settings.json"}) == (
         config,
         Path("/study/settings.json"),
     )
-    assert knobs(config) == "small-2m 4-bit r=16 lr=2.0e-03 x3"
+    assert knobs(config) == "small-2m 4-bit r=16 lr=2.0e-03 x3 json"

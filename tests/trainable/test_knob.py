@@ -54,7 +54,7 @@ def test_the_kind_of_a_field_is_a_truth_value_a_text_or_a_number() -> None:
     assert {name for name, kind in kinds.items() if kind is bool} == {
         "load_in_4bit", "use_rslora", "gradient_checkpointing",
     }  # fmt: skip
-    assert {name for name, kind in kinds.items() if kind is str} == {"model", "optimizer"}
+    assert {name for name, kind in kinds.items() if kind is str} == {"model", "answers", "optimizer"}
     assert kinds["lora_alpha"] is kinds["label_smoothing"] is float
 
 

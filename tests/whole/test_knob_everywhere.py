@@ -24,7 +24,7 @@ SPACE = """[space]
 weight_decay = { low = 1e-3, high = 1e-1, log = true }
 max_grad_norm = [0.5, 0.7]
 """
-DEFAULT_COLUMNS = ["model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling"]
+DEFAULT_COLUMNS = ["model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling", "answers"]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,37 +15,22 @@ from trainable.config import TrialConfig
 from trainable.decoding.generator import Generator
 from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
-from trainable.model.adapters import check_init_adapter, read_facts, without_adapter
+from trainable.model.adapters import (
+    check_init_adapter,
+    continue_from,
+    lora_config,
+    read_facts,
+    without_adapter,
+)
 from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
 from trainable.model.description import adapter_targets
+from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
 from trainable.model.weights import keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
+from trainable.tokens.tagset import TagSet
 
 DECODE_ROWS = {"cuda": 256, "cpu": 64}
 """Documents decoded together: a GPU wants many, a CPU wants the cache to stay in its own caches."""
-
-
-def lora_config(config: TrialConfig, default_targets: Sequence[str]) -> LoraConfig:
-    """Return PEFT's LoraConfig with every value given.
-
-    Args:
-        config: Hyperparameters.
-        default_targets: Names of the layers that get an adapter if the config names none.
-    """
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules=list(config.target_modules or default_targets),
-        use_rslora=config.use_rslora,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
 
 
 @contextmanager
@@ -100,15 +84,17 @@ class PeftBackend:
         self.model.requires_grad_(False)
         self.chat = read_chat_format(base_dir)
 
-    def attach_adapter(self, config: TrialConfig) -> None:
-        """Put a fresh adapter (seeded by the config), or `config.init_adapter`, on the base."""
-        from peft import PeftModel, get_peft_model
+    def attach_adapter(self, config: TrialConfig, tag_set: TagSet | None = None) -> None:
+        """Put a fresh adapter (seeded by the config), or the weights of `config.init_adapter`, on the base."""
+        from peft import get_peft_model
 
         torch.manual_seed(config.seed)
-        if config.init_adapter is None:
-            self.model = get_peft_model(self.model, lora_config(config, adapter_targets(self.model)))
-        else:
-            self.model = PeftModel.from_pretrained(self.model, check_init_adapter(config), is_trainable=True)
+        targets = adapter_targets(self.model)
+        if tag_set is not None:
+            add_head(self.model, len(tag_set))
+        self.model = get_peft_model(self.model, lora_config(config, targets))
+        if config.init_adapter is not None:
+            continue_from(self.model, check_init_adapter(config), tag_set)
         if self.device.type == "cpu":
             merged_layers.install(self.model)
         if config.gradient_checkpointing:
@@ -119,10 +105,12 @@ class PeftBackend:
         self.model.enable_input_require_grads()
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
-    def load_adapter(self, directory: Path) -> None:
-        """Put a trained adapter on the base, for generation only."""
+    def load_adapter(self, directory: Path, tag_set: TagSet | None = None) -> None:
+        """Put a trained adapter on the base, for prediction only."""
         from peft import PeftConfig, PeftModel
 
+        if tag_set is not None:
+            add_head(self.model, len(tag_set))
         config = PeftConfig.from_pretrained(str(directory))
         config.lora_dropout = 0.0  # it never acts here, and a layer without it can be merged for speed
         self.model = PeftModel.from_pretrained(self.model, directory, config=config)
@@ -137,6 +125,7 @@ class PeftBackend:
         if base.is_gradient_checkpointing:
             base.gradient_checkpointing_disable()
             base.disable_input_require_grads()
+        remove_head(base)
         self.model = base
 
     def unload_base(self) -> None:
@@ -151,6 +140,9 @@ class PeftBackend:
         Right padding needs no attention mask: no real token looks at a later one.
         """
         base = self.model.get_base_model()
+        if head_of(base) is not None:
+            with self._autocast():
+                return tag_loss(base, batch) / n_label_tokens
         where = torch.zeros_like(batch.labels, dtype=torch.bool)
         where[:, :-1] = batch.labels[:, 1:] != -100
         with self._autocast(), _logits_only(base, where):

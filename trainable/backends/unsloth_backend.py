@@ -20,14 +20,22 @@ os.environ.setdefault("UNSLOTH_LOCK_TIMEOUT", "60")
 import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
-from trainable.model.adapters import check_init_adapter, load_weights, read_facts, set_adapter_weights
+from trainable.model.adapters import (
+    check_init_adapter,
+    continue_from,
+    lora_config,
+    read_facts,
+    without_adapter,
+)
 from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
 from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
 from trainable.model.description import adapter_targets
+from trainable.model.tag_head import add_head, head_of, remove_head
 from trainable.model.weights import keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
+from trainable.tokens.tagset import TagSet
 
 if TYPE_CHECKING:
     pass
@@ -68,8 +76,14 @@ class UnslothBackend:
             base_dir
         )  # with a tokenizer of ours: generate flips the padding side of Unsloth's
 
-    def attach_adapter(self, config: TrialConfig) -> None:
-        """Put a fresh adapter (seeded by the config), or the weights of `config.init_adapter`, on the base."""
+    def attach_adapter(self, config: TrialConfig, tag_set: TagSet | None = None) -> None:
+        """Put a fresh adapter (seeded by the config), or the weights of `config.init_adapter`, on the base.
+
+        Unsloth has nothing for tags: only our own passes train them, which read the weights of its modules.
+        """
+        if tag_set is not None:
+            self._attach_tagging(config, tag_set)
+            return
         self.model = unsloth.FastLanguageModel.get_peft_model(
             self.model,
             r=config.lora_rank,
@@ -82,12 +96,23 @@ class UnslothBackend:
             random_state=config.seed,
         )
         if config.init_adapter is not None:
-            set_adapter_weights(self.model, load_weights(check_init_adapter(config)))
+            continue_from(self.model, check_init_adapter(config), None)
+
+    def _attach_tagging(self, config: TrialConfig, tag_set: TagSet) -> None:
+        from peft import get_peft_model
+
+        torch.manual_seed(config.seed)
+        targets = adapter_targets(self.model)
+        add_head(self.model, len(tag_set))
+        self.model = get_peft_model(self.model, lora_config(config, targets))
+        if config.init_adapter is not None:
+            continue_from(self.model, check_init_adapter(config), tag_set)
 
     def detach_adapter(self) -> None:
         """Take the adapter off, if there is one; the base stays."""
         if hasattr(self.model, "unload"):
             self.model = self.model.unload()
+            remove_head(self.model)
 
     def checkpoint_gradients(self) -> None:
         """Recompute activations in the backward pass from now on, until the adapter is detached."""
@@ -99,7 +124,13 @@ class UnslothBackend:
         self.generator.forget()
 
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
-        """Return the batch's share of the mean cross-entropy (Unsloth's chunked one on CUDA)."""
+        """Return the batch's share of the mean cross-entropy (Unsloth's chunked one on CUDA).
+
+        Raises:
+            RuntimeError: If texts are tagged: Unsloth's forward pass on CUDA looks to the left only.
+        """
+        if head_of(without_adapter(self.model)) is not None:
+            raise RuntimeError("Unsloth cannot train tags by its own forward pass; set --backend peft")
         with torch.autocast(self.device.type, self.dtype, enabled=self.device.type == "cuda"):
             return self.model(
                 input_ids=batch.input_ids,

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trainable.config import TrialConfig
 from trainable.model.backend import LiveFacts
 from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
+from trainable.model.prediction_settings import PredictionSettings
+from trainable.model.tag_head import HEAD
 from trainable.model.weights import is_packed
+from trainable.tokens.tagset import TagSet
 
 if TYPE_CHECKING:
     import torch
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+def lora_config(config: TrialConfig, default_targets: Sequence[str]) -> LoraConfig:
+    """Return PEFT's LoraConfig with every value given; where tokens are tagged, the head is trained and saved too.
+
+    Args:
+        config: Hyperparameters.
+        default_targets: Names of the layers that get an adapter if the config names none.
+    """
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=list(config.target_modules or default_targets),
+        use_rslora=config.use_rslora,
+        bias="none",
+        modules_to_save=[HEAD] if config.tagged else None,
+        task_type="TOKEN_CLS" if config.tagged else "CAUSAL_LM",
+    )
 
 
 def save_adapter(model: PeftModel, directory: Path, base_model: str) -> None:
@@ -124,3 +149,29 @@ def without_adapter(model: CausalModel | PeftModel) -> CausalModel:
     """Return the transformers model inside a PEFT wrapper, or the model itself where there is none."""
     base = cast("PeftModel", model).get_base_model() if hasattr(model, "peft_config") else model
     return cast("CausalModel", base)
+
+
+def continue_from(model: PeftModel, directory: Path, tag_set: TagSet | None) -> None:
+    """Copy a trained adapter into a fresh one; a head for tags takes over the weights of the types that both know.
+
+    Args:
+        model: PEFT model with the fresh adapter.
+        directory: Adapter to go on from; it may tag or write answers, whatever the fresh one does.
+        tag_set: Tags of the fresh one's head, None if it has no head.
+
+    Raises:
+        ValueError: If the two adapt other layers.
+    """
+    fresh, saved = adapter_weights(model), load_weights(directory)
+    head = {name for name in (*fresh, *saved) if f".{HEAD}." in name}
+    weights = {name: tensor for name, tensor in saved.items() if name not in head}
+    known = PredictionSettings.load(directory).tag_types
+    for name in head & set(fresh):
+        weights[name] = fresh[name].clone()
+        if tag_set is None or name not in saved or not known:
+            continue
+        places = {tag: place for place, tag in enumerate(TagSet(known).names)}
+        for place, tag in enumerate(tag_set.names):
+            if tag in places:
+                weights[name][place] = saved[name][places[tag]]
+    set_adapter_weights(model, weights)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from trainable.config import TrialConfig
 from trainable.tokens.chat import ChatFormat
+from trainable.tokens.tagset import TagSet
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,10 @@ class LiveFacts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded training sequences, shape (sequences, tokens); labels are -100 outside the answer."""
+    """Right-padded training sequences, shape (sequences, tokens).
+
+    Labels are -100 outside the answer; where texts are tagged they are tags, -100 on padding alone.
+    """
 
     input_ids: torch.Tensor
     labels: torch.Tensor
@@ -79,8 +83,8 @@ class Backend(Protocol):
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load base weights and tokenizer onto the device."""
 
-    def attach_adapter(self, config: TrialConfig) -> None:
-        """Put a fresh adapter, or `config.init_adapter`, on the base."""
+    def attach_adapter(self, config: TrialConfig, tag_set: TagSet | None = None) -> None:
+        """Put a fresh adapter, or `config.init_adapter`, on the base; with a head for tags if a set is given."""
 
     def detach_adapter(self) -> None:
         """Take the adapter off again, if there is one; the base stays loaded and unchanged."""

@@ -24,3 +24,14 @@ def collate(samples: Sequence[tuple[Sequence[int], Sequence[int]]], device: torc
     if device.type == "cuda":
         ids, labels = ids.pin_memory(), labels.pin_memory()
     return Batch(ids.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+
+
+def collate_tags(samples: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.device) -> Batch:
+    """Return pairs of token ids and tags as one right-padded batch; a label stands at its own token."""
+    width = max(len(ids) for ids, _ in samples)
+    ids = torch.zeros(len(samples), width, dtype=torch.long)
+    labels = torch.full_like(ids, IGNORED)
+    for row, (tokens, tags) in enumerate(samples):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        labels[row, : len(tokens)] = torch.tensor(tags)
+    return Batch(ids.to(device, non_blocking=True), labels.to(device, non_blocking=True))

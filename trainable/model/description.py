@@ -63,6 +63,8 @@ class BaseModel:
     """How the weights on disk are quantised, such as `gptq`; empty: not at all."""
     slow: str
     """Why our own forward passes cannot stand in for the model's; empty if they can."""
+    one_sided: str
+    """Why its tokens cannot be tagged with both sides in view; empty if they can."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -104,6 +106,7 @@ def describe(model: PreTrainedModel, quantised: str = "") -> BaseModel:
         model: Of transformers, without PEFT's wrapper and not quantised.
         quantised: See `BaseModel.quantised`.
     """
+    from trainable.model.tag_head import why_one_sided
     from trainable.model.weights import why_unsupported
 
     config = model.config.get_text_config()
@@ -123,6 +126,7 @@ def describe(model: PreTrainedModel, quantised: str = "") -> BaseModel:
         experts=sum(weight.numel() for name, weight in names.items() if _is_expert(name, weight.dim())),
         quantised=quantised,
         slow=why_unsupported(model),
+        one_sided=why_one_sided(model.config),
     )
 
 

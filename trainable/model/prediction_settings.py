@@ -29,6 +29,8 @@ class PredictionSettings:
     """Least precision; what precision lacks is subtracted from the score."""
     system_prompt: str = SYSTEM_PROMPT
     """The system message that it was trained with."""
+    tag_types: tuple[str, ...] = ()
+    """Types of the tags of its head, in their order; empty if it writes its answers."""
 
     def save(self, directory: Path) -> None:
         """Write `prediction.json`."""
@@ -42,7 +44,9 @@ class PredictionSettings:
         if not file.is_file():
             return cls()
         values = json.loads(file.read_text(encoding="utf-8"))
-        return cls(**{**values, "types": tuple(values["types"])})
+        return cls(
+            **{**values, "types": tuple(values["types"]), "tag_types": tuple(values.get("tag_types", ()))}
+        )
 
     def changed(self, **values: int | None) -> PredictionSettings:
         """Return a copy with the given values; those that are None stay as they are."""

@@ -1,4 +1,4 @@
-"""Attention of training passes: of right-padded rows, of rows behind a shared prefix, of packed rows."""
+"""Attention of training passes: of right-padded rows, to both sides or not, of rows behind a shared prefix, of packed rows."""
 
 from __future__ import annotations
 
@@ -19,6 +19,22 @@ def within_rows(group: int) -> Attend:
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return causal(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), group).transpose(1, 2)
+
+    return attend
+
+
+def both_sides(real: torch.Tensor, group: int) -> Attend:
+    """Return the attention of right-padded rows in which each token sees all others: inputs are (rows, width, heads, head_dim).
+
+    Args:
+        real: Which tokens are no padding, (rows, width), bool; at least one of each row.
+        group: Query heads per key-value head.
+    """
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+        return scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None]).transpose(1, 2)
 
     return attend
 

@@ -19,6 +19,7 @@ from trainable.passes.layout import AnyLayout, PassInputs, Sample
 from trainable.passes.packed import PackedLayout
 from trainable.passes.padded import PaddedLayout
 from trainable.passes.shared_prefix import shared_prefix
+from trainable.passes.tagged import TaggedLayout
 
 if TYPE_CHECKING:
     from torch.cuda import _POOL_HANDLE
@@ -37,7 +38,11 @@ def why_not(backend: Backend, checkpointing: bool) -> str:
 
 
 def layout_of(
-    backend: Backend, samples: Sequence[Sample], passes: Sequence[Sequence[Sample]], rows: int
+    backend: Backend,
+    samples: Sequence[Sample],
+    passes: Sequence[Sequence[Sample]],
+    rows: int,
+    tagged: bool = False,
 ) -> AnyLayout:
     """Return the layout of a run's passes: packed where the flash kernel runs, otherwise padded.
 
@@ -46,7 +51,10 @@ def layout_of(
         samples: Every sample of the run, each once.
         passes: Every pass of the run.
         rows: Most samples of a pass.
+        tagged: Whether samples are token ids with a tag each; these are padded.
     """
+    if tagged:
+        return TaggedLayout(passes, rows)
     flash = (
         backend.device.type == "cuda"
         and backend.dtype in (torch.bfloat16, torch.float16)
@@ -83,9 +91,8 @@ class FastPasses:
         self._inputs: dict[Hashable, PassInputs] = {}
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
         config = backend.model.get_base_model().config
-        rank = max(min(p.shape) for p in self.forward.parameters)
         self._key = (
-            self.forward.shape, config.hidden_size, config.intermediate_size, config.vocab_size, rank,
+            self.forward.shape, config.hidden_size, config.intermediate_size, config.vocab_size, self.forward.rank,
             self.forward.dropout > 0, backend.dtype, backend.facts().quantised_layers > 0,
         )  # fmt: skip
         self._ran = backend.ran_shapes

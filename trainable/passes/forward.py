@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
-from torch.nn.functional import embedding, linear, rms_norm
+from torch.nn.functional import cross_entropy, embedding, linear, rms_norm
 
+from trainable.model.batch import IGNORED
 from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
 from trainable.model.rotation import rotation_table
+from trainable.model.tag_head import head_of
 from trainable.model.weights import (
     ATTENTION,
     MLP,
@@ -46,7 +48,9 @@ class LoraForward:
             W + s·B·A replaces three.
 
     Attributes:
-        parameters: The adapter's matrices, in the order of `working`.
+        parameters: The adapter's matrices and, where tokens are tagged, weight and bias of the head, in the order of
+            `working`.
+        rank: Largest rank of the adapter.
         dropout: Its probability.
         working: Copies of `parameters` in the compute dtype, the leaves of the backward pass.
 
@@ -61,10 +65,15 @@ class LoraForward:
             {name: self._read(projection(layer, name)) for name in (*ATTENTION, *MLP)}
             for layer in model.model.layers
         ]
+        self.rank = max(min(p.shape) for p in self.parameters)
+        head = head_of(model)
+        self._tags = head is not None
+        if head is not None:
+            self.parameters += [head.weight, head.bias]
         trained = {id(p) for p in model.parameters() if p.requires_grad}
         if trained != {id(p) for p in self.parameters}:
             raise ValueError("there are trained weights that are no LoRA matrices of the seven projections")
-        self._merged = small and max(min(p.shape) for p in self.parameters) > THIN_RANK
+        self._merged = small and self.rank > THIN_RANK
         self.working = [parameter.detach().to(dtype).requires_grad_() for parameter in self.parameters]
         self.dropout = _dropout_of(model.model.layers[0])
         self._norms = [
@@ -102,8 +111,9 @@ class LoraForward:
             ids: Token ids, (tokens,) or (rows, width).
             places: Position of each token in its sample, along the last dimension of `ids`.
             attend: Attention; see `trainable.passes.attention`.
-            where: Index in the flattened `ids` of the token before each label token, (slots,).
-            targets: Label tokens, -100 for an unused slot, (slots,).
+            where: Index in the flattened `ids` of the token that each label is read from, (slots,): the one before an
+                answer's token, the tagged token itself.
+            targets: Label tokens or tags, -100 for an unused slot, (slots,).
             share: 1 / label tokens of the effective batch, a scalar tensor.
         """
         turn = (self._table[0, places, None], self._table[1, places, None])
@@ -114,6 +124,9 @@ class LoraForward:
             x = self._block(x, layer, *norms, turn, attend, seeds[4 * number : 4 * number + 4])
         hidden = x.view(-1, x.shape[-1]).index_select(0, where)
         hidden = rms_norm(hidden, hidden.shape[-1:], self._final_norm, self.shape.eps)
+        if self._tags:
+            logits = linear(hidden, self.working[-2], self.working[-1]).float()
+            return share * cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
         total: torch.Tensor = ChunkedCrossEntropy.apply(hidden, self._head, targets, share)
         return total
 

@@ -87,11 +87,15 @@ class PrefixPasses:
         return self._pool.map(lambda samples: self._gradients(samples, share), passes)
 
     def _gradients(self, samples: Sequence[Sample], share: torch.Tensor) -> Gradients:
+        loss = self._loss(samples, share)
+        return loss.detach(), torch.autograd.grad(loss, self.forward.working)
+
+    def _loss(self, samples: Sequence[Sample], share: torch.Tensor) -> torch.Tensor:
         rest = [(prompt[self._n :], answer) for prompt, answer in samples]
         width = max(len(prompt) + len(answer) for prompt, answer in rest)
         batch = padded_inputs(rest, PaddedShape(len(rest), width, sum(len(answer) for _, answer in rest)))
         n, rows = self._n, len(rest)
-        loss = self.forward.loss(
+        return self.forward.loss(
             torch.cat([self._prefix, batch.ids.flatten()]),
             torch.cat([torch.arange(n), torch.arange(n, n + width).repeat(rows)]),
             behind_prefix(n, rows, width, self.forward.shape.group, self.forward.dtype),
@@ -99,4 +103,3 @@ class PrefixPasses:
             batch.targets,
             share,
         )
-        return loss.detach(), torch.autograd.grad(loss, self.forward.working)

@@ -1,12 +1,68 @@
-"""The answers of a model to prompts, read as predictions."""
+"""What a model finds in documents whose texts were prepared once: by the text that it writes after a prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
+from typing import Protocol
 
+from data.entities import Example
 from data.prompt import parse
 from trainable.model.backend import Backend
 from trainable.scoring.counts import Prediction
+from trainable.tokens.windowing import Windowing, cut_texts, join_answers, split_all
+
+
+class Reader(Protocol):
+    """Reads a fixed list of documents with whatever adapter its backend carries."""
+
+    def predict(self, n_documents: int | None = None) -> list[Prediction]:
+        """Return what is found in the first `n_documents` (all when None)."""
+
+    def loss(self, n_documents: int | None = None) -> float:
+        """Return the mean cross-entropy of the right answers to the first `n_documents`, in nats a label token."""
+
+
+class AnswerReader:
+    """Prompts the model with each document, or with each window of one that is too long for one answer.
+
+    Args:
+        backend: Must hold a base model; its chat format makes the prompts, once.
+        examples: The documents.
+        max_new_tokens: Longest answer, in tokens.
+        windowing: Cuts documents (None: each is one prompt, however long).
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        examples: Sequence[Example],
+        max_new_tokens: int,
+        windowing: Windowing | None = None,
+    ) -> None:
+        self._backend, self._examples, self._limit = backend, examples, max_new_tokens
+        self._windowing = windowing
+        self._right_answers: dict[int | None, list[tuple[list[int], list[int]]]] = {}
+        self._cuts = cut_texts(windowing, [example.text for example in examples])
+        texts = [window.text for windows in self._cuts for window in windows]
+        self._prompts = backend.chat.prompt_ids(texts)
+
+    def predict(self, n_documents: int | None = None) -> list[Prediction]:
+        """Generate an answer for the first `n_documents` (all when None)."""
+        cuts = self._cuts[:n_documents]
+        answers = iter(answer_prompts(self._backend, self._prompts[: sum(map(len, cuts))], self._limit))
+        return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
+
+    def loss(self, n_documents: int | None = None) -> float:
+        """Return the mean cross-entropy of the right answers to the first `n_documents`, in nats a token."""
+        from trainable.predicting.answer_loss import answer_loss
+
+        if n_documents not in self._right_answers:
+            examples = self._examples[:n_documents]
+            if self._windowing is not None:
+                examples = [part for part, _ in split_all(self._windowing, examples).parts]
+            self._right_answers[n_documents] = self._backend.chat.samples(examples)
+        return answer_loss(self._backend, self._right_answers[n_documents])
 
 
 def answer_prompts(

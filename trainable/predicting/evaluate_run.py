@@ -17,7 +17,7 @@ from data.files.jsonl import read_examples
 from trainable.model.library_output import quieten
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.predictions import read_predictions
-from trainable.predicting.predictor import ModelPlace, Predictor, find_model
+from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
 from trainable.predicting.rules import active_rules, add_rules
 from trainable.scoring.counts import Prediction
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
@@ -144,7 +144,7 @@ def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
         overlap_tokens=options.overlap_tokens,
         max_new_tokens=options.max_new_tokens,
     )
-    predictor = Predictor(system.place, settings, options.once)
+    predictor = load_predictor(system.place, settings, options.once)
     print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)
     results = predictor.predict([example.text for example in job.examples])
     windowed = sum(n_windows > 1 for _, n_windows in results)

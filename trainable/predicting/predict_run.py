@@ -15,7 +15,7 @@ from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
 from data.texts.redact import redacted
 from trainable.model.library_output import quieten
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import Predictor, find_model, load_predictor
 from trainable.predicting.rules import add_rules
 from trainable.scoring.counts import Prediction
 
@@ -196,7 +196,7 @@ def open_run(options: PredictOptions) -> PredictionRun:
     quieten()
     print(f"model      {place}", file=sys.stderr)
     return PredictionRun(
-        options, Predictor(place, settings, options.once), options.rejects or _free_rejects(options)
+        options, load_predictor(place, settings, options.once), options.rejects or _free_rejects(options)
     )
 
 
@@ -215,6 +215,8 @@ def _row(
 ) -> dict[str, object]:
     """Return one line of predictions: what `data.files.jsonl` reads, and what the metric needs besides."""
     placed = [_item(entity) for entity in prediction.entities]
+    for item, certainty in zip(placed, prediction.certainties, strict=bool(prediction.certainties)):
+        item["certainty"] = round(certainty, 4)
     left = list(prediction.parsed.items)
     for entity in prediction.entities:
         left.remove((entity.type, entity.text))

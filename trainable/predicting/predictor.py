@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from data.prompt import parse
 from data.texts.windows import Window
@@ -15,8 +16,12 @@ from trainable.model.adapters import read_adapter_config
 from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.model.tag_head import load_head
 from trainable.predicting.answers import answer_prompts
+from trainable.predicting.tags import tag_texts
 from trainable.scoring.counts import Prediction
+from trainable.tokens.tagging import TagWindows
+from trainable.tokens.tagset import TagSet
 from trainable.tokens.windowing import Windowing, join_answers
 
 CHUNK_WINDOWS = 256
@@ -63,31 +68,82 @@ def find_model(name: str) -> ModelPlace:
     return ModelPlace(base, None, PredictionSettings.load(base))
 
 
-class Predictor:
-    """Loads the model once and answers texts.
+Told = Callable[[int, int], None]
+"""Called with the windows answered since the last call, and their characters."""
+
+
+class Predictor(Protocol):
+    """A loaded model that finds entities in texts of any length."""
+
+    settings: PredictionSettings
+
+    def predict(self, texts: Sequence[str], on_progress: Told | None = None) -> list[tuple[Prediction, int]]:
+        """Return the prediction and the number of windows of each text."""
+
+
+def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool = False) -> Predictor:
+    """Load a model.
 
     Args:
         place: From `find_model`.
         settings: Window, overlap and longest answer to use.
+        once: Ask for each window once, as evaluations in training do; tags are always read once.
+    """
+    from trainable.backends.peft_backend import PeftBackend
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    backend = PeftBackend()
+    backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
+    backend.chat = backend.chat.with_system_prompt(settings.system_prompt)
+    tag_set = TagSet(settings.tag_types) if settings.tag_types else None
+    if place.adapter is not None:
+        backend.load_adapter(place.adapter, tag_set)
+    elif tag_set is not None:
+        load_head(backend.model, place.base, len(tag_set))
+    return TagPredictor(backend, settings, tag_set) if tag_set else AnswerPredictor(backend, settings, once)
+
+
+class TagPredictor:
+    """Tags texts.
+
+    Args:
+        backend: Holds the model with its head.
+        settings: Window and overlap to use.
+        tag_set: Tags of the head.
+    """
+
+    def __init__(self, backend: Backend, settings: PredictionSettings, tag_set: TagSet) -> None:
+        self.backend, self.settings, self._tag_set = backend, settings, tag_set
+        self._windows = TagWindows(backend.chat, settings.window_tokens, settings.overlap_tokens)
+
+    def predict(self, texts: Sequence[str], on_progress: Told | None = None) -> list[tuple[Prediction, int]]:
+        """Return the prediction and the number of windows of each text."""
+        results = []
+        for start in range(0, len(texts), CHUNK_WINDOWS):
+            chunk = texts[start : start + CHUNK_WINDOWS]
+            tokenised = self._windows.tokenize(chunk)
+            counts = [len(self._windows.cut(len(text.ids))) for text in tokenised]
+            found = tag_texts(self.backend, self._windows, self._tag_set, tokenised)
+            results += list(zip(found, counts, strict=True))
+            if on_progress:
+                on_progress(sum(counts), sum(map(len, chunk)))
+        return results
+
+
+class AnswerPredictor:
+    """Asks for an answer to each text, or to each window of a long one.
+
+    Args:
+        backend: Holds the model.
+        settings: Window, overlap and longest answer to use.
         once: Ask for each window once, as evaluations in training do.
     """
 
-    def __init__(self, place: ModelPlace, settings: PredictionSettings, once: bool = False) -> None:
-        from trainable.backends.peft_backend import PeftBackend
-
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        backend = PeftBackend()
-        backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
-        backend.chat = backend.chat.with_system_prompt(settings.system_prompt)
-        if place.adapter is not None:
-            backend.load_adapter(place.adapter)
-        self.backend: Backend = backend
-        self.settings, self.once = settings, once
+    def __init__(self, backend: Backend, settings: PredictionSettings, once: bool = False) -> None:
+        self.backend, self.settings, self.once = backend, settings, once
         self.windowing = Windowing(backend.chat, settings.window_tokens, settings.overlap_tokens)
 
-    def predict(
-        self, texts: Sequence[str], on_progress: Callable[[int, int], None] | None = None
-    ) -> list[tuple[Prediction, int]]:
+    def predict(self, texts: Sequence[str], on_progress: Told | None = None) -> list[tuple[Prediction, int]]:
         """Return the prediction and the number of windows of each text.
 
         A window whose answer was cut off or invalid is answered again in smaller ones, if not `once`.
@@ -135,7 +191,7 @@ class Predictor:
         return settled
 
     def _answers(
-        self, windows: list[Window], limit: int, on_progress: Callable[[int, int], None] | None = None
+        self, windows: list[Window], limit: int, on_progress: Told | None = None
     ) -> list[Prediction]:
         answers = []
         for start in range(0, len(windows), CHUNK_WINDOWS):

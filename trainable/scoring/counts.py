@@ -17,12 +17,14 @@ UNKNOWN = "(unknown)"
 class Prediction:
     """What the model said about one document; `truncated` when it hit the limit of new tokens.
 
-    `entities` are the items of `parsed` that occur in the text, with their places, in order of appearance.
+    `entities` are the items of `parsed` that occur in the text, with their places, in order of appearance;
+    `certainties` has the model's probability of each, and is empty where the model tells none.
     """
 
     parsed: Parsed
     truncated: bool
     entities: tuple[Entity, ...] = ()
+    certainties: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

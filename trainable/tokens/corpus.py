@@ -17,6 +17,8 @@ from data.files.checksum import file_checksum
 from data.files.jsonl import read_examples
 from data.prompt import SYSTEM_PROMPT
 from trainable.tokens.chat import FIXED_DATE, read_chat_format
+from trainable.tokens.tagging import TagWindows, cut_entities
+from trainable.tokens.tagset import OUTSIDE, TagSet
 from trainable.tokens.windowing import Windowing, split_all
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class TokenizedCorpus:
     the file), `prompt_ids` and `completion_ids` (int32, the completion ends with the end-of-turn token),
     `has_entities`. `windowed_documents` counts the long ones, `cut_entities` their entities that lie whole in
     no window. `overlap_tokens` is what neighbouring windows share at least. `types` are those of all entities,
-    sorted.
+    sorted. Where texts are tagged, `prompt_ids` are those of the text, and `completion_ids` the tag of each token.
     """
 
     dataset: Dataset
@@ -41,6 +43,7 @@ class TokenizedCorpus:
     cut_entities: int
     overlap_tokens: int
     types: tuple[str, ...]
+    tagged: bool = False
 
     def samples(self) -> list[tuple[list[int], list[int]]]:
         """Return (prompt ids, completion ids) of every row; read once, so do not change them."""
@@ -57,8 +60,10 @@ class TokenizedCorpus:
         }
 
     def lengths(self) -> list[int]:
-        """Return tokens a sample, prompt and completion together."""
-        return [len(prompt) + len(answer) for prompt, answer in self.samples()]
+        """Return tokens a sample, prompt and completion together; of a tagged text its own."""
+        return [
+            len(prompt) if self.tagged else len(prompt) + len(answer) for prompt, answer in self.samples()
+        ]
 
 
 def tokenized(
@@ -69,6 +74,7 @@ def tokenized(
     overlap_tokens: int | None = None,
     examples: Sequence[Example] | None = None,
     system_prompt: str = SYSTEM_PROMPT,
+    tagged: bool = False,
 ) -> TokenizedCorpus:
     """Return the tokenised documents of a file, from the cache if it has them.
 
@@ -80,22 +86,28 @@ def tokenized(
         overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
         examples: The documents of the file, where they have been read already.
         system_prompt: The system message.
+        tagged: Whether each token of the text gets a tag; otherwise the answer is text after a prompt.
 
     Raises:
         ValueError: If a document does not fit however it is cut; it lists all such documents.
     """
     from datasets import load_from_disk
 
-    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens, system_prompt)
+    how = "tags" if tagged else system_prompt
+    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens, how)
     if not path.is_dir():
         examples = read_examples(data_file) if examples is None else examples
         if not examples:
             raise ValueError(f"{data_file} is empty, but must hold at least one document")
         chat = read_chat_format(base_dir).with_system_prompt(system_prompt)
-        _write(Windowing(chat, window_tokens, overlap_tokens, examples), examples, path)
+        if tagged:
+            rows = _tagged_rows(TagWindows(chat, window_tokens, overlap_tokens, examples), examples)
+        else:
+            rows = _answered_rows(Windowing(chat, window_tokens, overlap_tokens, examples), examples)
+        _write(rows, path)
     dataset = load_from_disk(str(path))
     described = json.loads(dataset.info.description)
-    return TokenizedCorpus(dataset, **described | {"types": tuple(described["types"])})
+    return TokenizedCorpus(dataset, **described | {"types": tuple(described["types"])}, tagged=tagged)
 
 
 def answer_limit(corpus: TokenizedCorpus) -> int:
@@ -115,18 +127,56 @@ def _cache_key(
     return digest.hexdigest()[:32]
 
 
-def _write(windowing: Windowing, examples: Sequence[Example], path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Columns of a dataset, and what describes it."""
+
+    places: list[int]
+    samples: list[tuple[list[int], list[int]]]
+    has_entities: list[bool]
+    facts: dict[str, object]
+
+
+def _answered_rows(windowing: Windowing, examples: Sequence[Example]) -> _Rows:
+    split = split_all(windowing, examples)
+    parts = [part for part, _ in split.parts]
+    return _Rows(
+        places=[place for _, place in split.parts],
+        samples=windowing.chat.samples(parts),
+        has_entities=[part.has_entities for part in parts],
+        facts=_facts(split.windowed_documents, split.cut_entities, windowing.overlap_tokens, examples),
+    )
+
+
+def _tagged_rows(windows: TagWindows, examples: Sequence[Example]) -> _Rows:
+    tag_set = TagSet(tuple(sorted(entity_types(examples))))
+    places, samples = list[int](), list[tuple[list[int], list[int]]]()
+    windowed = n_cut = 0
+    texts = windows.tokenize([example.text for example in examples])
+    for place, (text, example) in enumerate(zip(texts, examples, strict=True)):
+        spans = text.token_spans(example.entities)
+        parts = windows.samples(text, tag_set.encode(len(text.ids), spans))
+        n_cut += cut_entities(spans, windows.cut(len(text.ids)))
+        windowed += len(parts) > 1
+        places += [place] * len(parts)
+        samples += parts
+    flags = [any(tag != OUTSIDE for tag in tags) for _, tags in samples]
+    return _Rows(places, samples, flags, _facts(windowed, n_cut, windows.overlap_tokens, examples))
+
+
+def _facts(windowed: int, n_cut: int, overlap_tokens: int, examples: Sequence[Example]) -> dict[str, object]:
+    return {
+        "windowed_documents": windowed,
+        "cut_entities": n_cut,
+        "overlap_tokens": overlap_tokens,
+        "types": sorted(entity_types(examples)),
+    }
+
+
+def _write(rows: _Rows, path: Path) -> None:
     from datasets import Dataset, DatasetInfo, Features, Value
     from datasets import Sequence as Values
 
-    split = split_all(windowing, examples)
-    pairs = windowing.chat.samples([part for part, _ in split.parts])
-    facts = {
-        "windowed_documents": split.windowed_documents,
-        "cut_entities": split.cut_entities,
-        "overlap_tokens": windowing.overlap_tokens,
-        "types": sorted(entity_types(examples)),
-    }
     ids = Values(Value("int32"))
     features = {
         "row": Value("int32"),
@@ -136,13 +186,13 @@ def _write(windowing: Windowing, examples: Sequence[Example], path: Path) -> Non
     }
     dataset = Dataset.from_dict(
         {
-            "row": [row for _, row in split.parts],
-            "prompt_ids": [prompt for prompt, _ in pairs],
-            "completion_ids": [answer for _, answer in pairs],
-            "has_entities": [part.has_entities for part, _ in split.parts],
+            "row": rows.places,
+            "prompt_ids": [prompt for prompt, _ in rows.samples],
+            "completion_ids": [answer for _, answer in rows.samples],
+            "has_entities": rows.has_entities,
         },
         features=Features(features),
-        info=DatasetInfo(description=json.dumps(facts), features=Features(features)),
+        info=DatasetInfo(description=json.dumps(rows.facts), features=Features(features)),
     )
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = tempfile.mkdtemp(dir=path.parent)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from data.entities import Example, locate_in_order
 from data.prompt import Parsed
 from data.texts.windows import Window, cut_windows, map_entities, merge_entities
 from trainable.scoring.counts import Prediction
 from trainable.tokens.chat import ChatFormat
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 ANSWER_SHARE = 4
 """One in this many tokens of a window is reserved for the answer; the others are for the prompt."""
@@ -55,7 +59,7 @@ class Windowing:
             )
         most = (self.room_tokens - 1) // 2
         if overlap_tokens is None:
-            wanted = max(MIN_OVERLAP_TOKENS, self._longest_entity(examples) + _SLACK_TOKENS)
+            wanted = max(MIN_OVERLAP_TOKENS, longest_entity(chat.tokenizer, examples) + _SLACK_TOKENS)
             overlap_tokens = min(most, wanted)
         if not 0 <= overlap_tokens <= most:
             raise ValueError(
@@ -116,11 +120,13 @@ class Windowing:
         )
         return [start for start, _ in encoded["offset_mapping"]]
 
-    def _longest_entity(self, examples: Sequence[Example]) -> int:
-        texts = sorted({entity.text for example in examples for entity in example.entities})
-        if not texts:
-            return 0
-        return max(len(ids) for ids in self.chat.tokenizer(texts, add_special_tokens=False)["input_ids"])
+
+def longest_entity(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> int:
+    """Return the tokens of the longest entity of some documents; 0 without any."""
+    texts = sorted({entity.text for example in examples for entity in example.entities})
+    if not texts:
+        return 0
+    return max(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ import torch
 from trainable.config import TrialConfig
 from trainable.model.adapters import adapter_weights, set_adapter_weights
 from trainable.model.backend import Backend
-from trainable.model.batch import collate
+from trainable.model.batch import collate, collate_tags
 from trainable.model.gpu_memory import allowed_bytes, available_bytes, collect_garbage
 from trainable.passes.captured import CaptureFailed, FastPasses, layout_of, why_not
 from trainable.passes.layout import Sample
 from trainable.passes.shared_prefix import PrefixPasses, why_no_prefix
+from trainable.passes.tagged import TaggedPasses
 from trainable.tokens.corpus import TokenizedCorpus
 from trainable.training.batches import BatchSchedule
 from trainable.training.checkpoint import State, read_state, write_state
@@ -66,7 +67,7 @@ class TrainingRun:
         schedule: BatchSchedule,
         total_steps: int,
     ) -> None:
-        self._samples = corpus.samples()
+        self._samples, self._lengths = corpus.samples(), corpus.lengths()
         self.config, self.backend, self.schedule, self.total_steps = config, backend, schedule, total_steps
         self.parameters = [p for p in backend.model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(config, self.parameters)
@@ -202,14 +203,13 @@ class TrainingRun:
         self.scaler.update()
         if fast is None:
             self.optimizer.zero_grad(set_to_none=True)
-        self.tokens += sum(
-            len(prompt) + len(answer) for prompt, answer in (self._samples[row] for row in rows)
-        )
+        self.tokens += sum(self._lengths[row] for row in rows)
         return total
 
     def _backward(self, samples: Sequence[Sample], n_labels: int) -> torch.Tensor:
         """Add one micro-batch's gradients by the library's pass and return its share of the loss."""
-        loss = self.backend.loss(collate(samples, self.backend.device), n_labels)
+        together = collate_tags if self.config.tagged else collate
+        loss = self.backend.loss(together(samples, self.backend.device), n_labels)
         self.scaler.scale(loss).backward()
         return loss.detach()
 
@@ -222,7 +222,7 @@ class TrainingRun:
         if self._fast is not None or self.slow_reason:
             return self._fast
         try:
-            self._fast = self._captured() if self._on_gpu else PrefixPasses(self.backend, self._samples)
+            self._fast = self._captured() if self._on_gpu else self._on_cpu()
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # torch, Triton and its compiler have errors of their own
@@ -234,9 +234,13 @@ class TrainingRun:
         self.optimizer.zero_grad(set_to_none=True)
         print(f"training with the library's passes: {reason}", flush=True)
 
+    def _on_cpu(self) -> PrefixPasses:
+        return (TaggedPasses if self.config.tagged else PrefixPasses)(self.backend, self._samples)
+
     def _captured(self) -> FastPasses:
         steps = range(self.step, self.total_steps)
         passes = [
             [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
         ]
-        return FastPasses(self.backend, layout_of(self.backend, self._samples, passes, self.micro_batch))
+        layout = layout_of(self.backend, self._samples, passes, self.micro_batch, self.config.tagged)
+        return FastPasses(self.backend, layout)

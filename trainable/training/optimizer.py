@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trainable.config import TrialConfig, warmup_steps
+from trainable.config import TrialConfig
 
 if TYPE_CHECKING:
     import torch
+
+WARMUP_STEPS_MAX = 100
+"""Of the starting configs; shorter runs warm up for a tenth of their steps."""
+
+
+def warmup_steps(total_steps: int) -> int:
+    """Return the warm-up length for a run: 100 steps, or a tenth of a shorter run."""
+    return min(WARMUP_STEPS_MAX, max(1, total_steps // 10))
 
 
 def learning_rate_factor(step: int, total_steps: int) -> float:

@@ -14,8 +14,12 @@ from trainable.config import TrialConfig
 from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.answers import AnswerReader, Reader
 from trainable.predicting.evaluator import Evaluator
+from trainable.predicting.tags import TagReader
 from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
+from trainable.tokens.tagging import TagWindows
+from trainable.tokens.tagset import TagSet
 from trainable.tokens.windowing import Windowing
 
 
@@ -51,6 +55,7 @@ class Parts:
         base_dir: Directory of the base.
         backend: Holds it, with the adapter.
         corpus: The training documents as they are.
+        tag_set: Tags of the adapter's head; None if answers are written.
     """
 
     def __init__(
@@ -63,13 +68,15 @@ class Parts:
         self.config, self.settings, self.base_dir = config, settings, locate_base(config.model)
         self.backend = self._with_base(resident)
         self.backend.chat = self.backend.chat.with_system_prompt(settings.system_prompt)
-        self.backend.attach_adapter(config)
         if resident is None:
             self.corpus = self.tokenized(settings.train_file, examples)
         else:
             self.corpus = resident.keep(
-                (self.base_dir, settings), lambda: self.tokenized(settings.train_file, examples)
+                (self.base_dir, settings, config.answers),
+                lambda: self.tokenized(settings.train_file, examples),
             )
+        self.tag_set = TagSet(self.corpus.types) if config.tagged else None
+        self.backend.attach_adapter(config, self.tag_set)
 
     def tokenized(self, file: Path, examples: Sequence[Example] | None = None) -> TokenizedCorpus:
         """Return a file of training documents as token ids, see `trainable.tokens.corpus.tokenized`."""
@@ -82,14 +89,19 @@ class Parts:
             settings.overlap_tokens,
             examples,
             settings.system_prompt,
+            self.config.tagged,
         )
 
     def evaluator(self, documents: Sequence[Example]) -> Evaluator:
         """Return what scores the adapter on documents, whose types are known beside those of training."""
         types = frozenset(self.corpus.types) | entity_types(documents)
-        windowing = Windowing(self.backend.chat, self.settings.window_tokens, self.corpus.overlap_tokens)
-        limit = answer_limit(self.corpus)
-        return Evaluator(self.backend, documents, limit, types, self.settings.min_precision, windowing)
+        return Evaluator(documents, self._reader(documents), types, self.settings.min_precision)
+
+    def _reader(self, documents: Sequence[Example]) -> Reader:
+        cut_by = (self.backend.chat, self.settings.window_tokens, self.corpus.overlap_tokens)
+        if self.tag_set is not None:
+            return TagReader(self.backend, documents, TagWindows(*cut_by), self.tag_set)
+        return AnswerReader(self.backend, documents, answer_limit(self.corpus), Windowing(*cut_by))
 
     def prediction_settings(self, types: frozenset[str]) -> PredictionSettings:
         """Return what is written beside the adapter, so that it answers later as it does here."""
@@ -97,10 +109,11 @@ class Parts:
             load_in_4bit=self.config.load_in_4bit,
             window_tokens=self.settings.window_tokens,
             overlap_tokens=self.corpus.overlap_tokens,
-            max_new_tokens=answer_limit(self.corpus),
+            max_new_tokens=0 if self.tag_set else answer_limit(self.corpus),
             types=tuple(sorted(types)),
             min_precision=self.settings.min_precision,
             system_prompt=self.settings.system_prompt,
+            tag_types=self.tag_set.types if self.tag_set else (),
         )
 
     def _with_base(self, resident: ResidentBase | None) -> Backend:

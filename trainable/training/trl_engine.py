@@ -15,13 +15,14 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
-from trainable.config import TrialConfig, warmup_steps
+from trainable.config import TrialConfig
 from trainable.model.backend import Backend
 from trainable.model.batch import IGNORED
 from trainable.tokens.corpus import TokenizedCorpus
 from trainable.training.batches import BatchSchedule
 from trainable.training.full_length import EpochResult, FullLengthResult, FullLengthRun, conclude
 from trainable.training.loop import automatic_micro_batch, schedule_batches
+from trainable.training.optimizer import warmup_steps
 
 if TYPE_CHECKING:
     import torch

@@ -55,7 +55,7 @@ class Trial:
         schedule = schedule_batches(config, parts.corpus)
         self.run = TrainingRun(config, self.backend, parts.corpus, schedule, settings.horizon_steps)
         self.evaluator: Evaluator = resident.keep(
-            (parts.base_dir, settings),
+            (parts.base_dir, settings, config.answers),
             lambda: parts.evaluator(shuffled_documents(Path(settings.validation_file))),
         )
         self._prediction = parts.prediction_settings(self.evaluator.known_types)
@@ -115,7 +115,9 @@ class Trial:
 
     def _validation(self, rung: int) -> tuple[float, dict[str, Value]]:
         """Return the score that counts the user's requirements, and the numbers beside it."""
-        n_documents, losses = self.settings.evaluation_documents[rung], dict[str, Value]()
+        some, everything = self.settings.evaluation_documents[rung], self.settings.evaluation_documents[-1]
+        n_documents = everything if self.config.tagged else some  # tags take one pass
+        losses = dict[str, Value]()
         started = time.perf_counter()
         self.run.make_room()
         try:

@@ -48,7 +48,7 @@ def test_the_gpu_space_contains_the_four_starting_configs() -> None:
 
 
 def test_the_cpu_space_has_the_same_starting_configs_on_the_bundled_models() -> None:
-    space = default_space("cpu", 42)
+    space = fix(default_space("cpu", 42), {"answers": "json"})
     assert list(space.fitting_starting_configs()) == list(STARTING_CONFIGS)
     assert space.models() == ("small-2m", "small-4m")
 
@@ -112,6 +112,17 @@ def test_starting_configs_are_cut_to_what_is_searched_and_listed_once() -> None:
 def test_starting_configs_outside_a_narrowed_space_are_left_out(tmp_path: Path) -> None:
     space = read_space(toml(tmp_path, "[space]\nlora_rank = [16, 32]\n"), default_space("gpu", 42))
     assert list(space.fitting_starting_configs()) == ["all of it"]
+
+
+def test_each_starting_config_that_writes_has_a_sister_that_tags_where_both_are_searched() -> None:
+    fitting = default_space("cpu", 42).fitting_starting_configs()
+    written = [name for name in fitting if not name.endswith(", tags")]
+    assert list(fitting) == [*written, *(f"{name}, tags" for name in written)]
+    for name in written:
+        sister = fitting[f"{name}, tags"]
+        assert {**fitting[name], "answers": "tags"} == sister
+        assert fitting[name]["answers"] == "json"
+    assert list(fix(default_space("cpu", 42), {"answers": "tags"}).fitting_starting_configs()) == written
 
 
 def test_a_range_of_whole_numbers_gives_whole_numbers() -> None:

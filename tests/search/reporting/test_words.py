@@ -26,7 +26,7 @@ def test_values_are_shown_as_people_write_them(name: str, value: object, shown: 
 
 def test_a_config_is_told_with_the_alpha_that_it_trains_with() -> None:
     config = TrialConfig("small-2m", lora_rank=8, oversampling=1)
-    told = "small-2m in 16-bit, LoRA rank 8 (alpha 16), learning rate 1.5e-4, no oversampling"
+    told = "small-2m in 16-bit, LoRA rank 8 (alpha 16), learning rate 1.5e-4, no oversampling, writes its answers as JSON"
     assert config_words(config.to_dict()) == told
     other = replace(config, load_in_4bit=True, lora_alpha=8, oversampling=3, init_adapter="/adapters/a")
     assert config_words(other.to_dict()) == (
@@ -37,7 +37,7 @@ def test_a_config_is_told_with_the_alpha_that_it_trains_with() -> None:
 
 def test_the_short_config_holds_what_was_searched_and_nothing_else(view: StudyView) -> None:
     trial = view.named("t005")
-    assert short_config(view, trial) == "small-4m, 16-bit, rank 16, lr 4.7e-3, x2"
+    assert short_config(view, trial) == "small-4m, 16-bit, rank 16, lr 4.7e-3, x2, json"
     space = {**view.config_json["space"], "parameters": {"lora_rank": {"values": [8, 16]}}}
     narrow = replace(view, config_json={**view.config_json, "space": space})  # type: ignore[typeddict-item]
     assert short_config(narrow, trial) == "rank 16"
@@ -51,4 +51,8 @@ def test_an_interval_is_in_percent_and_may_be_undefined() -> None:
 def test_under_the_pointer_stand_label_config_and_reason_and_no_markup_of_others(view: StudyView) -> None:
     odd = changed(view, "t000", metrics={"reason": "stopped<br>here"})
     lines = hover(odd, odd.named("t000")).split("<br>")
-    assert lines == ['<b>t000 "conservative"</b>', "small-2m, 16-bit, rank 12, lr 3.0e-3, x1", "stopped here"]
+    assert lines == [
+        '<b>t000 "conservative"</b>',
+        "small-2m, 16-bit, rank 12, lr 3.0e-3, x1, json",
+        "stopped here",
+    ]

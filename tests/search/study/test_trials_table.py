@@ -49,7 +49,9 @@ def test_a_searched_knob_has_a_column_behind_those_that_every_table_has(
     study = study_of(["long"])
     write_trials_table(study, StudyFiles(tmp_path), FIXED, {})
     default = list(rows_of(StudyFiles(tmp_path))[0])
-    assert default[6:12] == ["model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling", "score"]
+    assert default[6:13] == [
+        "model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling", "answers", "score"
+    ]  # fmt: skip
     trial = study.ask()
     trial.suggest_float("weight_decay", 0.1, 0.2)
     trial.suggest_int("micro_batch", 1, 4)

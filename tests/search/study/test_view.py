@@ -56,7 +56,7 @@ def test_the_winner_is_that_of_best_json_and_the_study_is_done(view: StudyView) 
 def test_the_settings_are_those_of_config_json(view: StudyView) -> None:
     assert view.rungs == (17, 34, 136, 153)
     assert (view.total, view.min_precision, view.bundled) == (20, 0.85, True)
-    assert view.searched == ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling")
+    assert view.searched == ("model", "load_in_4bit", "lora_rank", "learning_rate", "oversampling", "answers")
 
 
 def test_a_trial_is_found_by_its_name_and_no_other(view: StudyView) -> None:

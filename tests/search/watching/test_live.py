@@ -73,9 +73,9 @@ def a_search(display: SearchDisplay, journal: Path) -> None:
 
 
 LINES = [
-    "aaaaaaaa started: small-2m 4-bit r=16 lr=2.0e-03 x3",
+    "aaaaaaaa started: small-2m 4-bit r=16 lr=2.0e-03 x3 json",
     "aaaaaaaa paused at rung 1 (step 3): score 0.500, trial 1 here; recall 0.500 precision 0.900",
-    "bbbbbbbb started: small-2m 4-bit r=16 lr=2.0e-03 x3",
+    "bbbbbbbb started: small-2m 4-bit r=16 lr=2.0e-03 x3 json",
     "bbbbbbbb stopped at rung 1 (step 3): score 0.100, needed 0.500 among 1; recall 0.100 precision -",
     "aaaaaaaa promoted past rung 1 (step 3): best of 2; recall 0.500 precision 0.900",
     "bbbbbbbb ended [2/2 trials started, 1 ended, 0.0 min, about 80 s to go]",

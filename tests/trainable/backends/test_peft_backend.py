@@ -129,7 +129,7 @@ def test_unloading_lets_go_of_the_base_and_what_was_made_of_it() -> None:
 
 
 def test_the_configs_values_are_pefts() -> None:
-    from trainable.backends.peft_backend import lora_config
+    from trainable.model.adapters import lora_config
 
     made = lora_config(
         _CONFIG.with_changes(use_rslora=True, lora_alpha=40, target_modules=("q_proj", "v_proj")), ("w1",)

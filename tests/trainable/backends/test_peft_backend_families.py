@@ -17,7 +17,7 @@ from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import adapter_weights, save_adapter
 from trainable.model.batch import collate
 from trainable.model.prediction_settings import PredictionSettings
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import find_model, load_predictor
 from trainable.tokens.corpus import TokenizedCorpus, tokenized
 from trainable.training.loop import TrainingRun, schedule_batches
 
@@ -112,7 +112,7 @@ def test_prompts_of_all_lengths_in_one_batch_are_answered_as_each_alone(fitted: 
 
 def test_predict_finds_the_entities(fitted: Fitted) -> None:
     place = find_model(str(fitted.adapter))
-    results = Predictor(place, place.settings).predict([example.text for example in EXAMPLES])
+    results = load_predictor(place, place.settings).predict([example.text for example in EXAMPLES])
     found = [
         sorted((entity.type, entity.start) for entity in prediction.entities) for prediction, _ in results
     ]

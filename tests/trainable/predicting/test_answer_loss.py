@@ -8,6 +8,7 @@ from data.corpus import SAMPLE_DIR
 from data.entities import entity_types
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
+from trainable.predicting.answers import AnswerReader
 from trainable.predicting.evaluator import Evaluator, shuffled_documents
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
@@ -23,7 +24,7 @@ def test_the_loss_of_right_answers_is_that_of_the_librarys_logits() -> None:
     backend.load_base(locate_base("small-2m"), False, window_tokens=512)
     backend.attach_adapter(TrialConfig("small-2m", lora_dropout=0.5))
     documents = shuffled_documents(SAMPLE_DIR / "validation.jsonl")[:20]
-    evaluator = Evaluator(backend, documents, 32, entity_types(documents), 0.0)
+    evaluator = Evaluator(documents, AnswerReader(backend, documents, 32), entity_types(documents), 0.0)
     total, tokens = 0.0, 0
     model = backend.model.get_base_model().eval()
     for prompt, answer in backend.chat.samples(documents):

@@ -13,6 +13,7 @@ from data.entities import Entity, Example
 from data.files.jsonl import read_examples, write_examples
 from data.prompt import completion
 from trainable.model.bases import locate_base
+from trainable.predicting.answers import AnswerReader
 from trainable.predicting.evaluator import Evaluator, document_order, shuffled_documents
 from trainable.tokens.windowing import Windowing
 
@@ -61,7 +62,8 @@ def evaluator(backend: PeftBackend, monkeypatch: pytest.MonkeyPatch) -> Evaluato
 
     monkeypatch.setattr(backend, "generate", generate)
     windowing = Windowing(backend.chat, 256, 24)
-    return Evaluator(backend, _DOCUMENTS, 100, frozenset({"NAME"}), 0.9, windowing)
+    reader = AnswerReader(backend, _DOCUMENTS, 100, windowing)
+    return Evaluator(_DOCUMENTS, reader, frozenset({"NAME"}), 0.9)
 
 
 def test_the_order_is_the_same_for_everyone_and_mixes_the_file(tmp_path: Path) -> None:
@@ -75,7 +77,6 @@ def test_the_order_is_the_same_for_everyone_and_mixes_the_file(tmp_path: Path) -
 
 
 def test_a_long_document_is_answered_in_windows_and_counted_once(evaluator: Evaluator) -> None:
-    assert evaluator.windowed_documents == 1
     predictions = evaluator.predict()
     assert len(predictions) == len(_DOCUMENTS)
     assert [text for _, text in predictions[1].parsed.items] == [n for n in _NAMES if n != "P07x"]
@@ -89,13 +90,14 @@ def test_a_prefix_is_scored_as_the_whole_list_is_so_far(evaluator: Evaluator) ->
     assert prefix.micro_precision == 1.0
 
 
-def test_a_type_that_nobody_knows_is_counted_and_precision_enters_the_score(evaluator: Evaluator) -> None:
+def test_a_type_that_nobody_knows_is_counted_and_precision_enters_the_score(
+    evaluator: Evaluator, backend: PeftBackend
+) -> None:
     evaluation = evaluator.evaluate(3)
     assert evaluation.unknown_type == 1
     assert evaluation.score == pytest.approx(40 / 41)
-    strict = Evaluator(
-        evaluator._backend, _DOCUMENTS[2:3], 100, frozenset({"NAME"}), 0.9, evaluator._windowing
-    )
+    reader = AnswerReader(backend, _DOCUMENTS[2:3], 100, Windowing(backend.chat, 256, 24))
+    strict = Evaluator(_DOCUMENTS[2:3], reader, frozenset({"NAME"}), 0.9)
     assert strict.evaluate().score == -0.9
 
 

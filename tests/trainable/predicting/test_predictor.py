@@ -8,19 +8,21 @@ import pytest
 
 from data.entities import Entity
 from data.prompt import completion
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import AnswerPredictor, find_model, load_predictor
 
 NAMES = [f"P{number:03d}" for number in range(120)]
 TEXT = "".join(f"{name} said that it was late. " for name in NAMES)
 
 
 @pytest.fixture(scope="module")
-def predictor() -> Predictor:
+def predictor() -> AnswerPredictor:
     place = find_model("small-2m")
-    return Predictor(place, place.settings.changed(max_new_tokens=60, overlap_tokens=12))
+    made = load_predictor(place, place.settings.changed(max_new_tokens=60, overlap_tokens=12))
+    assert isinstance(made, AnswerPredictor)
+    return made
 
 
-def answering(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[int]:
+def answering(predictor: AnswerPredictor, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[int]:
     """Let the model know every name of TEXT, as far as the limit reaches; return the answers' limits."""
     limits: list[int] = []
     chat = predictor.backend.chat
@@ -42,7 +44,7 @@ def answering(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, broken: str
 
 
 def test_an_answer_that_is_cut_off_is_asked_for_in_smaller_pieces(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+    predictor: AnswerPredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = answering(predictor, monkeypatch)
     [(prediction, n_windows)] = predictor.predict([TEXT])
@@ -55,7 +57,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_in_smaller_pieces(
 
 
 def test_what_stays_broken_in_the_smallest_piece_is_said(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+    predictor: AnswerPredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(predictor, monkeypatch, broken="P077")
     [(prediction, _), (other, _)] = predictor.predict([TEXT, "P001 said."])
@@ -67,7 +69,7 @@ def test_what_stays_broken_in_the_smallest_piece_is_said(
 
 
 def test_asked_once_a_failed_window_finds_nothing(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+    predictor: AnswerPredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = answering(predictor, monkeypatch)
     monkeypatch.setattr(predictor, "once", True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainable.config import TrialConfig, warmup_steps
-from trainable.training.optimizer import learning_rate_factor, make_optimizer
+from trainable.config import TrialConfig
+from trainable.training.optimizer import learning_rate_factor, make_optimizer, warmup_steps
 
 
 @pytest.mark.parametrize("total_steps", [1, 7, 40, 1000, 3000])
@@ -39,3 +39,8 @@ def test_the_8bit_variant_is_bitsandbytes_own() -> None:
     optimizer = make_optimizer(config, [torch.nn.Parameter(torch.zeros(4))])
     assert isinstance(optimizer, bitsandbytes.optim.AdamW8bit)
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.01, 0.1)
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 1), (9, 1), (100, 10), (999, 99), (5000, 100)])
+def test_warm_up_is_a_tenth_of_the_run_and_at_most_100_steps(total: int, warmup: int) -> None:
+    assert warmup_steps(total) == warmup
