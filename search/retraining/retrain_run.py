@@ -88,6 +88,10 @@ def prepare(options: RetrainOptions) -> RetrainJob:
     )
     corpus = find_corpus(data_dir.resolve() if data_dir else None)
     config = _changed(TrialConfig.from_dict(best["config"]), options)
+    if config.tagged and options.engine == "trl":
+        raise ValueError(
+            "`--engine trl` trains on written answers alone, but this config tags; use --engine own"
+        )
     locate_base(config.model)
     trial_settings = TrialSettings.load(files.trial_settings)
     preset = choose_preset(saved["preset"]["name"], trial_settings.backend)

@@ -60,7 +60,7 @@ def test_trials_csv_has_a_column_of_it_behind_those_of_every_study(searched: Sea
     with searched.files.trials.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     start = list(rows[0]).index("model")
-    assert list(rows[0])[start : start + 8] == [*DEFAULT_COLUMNS, "weight_decay", "max_grad_norm", "score"]
+    assert list(rows[0])[start : start + 9] == [*DEFAULT_COLUMNS, "weight_decay", "max_grad_norm", "score"]
     tried = {trial.number: trial.params for trial in open_study(searched.files.root).trials}
     assert {
         int(row["number"]): (float(row["weight_decay"]), float(row["max_grad_norm"])) for row in rows

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from search.planning.models import described, model_problems
+from data.entities import Entity, Example
+from search.planning.models import described, model_problems, with_possible_answers
 from search.planning.space import SearchSpace, default_space, fix
 from tests.families import save_family
 from trainable.model.bases import BUNDLED_DIR
@@ -91,3 +92,34 @@ def test_a_base_that_is_stored_in_another_quantisation_is_refused(models: Path) 
     )
     (problem,) = model_problems(space_of("awq"), ["awq"])
     assert "stored quantised by awq" in problem
+
+
+NESTED = Example("1", "Anna Lee came", (Entity("NAME", "Anna Lee", 0, 8), Entity("FIRST", "Anna", 0, 4)))
+PLAIN = Example("2", "Anna Lee came", (Entity("NAME", "Anna Lee", 0, 8),))
+
+
+def test_a_few_overlaps_are_told_and_many_leave_tags_out() -> None:
+    space = default_space("cpu", 42)
+    assert with_possible_answers(space, [PLAIN] * 20, "peft") == (space, "")
+    same, told = with_possible_answers(space, [PLAIN] * 30 + [NESTED], "peft")
+    assert (same, told) == (space, "3.1% of the entities overlap a longer one; tags learn the longer")
+    narrowed, told = with_possible_answers(space, [PLAIN, NESTED], "peft")
+    assert "answers" not in narrowed.parameters
+    assert narrowed.fixed["answers"] == "json"
+    assert told == "json alone, no tags: 33.3% of the entities overlap a longer one and would be lost"
+
+
+def test_tags_that_are_asked_for_and_cannot_serve_are_refused_with_every_reason(models: Path) -> None:
+    save_family("lfm2", models / "lfm2")
+    with pytest.raises(ValueError, match=r"`answers` cannot be tags: lfm2: layers of kind conv .*; 50.0% .*set it to json"):  # fmt: skip
+        with_possible_answers(space_of("lfm2", answers="tags"), [NESTED], "peft")
+    written = space_of("lfm2", answers="json")
+    assert with_possible_answers(written, [NESTED], "peft") == (written, "")
+
+
+def test_unsloth_tags_only_with_our_own_passes() -> None:
+    assert with_possible_answers(space_of("llama3"), [PLAIN], "unsloth")[1] == ""
+    narrowed, told = with_possible_answers(space_of("gemma2"), [PLAIN], "unsloth")
+    assert narrowed.fixed["answers"] == "json"
+    assert "look to the left only; --backend peft does not" in told
+    assert with_possible_answers(space_of("gemma2"), [PLAIN], "peft")[1] == ""

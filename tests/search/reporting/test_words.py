@@ -31,7 +31,7 @@ def test_a_config_is_told_with_the_alpha_that_it_trains_with() -> None:
     other = replace(config, load_in_4bit=True, lora_alpha=8, oversampling=3, init_adapter="/adapters/a")
     assert config_words(other.to_dict()) == (
         "small-2m in 4-bit, LoRA rank 8 (alpha 8), learning rate 1.5e-4, documents with personal data oversampled 3x, "
-        "continued from an adapter"
+        "writes its answers as JSON, continued from an adapter"
     )
 
 

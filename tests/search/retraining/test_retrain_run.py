@@ -65,6 +65,14 @@ def test_the_reference_engine_trains_on_the_texts_as_they_are(files: StudyFiles)
     assert not prepare(RetrainOptions(files.best, engine="trl")).settings.augmented
 
 
+def test_the_reference_engine_cannot_tag(files: StudyFiles) -> None:
+    config = replace(WINNER, answers="tags").to_dict()
+    write_json(files.best, {"study": "s", "trial": "t003", "config": config})
+    with pytest.raises(ValueError, match="`--engine trl` trains on written answers alone"):
+        prepare(RetrainOptions(files.best, engine="trl"))
+    assert prepare(RetrainOptions(files.best)).config.tagged
+
+
 def test_what_will_be_done_is_told(files: StudyFiles) -> None:
     text = prepare(RetrainOptions(files.best)).describe()
     assert "small-2m, rank 16, found at learning rate 2.00e-03, oversampling 2, 4-bit" in text

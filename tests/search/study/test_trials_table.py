@@ -59,9 +59,9 @@ def test_a_searched_knob_has_a_column_behind_those_that_every_table_has(
     write_trials_table(study, StudyFiles(tmp_path), {**FIXED, "max_grad_norm": 2.0}, {})
     rows = rows_of(StudyFiles(tmp_path))
     assert list(rows[0]) == [
-        *default[:11],
+        *default[:12],
         "weight_decay",
-        *default[11:],
+        *default[12:],
     ]  # what really was the micro-batch has one
     assert [row["weight_decay"] for row in rows] == ["", str(trial.params["weight_decay"])]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,35 @@ def test_what_the_journal_says_of_a_trial_is_put_together() -> None:
 @pytest.mark.parametrize("missing", [("", "x"), ("x", "")])
 def test_nothing_is_put_down_to_chance_without_counts(missing: tuple[str, str]) -> None:
     assert chance_to_beat(*missing, 0.85) == 0.0
+
+
+def by_loss(answers: str, **losses: float) -> list[RungDecision]:
+    """Trials that answer in one way, paused at a rung that compares losses."""
+    return [
+        RungDecision(name, 0, 1, 0.0, None, 0, PAUSED, "", "validation_loss", -loss, answers=answers)
+        for name, loss in losses.items()
+    ]
+
+
+def test_losses_of_different_ways_to_answer_are_not_compared() -> None:
+    policy = RacePolicy(RUNGS, (0.5, 0.25), judges=("validation_loss", "score", "score"))
+    lines = by_loss("json", a=0.9, b=0.8, c=0.7, d=0.6) + by_loss("tags", e=0.04, f=0.03, g=0.02, h=0.01)
+    promoted = []
+    while promotion := policy.choose(peers_of(lines)):
+        promoted.append(promotion.trial)
+        line = next(line for line in lines if line.trial == promotion.trial)
+        lines.append(replace(line, decision=CONTINUED))
+        assert promotion.peers == 4
+    assert promoted == ["d", "c", "h", "g"]
+    paused = peers_of(lines)
+    assert policy.bar(0, policy.compared(0, paused, "json")) == (-0.7, 4)
+
+
+def test_scores_are_compared_among_all_ways_to_answer() -> None:
+    policy = RacePolicy(RUNGS, (0.25, 0.25))
+    lines = [replace(line, answers="tags" if line.trial in "cd" else "json") for line in arrived(a=0.1, b=0.2, c=0.3, d=0.4)]  # fmt: skip
+    first = policy.choose(peers_of(lines))
+    assert first is not None
+    assert (first.trial, first.peers) == ("d", 4)
+    lines.append(replace(lines[3], decision=CONTINUED))
+    assert policy.choose(peers_of(lines)) is None

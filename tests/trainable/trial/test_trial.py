@@ -40,14 +40,16 @@ def numbers(result: TrialResult) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"answers": "tags"}, {"answers": "tags", "lora_dropout": 0.0, "load_in_4bit": True}])  # fmt: skip
 def test_a_trial_paused_at_each_rung_equals_an_uninterrupted_one(
-    settings: TrialSettings, tmp_path: Path
+    changes: dict[str, Any], settings: TrialSettings, tmp_path: Path
 ) -> None:
     from trainable.trial.trial import Trial
 
-    trial = Trial(_CONFIG, settings, tmp_path / "whole")
+    config = _CONFIG.with_changes(**changes)
+    trial = Trial(config, settings, tmp_path / "whole")
     expected = [trial.next_rung() for _ in settings.rungs]
-    paused = [Trial(_CONFIG, settings, tmp_path / "paused").next_rung() for _ in settings.rungs]
+    paused = [Trial(config, settings, tmp_path / "paused").next_rung() for _ in settings.rungs]
 
     assert [numbers(result) for result in paused] == [numbers(result) for result in expected]
     weights, resumed = (load_weights(tmp_path / name / "adapter") for name in ("whole", "paused"))
@@ -94,3 +96,21 @@ def test_a_rate_that_diverges_is_reported_and_not_raised(settings: TrialSettings
     result = trial.next_rung()
     assert result.outcome == Outcome.DIVERGED
     assert math.isnan(result.score)
+
+
+@pytest.mark.slow
+def test_trials_that_tag_and_trials_that_write_take_turns_on_one_base(
+    settings: TrialSettings, tmp_path: Path
+) -> None:
+    from trainable.backends.resident import ResidentBase
+    from trainable.trial.trial import Trial
+
+    resident, found = ResidentBase(), []
+    for number, answers in enumerate(("json", "tags", "json", "tags")):
+        trial = Trial(_CONFIG.with_changes(answers=answers), settings, tmp_path / str(number), resident)
+        found.append(numbers(trial.next_rung()))
+    assert resident.loads == 1
+    assert found[0] == found[2]
+    assert found[1] == found[3]
+    assert found[1]["json_valid_rate"] == 1.0
+    assert found[1]["evaluated_documents" if "evaluated_documents" in found[1] else "n_documents"] == 8
