@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.study.json_content import RetrainJson
-from trainable.config import TrialConfig, unusual_knobs
+from trainable.config import JSON, TAGS, TrialConfig, unusual_knobs
 from trainable.scoring.metrics import HEADLINE
 
 _SHOWN = (
-    "load_in_4bit", "lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "oversampling", "effective_batch",
+    "answers", "load_in_4bit", "lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "oversampling", "effective_batch",
 )  # fmt: skip
 """Knobs that every card names; others follow where their value is unusual."""
+_TASKS = {
+    JSON: 'turn a text into `{"entities": [{"type", "text"}]}`.',
+    TAGS: "tag each token of a text (BIOES) with both sides in view. The head that tags is stored with the adapter as\n"
+    "`score`; `prediction.json` lists the types of its tags in their order.",
+}
 _TEMPLATE = """# PII extraction adapter
 
-LoRA adapter for `{model}`, trained to turn a text into `{{"entities": [{{"type", "text"}}]}}`.
+LoRA adapter for `{model}`, trained to {task}
 
 | setting | value |
 |---|---|
@@ -23,7 +28,7 @@ LoRA adapter for `{model}`, trained to turn a text into `{{"entities": [{{"type"
 
 ## Quality
 
-Entity-level, on generated answers; a document whose answer is not valid JSON counts as all missed.
+Entity-level{counting}.
 
 | | recall | precision | F1 | leak rate | false alarms on PII-free texts |
 |---|---|---|---|---|---|
@@ -63,6 +68,10 @@ def model_card(metrics: RetrainJson) -> str:
         low, high = test["micro_recall_ci"]
         interval = f"Test recall: 95 % interval {low:.3f} to {high:.3f} (bootstrap over documents)."
     return _TEMPLATE.format(
+        task=_TASKS[trained.answers],
+        counting=""
+        if trained.tagged
+        else ", on generated answers; a document whose answer is not valid JSON counts as all missed",
         model=Path(trained.model).name,
         settings="\n".join(f"| {name} | {config[name]} |" for name in shown),
         n_epochs=len(metrics["epochs"]),

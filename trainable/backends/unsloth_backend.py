@@ -32,7 +32,7 @@ from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
 from trainable.model.description import adapter_targets
-from trainable.model.tag_head import add_head, head_of, remove_head
+from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
 from trainable.model.weights import keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
@@ -127,10 +127,13 @@ class UnslothBackend:
         """Return the batch's share of the mean cross-entropy (Unsloth's chunked one on CUDA).
 
         Raises:
-            RuntimeError: If texts are tagged: Unsloth's forward pass on CUDA looks to the left only.
+            RuntimeError: If texts are tagged on CUDA, where Unsloth's forward pass looks to the left only.
         """
-        if head_of(without_adapter(self.model)) is not None:
-            raise RuntimeError("Unsloth cannot train tags by its own forward pass; set --backend peft")
+        base = without_adapter(self.model)
+        if head_of(base) is not None:
+            if self.device.type == "cuda":
+                raise RuntimeError("Unsloth cannot train tags by its own forward pass; use --backend peft")
+            return tag_loss(base, batch) / n_label_tokens
         with torch.autocast(self.device.type, self.dtype, enabled=self.device.type == "cuda"):
             return self.model(
                 input_ids=batch.input_ids,

@@ -23,9 +23,11 @@ from search.study.config_file import starting_configs_in
 from search.study.json_content import Value, as_number
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
+from trainable.config import JSON, TAGS
 from trainable.scoring.metrics import HEADLINE
 
 _TITLE = "Result"
+_WAYS = {JSON: "writes JSON", TAGS: "tags"}
 _STARTING_CONFIGS = ("conservative", "oversampling", "bigger model", "all of it")
 _HEADER = ("", "recall", "95 % interval", "precision", "F1", "leak rate", "false alarms", "steps", "state", "config")  # fmt: skip
 _GOALS = (
@@ -137,11 +139,20 @@ def _rows(view: StudyView, best: TrialView) -> list[_Row]:
     tried = {trial.starting_config: trial for trial in view.trials if trial.starting_config}
     known = starting_configs_in(view.config_json["space"])
     rows: list[_Row] = [("winner", best, best.metrics)]
+    if other := _best_of_the_other_way(view, best):
+        rows.append((f"best that {_WAYS[str(other.config.get('answers', JSON))]}", other, other.metrics))
     for name in dict.fromkeys((*_STARTING_CONFIGS, *tried)):
         trial = tried.get(name)
         if trial or name in known:
             rows.append((f"starting config: {name}", trial, trial.metrics if trial else {}))
     return [*rows, ("baseline (users' own data)", None, BASELINE)]
+
+
+def _best_of_the_other_way(view: StudyView, best: TrialView) -> TrialView | None:
+    """Return the trial that got farthest and scored highest among those that answer in another way than the winner."""
+    way = best.config.get("answers", JSON)
+    others = [trial for trial in view.trials if trial.scores and trial.config.get("answers", JSON) != way]
+    return max(others, key=lambda trial: (trial.steps, trial.scores[max(trial.scores)]), default=None)
 
 
 def _table(view: StudyView, best: TrialView) -> Table:

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data.paths import ROOT
+from tests.trainable.small_study import Head, small_settings
 
 PROBE = ROOT / "tests" / "bench" / "backend_probe.py"
 STEPS, DOCUMENTS = 12, 12
@@ -64,3 +66,44 @@ def test_both_backends_train_and_answer_alike(quantised: bool, tmp_path: Path) -
         assert ours == pytest.approx(theirs, rel=0.01)
     same = sum(ours == theirs for ours, theirs in zip(plain["answers"], unsloth["answers"], strict=True))
     assert same >= 0.99 * DOCUMENTS
+
+
+_ONE_TRIAL = """
+import json, sys
+from pathlib import Path
+from trainable.config import TrialConfig, TrialSettings
+from trainable.trial.trial import Trial
+
+study = Path(sys.argv[1])
+config = TrialConfig(
+    "small-2m", lora_rank=8, learning_rate=3e-3, lora_dropout=float(sys.argv[2]), effective_batch=8, answers="tags"
+)
+trial = Trial(config, TrialSettings.load(study / "trial_settings.json"), study / "t")
+print(json.dumps(trial.next_rung().to_dict()))
+"""
+
+
+@pytest.mark.unsloth
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("dropout", [0.0, 0.1], ids=["own passes", "the library's passes"])
+def test_both_backends_tag_alike(dropout: float, sample_head: Head, tmp_path: Path) -> None:
+    found = {}
+    for backend in ("peft", "unsloth"):
+        study = tmp_path / backend
+        settings = small_settings(study, sample_head, (6,), (8,), train=48)
+        study.mkdir()
+        replace(settings, backend=backend).save(study / "trial_settings.json")
+        command = [sys.executable, "-c", _ONE_TRIAL, str(study), str(dropout)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
+        environment["UNSLOTH_COMPILE_LOCATION"] = str(study / "unsloth_cache")
+        ran = subprocess.run(
+            command, text=True, capture_output=True, check=True, cwd=tmp_path, env=environment
+        )
+        found[backend] = json.loads(ran.stdout.splitlines()[-1])
+    plain, unsloth = found["peft"], found["unsloth"]
+    assert unsloth["outcome"] == "ok"
+    assert unsloth["backend"] == "unsloth"
+    assert unsloth["generation"] == "fast"
+    if not dropout:
+        assert unsloth["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-3)
+    assert unsloth["train_loss"] == pytest.approx(plain["train_loss"], rel=0.05)
