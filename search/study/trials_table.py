@@ -16,8 +16,8 @@ _ABOUT_COLUMNS = ("number", "trial", "starting_config", "state", "reason", "step
 _RESULT_COLUMNS = (
     "score", "micro_recall", "micro_recall_low", "micro_recall_high", "micro_precision", "micro_f1", "micro_f2",
     "json_valid_rate", "truncated_rate", "pii_free_fpr", "leak_rate", "train_loss", "lora_scaling",
-    "trainable_parameters", "quantised_layers", "samples_per_epoch", "positives_per_epoch", "micro_batch",
-    "tokens_per_s", "peak_gib", "train_peak_gib", "predicted_gib", "load_s", "train_s", "generate_s", "slow_training",
+    "trainable_parameters", "adapted_share", "quantised_layers", "samples_per_epoch", "positives_per_epoch",
+    "micro_batch", "tokens_per_s", "peak_gib", "train_peak_gib", "predicted_gib", "load_s", "train_s", "generate_s", "slow_training",
     "generation",
 )  # fmt: skip
 

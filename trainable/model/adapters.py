@@ -134,10 +134,25 @@ def read_facts(model: PeftModel, backend: str, compute_dtype: torch.dtype) -> Li
         lora_scaling=float(layers[0].scaling[ADAPTER]),
         lora_modules=len(layers),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        adapted_share=_adapted_share(model, layers),
         total_parameters=sum(_size(p) for p in model.parameters()),
         # by parameter and not by module: PEFT's wrapper has the class name of the quantised layer
         quantised_layers=sum(is_packed(p) for p in model.parameters()),
     )
+
+
+def _adapted_share(model: PeftModel, layers: Sequence[LoraLinear]) -> float:
+    """Return the share of the base's weights, embedding and head left out, that lie in layers with an adapter."""
+    base = model.get_base_model()
+    heads = [module for module in (base.get_input_embeddings(), base.get_output_embeddings()) if module]
+    ends = {id(weight) for module in heads for weight in module.parameters()}
+    inner = {
+        id(weight): _size(weight)
+        for name, weight in base.named_parameters()
+        if id(weight) not in ends and ".lora_" not in name
+    }
+    adapted = sum(inner.get(id(layer.base_layer.weight), 0) for layer in layers)
+    return adapted / sum(inner.values())
 
 
 def _size(parameter: torch.Tensor) -> int:

@@ -30,6 +30,8 @@ class LiveFacts:
     lora_scaling: float
     lora_modules: int
     trainable_parameters: int
+    adapted_share: float
+    """Of the weights between embedding and head: those in layers with an adapter."""
     total_parameters: int
     quantised_layers: int
 

@@ -66,6 +66,13 @@ def test_a_searched_knob_has_a_column_behind_those_that_every_table_has(
     assert [row["weight_decay"] for row in rows] == ["", str(trial.params["weight_decay"])]
 
 
+def test_the_share_of_the_weights_with_an_adapter_has_a_column(tmp_path: Path, study_of: StudyMaker) -> None:
+    study = study_of(["long"])
+    study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"adapted_share": 0.25}))
+    write_trials_table(study, StudyFiles(tmp_path), FIXED, {})
+    assert [row["adapted_share"] for row in rows_of(StudyFiles(tmp_path))] == ["", "0.25"]
+
+
 def test_the_last_columns_say_how_a_trial_trained_and_answered(tmp_path: Path, study_of: StudyMaker) -> None:
     study = study_of(["long"])
     values = {"slow_training": "dropout is on", "generation": "fast"}

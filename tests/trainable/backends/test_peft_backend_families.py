@@ -16,6 +16,7 @@ from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import adapter_weights, save_adapter
 from trainable.model.batch import collate
+from trainable.model.description import read_base
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.predictor import find_model, load_predictor
 from trainable.tokens.corpus import TokenizedCorpus, tokenized
@@ -201,5 +202,7 @@ def test_own_passes_have_the_losses_and_gradients_of_transformers(name: str, tmp
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.four_bit])
 def test_a_small_fit_is_learnt_on_an_nf4_base(name: str, tmp_path: Path) -> None:
     fitted = fit(save_family(name, tmp_path / "base"), tmp_path, load_in_4bit=True)
-    assert fitted.backend.facts().quantised_layers > 0
+    facts = fitted.backend.facts()
+    assert facts.quantised_layers > 0
+    assert facts.adapted_share == pytest.approx(read_base(fitted.folder).adapted_share())
     assert fitted.backend.generate(fitted.prompts, LIMIT) == fitted.answers

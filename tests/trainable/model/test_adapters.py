@@ -98,6 +98,20 @@ def test_facts_are_read_from_the_modules() -> None:
     assert facts.trainable_parameters == trained == 2 * 4 * (64 + 128 + 96 + 64)
     assert facts.total_parameters == sum(p.numel() for p in model.parameters())
     assert facts.quantised_layers == 0
+    inner = sum(
+        p.numel() for n, p in tiny_qwen().named_parameters() if "embed" not in n and "lm_head" not in n
+    )
+    assert facts.adapted_share == pytest.approx(2 * (64 * 128 + 96 * 64) / inner)
+
+
+def test_an_adapter_on_the_output_head_counts_as_none_between_embedding_and_head() -> None:
+    one, with_head = (
+        read_facts(
+            with_adapter(tiny_qwen(tie_word_embeddings=False), target_modules=names), "peft", torch.float32
+        )
+        for names in (["q_proj"], ["q_proj", "lm_head"])
+    )
+    assert 0 < one.adapted_share == with_head.adapted_share
 
 
 def test_layers_of_several_ranks_are_a_fault() -> None:

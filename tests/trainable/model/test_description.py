@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.families import FAMILIES, MOE, SIZES, save_family
-from trainable.config import ALL_PROJECTIONS
+from trainable.config import ALL_PROJECTIONS, TrialConfig
+from trainable.model.adapters import read_facts
 from trainable.model.bases import BUNDLED_DIR
 from trainable.model.description import BaseModel, UnusableBase, base_problems, read_base
 
@@ -30,7 +32,6 @@ def bases(folders: dict[str, Path]) -> dict[str, BaseModel]:
 def test_the_description_counts_the_weights_of_the_loaded_model(
     bases: dict[str, BaseModel], folders: dict[str, Path], name: str
 ) -> None:
-    import torch
     from transformers import AutoModelForCausalLM
 
     base, model = bases[name], AutoModelForCausalLM.from_pretrained(folders[name])
@@ -78,6 +79,22 @@ def test_the_share_of_adapted_weights_falls_with_fewer_targets(bases: dict[str, 
     attention = 2 * 64 * (64 + 32 + 32 + 64)
     assert base.adapted_share(("q_proj", "k_proj", "v_proj", "o_proj")) == pytest.approx(
         attention / (base.parameters - base.embeddings)
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_share_that_a_plan_tells_is_that_of_the_model_with_its_adapter(
+    bases: dict[str, BaseModel], folders: dict[str, Path], name: str
+) -> None:
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from trainable.backends.peft_backend import lora_config
+
+    config, model = TrialConfig("any", lora_rank=8), AutoModelForCausalLM.from_pretrained(folders[name])
+    wrapped = get_peft_model(model, lora_config(config, bases[name].targets))
+    assert read_facts(wrapped, "peft", torch.float32).adapted_share == pytest.approx(
+        bases[name].adapted_share()
     )
 
 
