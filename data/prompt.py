@@ -12,9 +12,27 @@ from data.entities import Entity
 
 SYSTEM_PROMPT = "你是 PII 检测专家。检测以下文本中的 PII，并以 JSON 格式输出实体列表。"
 """System message of the starting configs."""
+FIXED_DATE = "2026-01-01"
+"""What templates that write the day of today (Llama 3, SmolLM3, Granite) are told: a search that runs past midnight
+trains and asks with the same prompt."""
 
 _HALF = re.compile("[\ud800-\udfff]")
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettings:
+    """What a model is asked with beside the text; stored with the study and with the adapter."""
+
+    system_prompt: str = SYSTEM_PROMPT
+    """The system message."""
+    date: str = FIXED_DATE
+    """Day for templates that write one, YYYY-MM-DD."""
+    end_of_turn: str = ""
+    """Token that ends an answer; empty: the one that the base model's template closes a turn with."""
+
+
+DEFAULT_PROMPT = PromptSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def print_plan(plan: SearchPlan) -> None:
     from search.planning.models import described
     from search.watching.forecast import forecast, forecast_numbers
 
-    for number, line in enumerate(described(plan.space)):
+    for number, line in enumerate(described(plan.space, plan.settings)):
         print(f"{'' if number else 'models':<11}{line}")
     print(f"audit      {short_audit(plan.documents.parts()).verdict}")
     print(forecast(plan))

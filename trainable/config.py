@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from data.prompt import SYSTEM_PROMPT
+from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
 from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, knobs_of
 from trainable.requirements import Requirements
 
@@ -178,6 +178,10 @@ class TrialSettings:
     """Recall that single entity types need; what lacks costs score."""
     system_prompt: str = SYSTEM_PROMPT
     """The system message of every prompt."""
+    date: str = FIXED_DATE
+    """The day in every prompt, where a chat template writes one, YYYY-MM-DD."""
+    ends_of_turn: tuple[tuple[str, str], ...] = ()
+    """Base models, each with the token that ends an answer; one that is missing has that of its chat template."""
     window_tokens: int = 512
     """Longest training sample, prompt and completion together; longer documents become windows."""
     overlap_tokens: int | None = None
@@ -199,6 +203,10 @@ class TrialSettings:
         """Every floor that the user set."""
         return Requirements(self.min_precision, self.min_json_valid, self.min_type_recall)
 
+    def prompt(self, model: str) -> PromptSettings:
+        """Return what a base model is asked with beside the text."""
+        return PromptSettings(self.system_prompt, self.date, dict(self.ends_of_turn).get(model, ""))
+
     def save(self, path: Path) -> None:
         """Write the settings as JSON."""
         path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -209,7 +217,8 @@ class TrialSettings:
         values = json.loads(path.read_text(encoding="utf-8"))
         for name in ("rungs", "evaluation_documents", "judges"):
             values[name] = tuple(values.get(name, ()))
-        values["min_type_recall"] = tuple((kind, floor) for kind, floor in values.get("min_type_recall", ()))
+        for name in ("min_type_recall", "ends_of_turn"):
+            values[name] = tuple((key, value) for key, value in values.get(name, ()))
         return cls(**values)
 
 

@@ -57,7 +57,7 @@ def merge_adapter(options: MergeOptions) -> None:
     if settings.tag_types:
         save_tagger(merged, tag_set, options.to)
     else:
-        _end_at(merged, backend.chat.end_of_turn_id)
+        _end_at(merged, backend.chat.asked_with(settings.prompt).end_of_turn_id)
         merged.save_pretrained(options.to, safe_serialization=True)
     backend.chat.tokenizer.save_pretrained(options.to)
     replace(settings, load_in_4bit=False).save(options.to)  # the merged weights are whole again

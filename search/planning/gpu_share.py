@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from data.entities import Example
+from data.prompt import PromptSettings
 from search.planning.memory import estimate_gib
 from search.planning.sample_length import mean_tokens
 from search.planning.space import SearchSpace
@@ -52,14 +53,23 @@ def share_gpu(
     return GpuShare(trials, None if total is None else total / trials)
 
 
-def room_gib(space: SearchSpace, examples: Sequence[Example], window_tokens: int) -> float:
-    """Return the memory with which any trial of a space is predicted to train its whole effective batch in one pass."""
+def room_gib(
+    space: SearchSpace, examples: Sequence[Example], window_tokens: int, prompt: PromptSettings
+) -> float:
+    """Return the memory with which any trial of a space is predicted to train its whole effective batch in one pass.
+
+    Args:
+        space: Base models and ranks.
+        examples: Training documents.
+        window_tokens: Longest training sample.
+        prompt: What is asked beside the text.
+    """
     fixed = {name: value for name, value in space.fixed.items() if name != "model"}
     rank = int(space.highest("lora_rank", TrialConfig("any").lora_rank))
     needs = []
     for model in space.models():
         config = TrialConfig.from_dict({**fixed, "model": model, "load_in_4bit": False, "lora_rank": rank})
-        length = math.ceil(mean_tokens(examples, model, window_tokens))
+        length = math.ceil(mean_tokens(examples, model, window_tokens, prompt))
         needs.append(estimate_gib(config, None, config.effective_batch, length))
     return max(needs)
 

@@ -8,7 +8,7 @@ from data.entities import Example
 from data.texts.overlaps import overlapping_share
 from search.planning.memory import GIB, NF4_BYTES
 from search.planning.space import SearchSpace, fix
-from trainable.config import JSON, TAGS
+from trainable.config import JSON, TAGS, TrialSettings
 from trainable.knob import Choice
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.model.description import BaseModel, UnusableBase, base_problems, read_base
@@ -84,8 +84,12 @@ def _why_no_tags(model: str, backend: str) -> str:
     return ""
 
 
-def described(space: SearchSpace) -> list[str]:
+def described(space: SearchSpace, settings: TrialSettings) -> list[str]:
     """Return two lines a base model for the plan: what it is, and what is done to it.
+
+    Args:
+        space: Names the models.
+        settings: Of the study, which goes on with the end of a turn that it was started with.
 
     Raises:
         UnusableBase: If there is no such model; `model_problems` tells all at once.
@@ -94,6 +98,7 @@ def described(space: SearchSpace) -> list[str]:
     lines = []
     for model in space.models():
         base, chat = read_base(locate_base(model)), read_chat_format(locate_base(model))
+        chat = chat.asked_with(settings.prompt(model))
         chosen = tuple(map(str, targets)) if isinstance(targets, tuple) else None
         lines += [f"{model}: {_size(base)}; {_chat(chat)}", f"  {_treatment(base, chosen)}"]
     return lines
@@ -110,7 +115,8 @@ def _size(base: BaseModel) -> str:
 def _chat(chat: ChatFormat) -> str:
     system = "in the user's turn" if chat.folded else "as the template has it"
     date = ", date fixed" if chat.dated else ""
-    return f"answers end with {chat.end_of_turn} (from the {chat.end_source.replace('_', ' ')}), system message {system}{date}"
+    source = "as stored" if chat.end_source == "stored" else f"from the {chat.end_source.replace('_', ' ')}"
+    return f"answers end with {chat.end_of_turn} ({source}), system message {system}{date}"
 
 
 def _treatment(base: BaseModel, targets: tuple[str, ...] | None) -> str:

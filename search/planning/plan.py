@@ -20,9 +20,15 @@ from search.planning.models import model_problems, with_possible_answers
 from search.planning.options_check import unknown_types, wrong_values
 from search.planning.preset import Preset, choose_preset
 from search.planning.rates import with_expected_rates
-from search.planning.resume import changed_inputs, choose_study, stored_options, stored_space
+from search.planning.resume import (
+    changed_inputs,
+    changed_system_prompt,
+    choose_study,
+    stored_options,
+    stored_space,
+)
 from search.planning.space import SearchSpace, default_space, fix, read_space
-from search.planning.trial_settings import planned_rungs, planned_settings
+from search.planning.trial_settings import planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
 from trainable.model.adapters import read_adapter_config
@@ -98,7 +104,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         RuntimeError: If the preset cannot run here.
     """
     problems: list[str] = []
-    files = _gather(problems, lambda: _study_files(options))
+    given, files = options, _gather(problems, lambda: _study_files(options))
     goes_on = files is not None and files.config.is_file()
     if files is not None and goes_on:
         options = _gather(problems, partial(stored_options, options, files)) or options
@@ -117,19 +123,17 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         if not problems and not (n_train and n_validation):
             empty = corpus.validation if n_train else corpus.train
             problems.append(f"{empty} of `--data-dir` is empty, but must hold at least one document")
-    if files is not None and goes_on and corpus and not problems:
+    if files is not None and goes_on and corpus and documents and not problems:
         problems += changed_inputs(options, files, corpus)
+        problems += _gather(problems, partial(changed_system_prompt, given, files, documents)) or []
         space = stored_space(files)
     problems += _model_problems(space, check=not problems and not goes_on)
     rungs: tuple[int, ...] = (1,)
+    if documents and n_train and not goes_on:
+        _gather(problems, partial(system_prompt, options.system_prompt, documents))
     if n_train and not problems:
-        rungs = (
-            _gather(
-                problems,
-                lambda: planned_rungs(options, preset, n_train, int(space.fixed.get("effective_batch", 32))),
-            )
-            or rungs
-        )
+        batch = int(space.fixed.get("effective_batch", 32))
+        rungs = _gather(problems, lambda: planned_rungs(options, preset, n_train, batch)) or rungs
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
     note = ""

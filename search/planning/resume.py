@@ -12,13 +12,16 @@ from typing import Any
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
 from search.options import SearchOptions
+from search.planning.documents import Documents
 from search.planning.space import SearchSpace, read_space
+from search.planning.trial_settings import system_prompt
 from search.study.config_file import read_config, starting_configs_in
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
 from search.study.json_content import ConfigJson, ParameterJson, Value, as_number
 from search.study.lock import is_held
-from trainable.knob import Choice, Range
+from trainable.config import TrialSettings
+from trainable.knob import Choice, KnobValue, Range
 
 MAY_CHANGE = frozenset(
     {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
@@ -80,7 +83,12 @@ def stored_space(files: StudyFiles) -> SearchSpace:
     """Return the search space that a study was started with."""
     content = read_config(files)["space"]
     parameters = {name: _parameter(entry) for name, entry in content["parameters"].items()}
-    return SearchSpace(parameters, content["fixed"], starting_configs_in(content))
+    fixed = {name: _hashable(value) for name, value in content["fixed"].items()}
+    return SearchSpace(parameters, fixed, starting_configs_in(content))
+
+
+def _hashable(value: KnobValue) -> KnobValue:
+    return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
 
 
 def _parameter(entry: ParameterJson) -> Choice | Range:
@@ -102,12 +110,30 @@ def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFile
     if options.space is not None and options.space.is_file():
         stored = stored_space(files)
         now = read_space(options.space, stored)
-        for name in sorted({*stored.parameters, *now.parameters}):
-            if stored.parameters.get(name) != now.parameters.get(name):
+        before, after = {**stored.parameters, **stored.fixed}, {**now.parameters, **now.fixed}
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
                 problems.append(
                     f"`--space`: `{name}` differs from what the study was started with; choose another --study"
                 )
     return problems
+
+
+def changed_system_prompt(options: SearchOptions, files: StudyFiles, documents: Documents) -> list[str]:
+    """Return a line if the text of `--system-prompt`, wherever the file lies, is not the study's.
+
+    Raises:
+        ValueError: If the file cannot be read, or is empty.
+    """
+    if options.system_prompt is None:
+        return []
+    stored = TrialSettings.load(files.trial_settings).system_prompt
+    if system_prompt(options.system_prompt, documents) == stored:
+        return []
+    return [
+        f"`--system-prompt` {options.system_prompt} holds another text than the study was started with; leave the flag "
+        "out, or choose another --study"
+    ]
 
 
 def _differences(options: SearchOptions, config: ConfigJson) -> list[tuple[str, object, object]]:
@@ -117,6 +143,10 @@ def _differences(options: SearchOptions, config: ConfigJson) -> list[tuple[str, 
     for name, value in asdict(options).items():
         now, before = _plain(value), config["options"].get(name, _plain(default[name]))
         if name == "preset" and now == config["preset"]["name"]:
+            continue
+        if (
+            name == "system_prompt"
+        ):  # the file may lie elsewhere now: `changed_system_prompt` compares its text
             continue
         if name not in MAY_CHANGE and now not in (before, _plain(default[name])):
             found.append((name, now, before))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.corpus import CorpusFiles
 from data.entities import entity_types
-from data.prompt import SYSTEM_PROMPT
+from data.prompt import SYSTEM_PROMPT, PromptSettings
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
@@ -23,7 +23,9 @@ from search.planning.preset import Preset
 from search.planning.space import SearchSpace
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
+from trainable.model.bases import BUNDLED, locate_base
 from trainable.requirements import parse_type_recall
+from trainable.tokens.chat import read_chat_format
 
 GPU_TRIAL_THREADS = 8
 
@@ -65,6 +67,12 @@ def system_prompt(file: Path | None, read: Documents) -> str:
     return text.replace("{types}", ", ".join(sorted(entity_types(read.train))))
 
 
+def ends_of_turn(space: SearchSpace) -> tuple[tuple[str, str], ...]:
+    """Return each base model of a space with the token that ends its answers; ours, which never change, are left out."""
+    models = [model for model in space.models() if model not in BUNDLED]
+    return tuple((model, read_chat_format(locate_base(model)).end_of_turn) for model in models)
+
+
 def planned_settings(
     options: SearchOptions,
     preset: Preset,
@@ -78,11 +86,12 @@ def planned_settings(
     # paths are absolute from here on: Ray may run a trial in any working directory
     documents = min(len(read.validation), options.evaluation_documents or preset.evaluation_documents)
     judges = rung_judges(rungs, options.reduction_factor)
+    message = system_prompt(options.system_prompt, read)
     share = share_gpu(
         options.trials_per_gpu,
         options.vram_gb,
         card_memory_gib(),
-        lambda: room_gib(space, read.train, options.window_tokens),
+        lambda: room_gib(space, read.train, options.window_tokens, PromptSettings(message)),
     )
     return TrialSettings(
         backend=preset.backend,
@@ -93,7 +102,8 @@ def planned_settings(
         rungs=rungs,
         evaluation_documents=rung_documents(documents, judges),
         judges=judges,
-        system_prompt=system_prompt(options.system_prompt, read),
+        system_prompt=message,
+        ends_of_turn=ends_of_turn(space),
         min_precision=options.min_precision,
         min_json_valid=options.min_json_valid,
         min_type_recall=parse_type_recall(options.min_recall),

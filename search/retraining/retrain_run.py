@@ -108,7 +108,7 @@ def prepare(options: RetrainOptions) -> RetrainJob:
             trial_settings.overlap_tokens if options.overlap_tokens is None else options.overlap_tokens
         ),
         augmented=options.augment and options.engine == "own",
-        system_prompt=trial_settings.system_prompt,
+        prompt=trial_settings.prompt(config.model),
         searched_steps=None if options.keep_rate else trial_settings.horizon_steps,
     )
     return RetrainJob(

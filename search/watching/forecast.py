@@ -120,7 +120,8 @@ def hours(plan: SearchPlan, model: str, four_bit: bool) -> float | None:
         return None
     counts = trials_at_rungs(plan.options.trials, plan.shares)
     _, samples = _expected(plan)
-    tokens = mean_tokens(plan.documents.train, model, plan.settings.window_tokens)
+    settings = plan.settings
+    tokens = mean_tokens(plan.documents.train, model, settings.window_tokens, settings.prompt(model))
     documents = sum(n * trials for n, trials in zip(plan.settings.evaluation_documents, counts, strict=True))
     seconds = (
         samples * tokens / speed.train_tokens_per_s

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from data.prompt import DEFAULT_PROMPT, PromptSettings
 from trainable.config import TrialConfig, TrialSettings, knobs, split_ray_config
 from trainable.trial.ray_trainable import SETTINGS_KEY
 
@@ -52,6 +54,25 @@ def test_settings_survive_their_file(tmp_path: Path) -> None:
     settings.save(tmp_path / "settings.json")
     assert TrialSettings.load(tmp_path / "settings.json") == settings
     assert settings.horizon_steps == 90
+
+
+def test_a_model_is_asked_with_what_was_stored_and_in_an_older_study_with_the_defaults(
+    tmp_path: Path,
+) -> None:
+    settings = TrialSettings(
+        "peft", "t", "v", "c", "d", (9,), (20,), system_prompt="Find names.", date="2026-05-01",
+        ends_of_turn=(("llama", "<|eot_id|>"),),
+    )  # fmt: skip
+    file = tmp_path / "settings.json"
+    settings.save(file)
+    assert TrialSettings.load(file) == settings
+    assert settings.prompt("llama") == PromptSettings("Find names.", "2026-05-01", "<|eot_id|>")
+    assert settings.prompt("small-2m") == PromptSettings("Find names.", "2026-05-01")
+    older = json.loads(file.read_text(encoding="utf-8"))
+    for name in ("system_prompt", "date", "ends_of_turn"):
+        del older[name]
+    file.write_text(json.dumps(older), encoding="utf-8")
+    assert TrialSettings.load(file).prompt("llama") == DEFAULT_PROMPT
 
 
 def test_a_ray_config_is_the_hyperparameters_and_the_settings_file() -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from data.files.jsonl import read_examples
+from data.prompt import PromptSettings
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import save_adapter
 from trainable.model.bases import locate_base
+from trainable.predicting.predictor import Predictor, find_model
 from trainable.tokens.chat import read_chat_format
 from trainable.tokens.corpus import tokenized
 
@@ -73,3 +75,28 @@ def test_the_merged_model_answers_like_the_adapter_on_its_base(
         before = greedy_decode(base, prompts[:8], _LIMIT, chat.end_of_turn_id, batch_size=8)
     assert before != expected[:8]
     assert len({tuple(answer) for answer in expected}) > 16
+
+
+@pytest.mark.slow
+def test_a_merged_model_is_asked_and_stops_as_the_adapter_that_it_is_made_of(
+    tmp_path: Path, sample_head: Head
+) -> None:
+    from transformers import GenerationConfig
+
+    from trainable.training.parts import Parts, PartsSettings
+
+    prompt = PromptSettings("Find names.", "2026-05-01", "<|endoftext|>")
+    settings = PartsSettings("peft", sample_head("train", 8), tmp_path / "tokens", 512, None, 0.85, prompt)
+    parts = Parts(TrialConfig("small-2m"), settings)
+    adapter, merged = tmp_path / "adapter", tmp_path / "merged"
+    save_adapter(parts.backend.model, adapter, "small-2m")
+    parts.prediction_settings(frozenset()).save(adapter)
+    merge_adapter(MergeOptions(adapter, to=merged))
+    ends = GenerationConfig.from_pretrained(merged).eos_token_id
+    assert parts.backend.chat.tokenizer.convert_ids_to_tokens(ends[0]) == "<|endoftext|>"
+    for folder in (adapter, merged):
+        place = find_model(str(folder))
+        assert place.settings.prompt == prompt
+        chat = Predictor(place, place.settings).backend.chat
+        assert (chat.end_of_turn, chat.today) == ("<|endoftext|>", "2026-05-01")
+        assert "Find names." in chat.prompts(["x"])[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trainable.config import TrialConfig
-from trainable.model.backend import LiveFacts
+from trainable.model.backend import LanguageModel, LiveFacts
 from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.tag_head import HEAD
@@ -143,7 +143,7 @@ def read_facts(model: PeftModel, backend: str, compute_dtype: torch.dtype) -> Li
 
 def _adapted_share(model: PeftModel, layers: Sequence[LoraLinear]) -> float:
     """Return the share of the base's weights, embedding and head left out, that lie in layers with an adapter."""
-    base = model.get_base_model()
+    base: LanguageModel = model.get_base_model()
     heads = [module for module in (base.get_input_embeddings(), base.get_output_embeddings()) if module]
     ends = {id(weight) for module in heads for weight in module.parameters()}
     inner = {

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from data.prompt import SYSTEM_PROMPT
+from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
 
 SETTINGS_FILE = "prediction.json"
 
@@ -29,8 +29,17 @@ class PredictionSettings:
     """Least precision; what precision lacks is subtracted from the score."""
     system_prompt: str = SYSTEM_PROMPT
     """The system message that it was trained with."""
+    date: str = FIXED_DATE
+    """The day in its prompts, where the chat template writes one, YYYY-MM-DD."""
+    end_of_turn: str = ""
+    """The token that ends its answers; empty: the one that the base model's template closes a turn with."""
     tag_types: tuple[str, ...] = ()
     """Types of the tags of its head, in their order; empty if it writes its answers."""
+
+    @property
+    def prompt(self) -> PromptSettings:
+        """What it is asked with beside the text."""
+        return PromptSettings(self.system_prompt, self.date, self.end_of_turn)
 
     def save(self, directory: Path) -> None:
         """Write `prediction.json`."""

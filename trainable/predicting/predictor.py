@@ -94,7 +94,7 @@ def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool =
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     backend = PeftBackend()
     backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
-    backend.chat = backend.chat.with_system_prompt(settings.system_prompt)
+    backend.chat = backend.chat.asked_with(settings.prompt)
     tag_set = TagSet(settings.tag_types) if settings.tag_types else None
     if place.adapter is not None:
         backend.load_adapter(place.adapter, tag_set)

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from data.entities import Example
-from data.prompt import SYSTEM_PROMPT, completion
+from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-FIXED_DATE = date(2026, 1, 1)
-"""What templates that write the day of today (Llama 3, SmolLM3, Granite) are told: a search that runs past midnight
-trains and asks with the same prompt."""
-_OTHER_DATE = date(1999, 12, 31)
+_OTHER_DATE = "1999-12-31"
 _ANSWER = '{"entities":[]}'
 Sample = tuple[list[int], list[int]]
 """Prompt ids, and completion ids with the end-of-turn token."""
@@ -37,7 +34,7 @@ class ChatFormat:
     tokenizer: PreTrainedTokenizerFast
     end_of_turn_id: int
     """The token that ends an answer."""
-    end_source: Literal["template", "generation_config", "tokenizer"]
+    end_source: Literal["template", "generation_config", "tokenizer", "stored"]
     """Where that token was found."""
     folded: bool
     """The template refuses or drops a system message, so it opens the user's turn."""
@@ -46,19 +43,40 @@ class ChatFormat:
     adds_bos: bool
     """The tokenizer opens every text with a BOS, so a prompt has one too, whether or not the template writes it."""
     system_prompt: str = SYSTEM_PROMPT
+    today: str = FIXED_DATE
+    """What a template that writes a date is told, YYYY-MM-DD."""
 
     @property
     def end_of_turn(self) -> str:
         """The token that ends an answer, as text."""
         return str(self.tokenizer.convert_ids_to_tokens(self.end_of_turn_id))
 
-    def with_system_prompt(self, system_prompt: str) -> ChatFormat:
-        """Return the same format with another system message."""
-        return replace(self, system_prompt=system_prompt)
+    def asked_with(self, settings: PromptSettings) -> ChatFormat:
+        """Return the same format with the system message, the date and the end of a turn that were stored.
+
+        Raises:
+            NoChatFormat: If the stored end of a turn is no token of this tokenizer.
+        """
+        end, source = self.end_of_turn_id, self.end_source
+        if settings.end_of_turn not in ("", self.end_of_turn):
+            end, source = self.tokenizer.get_vocab().get(settings.end_of_turn, -1), "stored"
+            if end < 0:
+                raise NoChatFormat(
+                    f"answers end with {settings.end_of_turn}, but the tokenizer of the base model has no such token; "
+                    "use the base model that the adapter or the study was started with"
+                )
+        return replace(
+            self,
+            end_of_turn_id=end,
+            end_source=source,
+            system_prompt=settings.system_prompt,
+            today=settings.date,
+        )
 
     def prompts(self, texts: Sequence[str]) -> list[str]:
         """Return the prompt of each text up to the start of the answer, thinking off."""
-        return [_render(self.tokenizer, _messages(self.system_prompt, text, self.folded)) for text in texts]
+        conversations = (_messages(self.system_prompt, text, self.folded) for text in texts)
+        return [_render(self.tokenizer, messages, today=self.today) for messages in conversations]
 
     def prompt_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text's prompt."""
@@ -151,7 +169,7 @@ def _render(
     messages: list[dict[str, str]],
     *,
     prompt: bool = True,
-    today: date = FIXED_DATE,
+    today: str = FIXED_DATE,
 ) -> str:
     return str(
         tokenizer.apply_chat_template(
@@ -159,7 +177,7 @@ def _render(
             add_generation_prompt=prompt,
             enable_thinking=False,
             tokenize=False,
-            strftime_now=today.strftime,
+            strftime_now=date.fromisoformat(today).strftime,
         )
     )
 

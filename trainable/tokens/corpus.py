@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from data.entities import Example, entity_types
 from data.files.checksum import file_checksum
 from data.files.jsonl import read_examples
-from data.prompt import SYSTEM_PROMPT
-from trainable.tokens.chat import FIXED_DATE, read_chat_format
+from data.prompt import DEFAULT_PROMPT, PromptSettings
+from trainable.tokens.chat import read_chat_format
 from trainable.tokens.tagging import TagWindows, cut_entities
 from trainable.tokens.tagset import OUTSIDE, TagSet
 from trainable.tokens.windowing import Windowing, split_all
@@ -73,7 +73,7 @@ def tokenized(
     cache_dir: Path,
     overlap_tokens: int | None = None,
     examples: Sequence[Example] | None = None,
-    system_prompt: str = SYSTEM_PROMPT,
+    prompt: PromptSettings = DEFAULT_PROMPT,
     tagged: bool = False,
 ) -> TokenizedCorpus:
     """Return the tokenised documents of a file, from the cache if it has them.
@@ -85,7 +85,7 @@ def tokenized(
         cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
         overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
         examples: The documents of the file, where they have been read already.
-        system_prompt: The system message.
+        prompt: System message, date and end of a turn.
         tagged: Whether each token of the text gets a tag; otherwise the answer is text after a prompt.
 
     Raises:
@@ -93,13 +93,12 @@ def tokenized(
     """
     from datasets import load_from_disk
 
-    how = "tags" if tagged else system_prompt
-    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens, how)
+    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens, None if tagged else prompt)
     if not path.is_dir():
         examples = read_examples(data_file) if examples is None else examples
         if not examples:
             raise ValueError(f"{data_file} is empty, but must hold at least one document")
-        chat = read_chat_format(base_dir).with_system_prompt(system_prompt)
+        chat = read_chat_format(base_dir).asked_with(prompt)
         if tagged:
             rows = _tagged_rows(TagWindows(chat, window_tokens, overlap_tokens, examples), examples)
         else:
@@ -117,11 +116,14 @@ def answer_limit(corpus: TokenizedCorpus) -> int:
 
 
 def _cache_key(
-    base_dir: Path, data_file: Path, window_tokens: int, overlap_tokens: int | None, system_prompt: str
+    base_dir: Path,
+    data_file: Path,
+    window_tokens: int,
+    overlap_tokens: int | None,
+    prompt: PromptSettings | None,
 ) -> str:
-    digest = hashlib.sha256(
-        f"{_FORMAT} {window_tokens} {overlap_tokens} {FIXED_DATE} {system_prompt}".encode()
-    )
+    """Return the name of a corpus in the cache; without a prompt its texts are tagged."""
+    digest = hashlib.sha256(f"{_FORMAT} {window_tokens} {overlap_tokens} {prompt}".encode())
     for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")) + [data_file]:
         digest.update(path.name.encode() + bytes.fromhex(file_checksum(path)))
     return digest.hexdigest()[:32]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.files.jsonl import read_examples
-from data.prompt import SYSTEM_PROMPT
+from data.prompt import PromptSettings
 from trainable.config import TrialConfig
 from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
 from trainable.scoring.masking import masked_items
@@ -41,8 +41,8 @@ class FullLengthSettings:
     overlap_tokens: int | None = None
     augmented: bool = False
     """Train on exchanged values and joined texts, see `data.texts.augment`."""
-    system_prompt: str = SYSTEM_PROMPT
-    """The system message of every prompt."""
+    prompt: PromptSettings = PromptSettings()
+    """System message, date and end of a turn of every sample."""
     searched_steps: int | None = None
     """Steps for which the config's learning rate was found; None keeps the rate at any length."""
 
@@ -61,7 +61,7 @@ class FullLengthSettings:
             window_tokens=self.window_tokens,
             overlap_tokens=self.overlap_tokens,
             min_precision=self.min_precision,
-            system_prompt=self.system_prompt,
+            prompt=self.prompt,
         )
 
 

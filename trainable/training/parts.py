@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.entities import Example, entity_types
-from data.prompt import SYSTEM_PROMPT
+from data.prompt import PromptSettings
 from trainable.backends.create import create_backend
 from trainable.backends.resident import ResidentBase
 from trainable.config import TrialConfig
@@ -38,8 +38,8 @@ class PartsSettings:
     """Least tokens that neighbouring windows share; None means as many as the longest entity has."""
     min_precision: float
     """Precision below this costs score."""
-    system_prompt: str = SYSTEM_PROMPT
-    """The system message of every prompt."""
+    prompt: PromptSettings = PromptSettings()
+    """System message, date and end of a turn of every sample."""
 
 
 class Parts:
@@ -67,7 +67,7 @@ class Parts:
     ) -> None:
         self.config, self.settings, self.base_dir = config, settings, locate_base(config.model)
         self.backend = self._with_base(resident)
-        self.backend.chat = self.backend.chat.with_system_prompt(settings.system_prompt)
+        self.backend.chat = self.backend.chat.asked_with(settings.prompt)
         if resident is None:
             self.corpus = self.tokenized(settings.train_file, examples)
         else:
@@ -88,7 +88,7 @@ class Parts:
             settings.token_cache,
             settings.overlap_tokens,
             examples,
-            settings.system_prompt,
+            settings.prompt,
             self.config.tagged,
         )
 
@@ -112,7 +112,9 @@ class Parts:
             max_new_tokens=0 if self.tag_set else answer_limit(self.corpus),
             types=tuple(sorted(types)),
             min_precision=self.settings.min_precision,
-            system_prompt=self.settings.system_prompt,
+            system_prompt=self.settings.prompt.system_prompt,
+            date=self.settings.prompt.date,
+            end_of_turn=self.backend.chat.end_of_turn,
             tag_types=self.tag_set.types if self.tag_set else (),
         )
 

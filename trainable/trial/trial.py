@@ -50,7 +50,7 @@ class Trial:
         _limit_resources(settings)
         self.config, self.settings, self.directory = config, settings, directory
         resident = ResidentBase() if resident is None else resident
-        parts = Parts(config, _parts_settings(settings), resident)
+        parts = Parts(config, _parts_settings(settings, config.model), resident)
         self.backend = parts.backend
         schedule = schedule_batches(config, parts.corpus)
         self.run = TrainingRun(config, self.backend, parts.corpus, schedule, settings.horizon_steps)
@@ -167,7 +167,7 @@ def peak_memory_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
-def _parts_settings(settings: TrialSettings) -> PartsSettings:
+def _parts_settings(settings: TrialSettings, model: str) -> PartsSettings:
     return PartsSettings(
         backend=settings.backend,
         train_file=Path(settings.train_file),
@@ -175,7 +175,7 @@ def _parts_settings(settings: TrialSettings) -> PartsSettings:
         window_tokens=settings.window_tokens,
         overlap_tokens=settings.overlap_tokens,
         min_precision=settings.min_precision,
-        system_prompt=settings.system_prompt,
+        prompt=settings.prompt(model),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from data.corpus import SAMPLE_DIR
 from data.files.jsonl import read_examples
+from data.prompt import DEFAULT_PROMPT, PromptSettings
 from search.planning.gpu_share import GpuShare, room_gib, share_gpu
 from search.planning.space import default_space, fix
 
@@ -36,7 +37,8 @@ def test_the_shares_of_all_trials_fit_one_gpu(trials: int) -> None:
 
 def test_the_room_of_a_trial_is_that_of_the_biggest_model_at_the_highest_rank() -> None:
     space, train = default_space("cpu", 42), read_examples(SAMPLE_DIR / "train.jsonl")
-    room = room_gib(space, train, 512)
-    assert room > room_gib(fix(space, {"model": "small-2m"}), train, 512)
-    assert room > room_gib(fix(space, {"lora_rank": 8}), train, 512)
-    assert room == room_gib(fix(space, {"load_in_4bit": False}), train, 512)
+    room = room_gib(space, train, 512, DEFAULT_PROMPT)
+    assert room > room_gib(fix(space, {"model": "small-2m"}), train, 512, DEFAULT_PROMPT)
+    assert room > room_gib(fix(space, {"lora_rank": 8}), train, 512, DEFAULT_PROMPT)
+    assert room < room_gib(space, train, 512, PromptSettings("Find names in the text. " * 9))
+    assert room == room_gib(fix(space, {"load_in_4bit": False}), train, 512, DEFAULT_PROMPT)

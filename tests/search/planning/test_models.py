@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from data.entities import Entity, Example
 from search.planning.models import described, model_problems, with_possible_answers
 from search.planning.space import SearchSpace, default_space, fix
 from tests.families import save_family
+from trainable.config import TrialSettings
 from trainable.model.bases import BUNDLED_DIR
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
+
+SETTINGS = TrialSettings("peft", "t", "v", "c", "d", (9,), (20,))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,7 +43,7 @@ def space_of(model: str, **fixed: bool | int | str) -> SearchSpace:
 
 
 def test_a_plan_tells_family_end_of_turn_date_and_path() -> None:
-    what, how = described(space_of("llama3"))
+    what, how = described(space_of("llama3"), SETTINGS)
     assert what.startswith("llama3: llama, ")
     assert "answers end with <|eot_id|> (from the template)" in what
     assert what.endswith("system message as the template has it, date fixed")
@@ -48,19 +52,25 @@ def test_a_plan_tells_family_end_of_turn_date_and_path() -> None:
 
 
 def test_a_plan_tells_where_the_system_message_goes_and_why_training_is_slow() -> None:
-    what, how = described(space_of("gemma2"))
+    what, how = described(space_of("gemma2"), SETTINGS)
     assert what.endswith("system message in the user's turn")
     assert how.endswith("the library's own passes (model type gemma2)")
 
 
 def test_a_plan_tells_that_experts_are_left_alone() -> None:
-    _, how = described(space_of("qwen3_moe", load_in_4bit=False))
+    _, how = described(space_of("qwen3_moe", load_in_4bit=False), SETTINGS)
     assert "adapters on 25% of the weights" in how
     assert "the experts get none" in how
 
 
+def test_a_study_that_goes_on_keeps_the_end_of_a_turn_that_it_was_started_with() -> None:
+    settings = replace(SETTINGS, ends_of_turn=(("llama3", "<|end_of_text|>"),))
+    what, _ = described(space_of("llama3"), settings)
+    assert "answers end with <|end_of_text|> (as stored)" in what
+
+
 def test_every_model_of_a_space_is_described() -> None:
-    assert [line.split(":")[0] for line in described(default_space("cpu", 42))[::2]] == [
+    assert [line.split(":")[0] for line in described(default_space("cpu", 42), SETTINGS)[::2]] == [
         "small-2m",
         "small-4m",
     ]

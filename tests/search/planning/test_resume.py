@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.resume import stored_options
+from search.planning.resume import stored_options, stored_space
 from search.planning.settings_files import note_session, write_settings
-from search.planning.space import SpaceSampler
+from search.planning.space import SpaceSampler, fix
 from search.study.database import ended_trials
 from search.study.files import StudyFiles
 from search.study.lock import StudyLock
@@ -164,6 +165,57 @@ def test_changed_data_and_a_changed_space_are_refused(tmp_path: Path, data: Path
     assert len(problems) == 2
     assert "merged_pii_dataset_train.jsonl has changed since the study was started" in problems[0]
     assert "`--space`: `lora_rank` differs" in problems[1]
+
+
+def test_a_fixed_value_of_the_space_that_has_changed_is_refused(tmp_path: Path, data: Path) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text("[space]\nlora_rank = [8, 16]\neffective_batch = 8\n", encoding="utf-8")
+    start(make_plan(options(tmp_path, study="s", space=space)), ended=1)
+    assert make_plan(options(tmp_path, study="s", space=space)).options.resume
+    space.write_text("[space]\nlora_rank = [8, 16]\neffective_batch = 16\n", encoding="utf-8")
+    (problem,) = problems_of(options(tmp_path, study="s", space=space))
+    assert "`--space`: `effective_batch` differs" in problem
+
+
+def test_the_space_of_a_study_is_read_as_it_was_planned(tmp_path: Path, data: Path) -> None:
+    plan = make_plan(options(tmp_path, study="s"))
+    plan = replace(plan, space=fix(plan.space, {"target_modules": ("q_proj", "v_proj")}))
+    assert stored_space(start(plan, ended=0)) == plan.space
+
+
+def test_a_study_goes_on_with_its_system_message_wherever_the_file_lies_now(
+    tmp_path: Path, data: Path
+) -> None:
+    file, moved = tmp_path / "prompt.txt", tmp_path / "elsewhere.txt"
+    file.write_text("Find names.", encoding="utf-8")
+    plan = make_plan(options(tmp_path, study="s", trials=2, system_prompt=file))
+    start(plan, ended=2)
+    file.rename(moved)
+    for now in (None, moved):
+        again = make_plan(options(tmp_path, study="s", trials=4, system_prompt=now))
+        assert again.settings.system_prompt == "Find names."
+    for text in ("Find other names.", ""):
+        file.write_text(text, encoding="utf-8")
+        (problem,) = problems_of(options(tmp_path, study="s", trials=4, system_prompt=file))
+        assert ("holds another text than the study was started with" if text else "is empty") in problem
+
+
+def test_a_system_message_that_was_not_there_at_the_start_is_refused(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    start(make_plan(options(tmp_path, study="s", trials=2)), ended=2)
+    file.write_text("Find names.", encoding="utf-8")
+    (problem,) = problems_of(options(tmp_path, study="s", trials=4, system_prompt=file))
+    assert "holds another text than the study was started with" in problem
+    file.write_text(SYSTEM_PROMPT, encoding="utf-8")
+    assert make_plan(options(tmp_path, study="s", trials=4, system_prompt=file)).options.trials == 4
+
+
+def test_a_system_message_that_cannot_be_used_is_listed_with_the_other_problems(
+    tmp_path: Path, data: Path
+) -> None:
+    problems = problems_of(options(tmp_path, study="s", trials=0, system_prompt=tmp_path / "none.txt"))
+    assert len(problems) == 2
+    assert "`--system-prompt` is" in problems[1]
 
 
 # --- what cannot go on ---

@@ -15,10 +15,12 @@ from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.preset import Preset
-from search.planning.space import default_space
-from search.planning.trial_settings import planned_rungs, planned_settings, system_prompt
+from search.planning.space import default_space, fix
+from search.planning.trial_settings import ends_of_turn, planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
+from tests.families import save_family
 from trainable.config import TrialSettings
+from trainable.knob import Choice
 
 CPU = Preset("cpu", "peft", "asked for", 162, 300)
 GPU = Preset("gpu", "unsloth", "found", 1800, 500)
@@ -30,7 +32,7 @@ def settings_of(
     corpus = CorpusFiles(head("train", 20), head("validation", 10), None, bundled=False)
     options = replace(SearchOptions(), **changes)
     rungs = planned_rungs(options, preset, 2400, 16)
-    space = default_space(preset.name, 42)
+    space = fix(default_space(preset.name, 42), {"model": "small-2m"})
     return planned_settings(options, preset, corpus, space, StudyFiles(folder), rungs, Documents(corpus))
 
 
@@ -98,6 +100,19 @@ def test_a_system_message_of_ones_own_names_the_entity_types(tmp_path: Path) -> 
     read = Documents(CorpusFiles(train, train, None, bundled=False))
     assert system_prompt(file, read) == "Find AGE, NAME in the text."
     assert system_prompt(None, read) == SYSTEM_PROMPT
+
+
+def test_the_end_of_a_turn_of_every_base_but_ours_is_stored_with_the_study(
+    tmp_path: Path, sample_head: Callable[[str, int], Path]
+) -> None:
+    assert settings_of(tmp_path, sample_head).ends_of_turn == ()
+    folders = [str(save_family(name, tmp_path / name)) for name in ("llama3", "gemma3")]
+    space = default_space("cpu", 42)
+    choice = {**space.parameters, "model": Choice(("small-2m", *folders))}
+    assert ends_of_turn(replace(space, parameters=choice)) == (
+        (folders[0], "<|eot_id|>"),
+        (folders[1], "<end_of_turn>"),
+    )
 
 
 @pytest.mark.parametrize(

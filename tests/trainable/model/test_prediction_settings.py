@@ -9,7 +9,9 @@ import pytest
 
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 
-CHANGED = PredictionSettings(True, 384, 24, 96, ("姓名", "PHONE"), 0.9, "Find names.", ("PHONE",))
+CHANGED = PredictionSettings(
+    True, 384, 24, 96, ("姓名", "PHONE"), 0.9, "Find names.", "2026-05-01", "<|end|>", ("PHONE",)
+)
 
 
 def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
@@ -23,6 +25,8 @@ def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
         "types": ["姓名", "PHONE"],
         "min_precision": 0.9,
         "system_prompt": "Find names.",
+        "date": "2026-05-01",
+        "end_of_turn": "<|end|>",
         "tag_types": ["PHONE"],
     }
 

@@ -10,10 +10,10 @@ import pytest
 from data.corpus import SAMPLE_DIR
 from data.entities import Example
 from data.files.jsonl import read_examples
-from data.prompt import SYSTEM_PROMPT, completion
+from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
 from tests.families import FAMILIES, make_tokenizer
 from trainable.model.bases import BUNDLED_DIR
-from trainable.tokens.chat import FIXED_DATE, ChatFormat, NoChatFormat, read_chat_format
+from trainable.tokens.chat import ChatFormat, NoChatFormat, read_chat_format
 
 EXAMPLES = read_examples(SAMPLE_DIR / "train.jsonl")[:40]
 
@@ -57,7 +57,7 @@ def test_the_system_message_and_the_text_are_in_every_prompt(
 def test_a_system_message_of_ones_own_takes_the_place_of_ours(
     formats: dict[str, ChatFormat], name: str
 ) -> None:
-    (prompt,) = formats[name].with_system_prompt("Find names in the text.").prompts(["Call Ann"])
+    (prompt,) = formats[name].asked_with(PromptSettings("Find names in the text.")).prompts(["Call Ann"])
     assert "Find names in the text." in prompt
     assert SYSTEM_PROMPT not in prompt
 
@@ -66,7 +66,30 @@ def test_a_system_message_of_ones_own_takes_the_place_of_ours(
 def test_no_prompt_holds_the_day_of_today(formats: dict[str, ChatFormat], name: str) -> None:
     (prompt,) = formats[name].prompts(["x"])
     assert formats[name].dated == FAMILIES[name].dated
-    assert (str(FIXED_DATE.year) in prompt) == FAMILIES[name].dated
+    assert (FIXED_DATE[:4] in prompt) == FAMILIES[name].dated
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_stored_day_and_end_of_an_answer_are_used_in_place_of_those_of_now(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    other = FAMILIES[name].specials[0]
+    stored = formats[name].asked_with(PromptSettings(date="2031-05-17", end_of_turn=other))
+    (prompt,) = stored.prompts(["x"])
+    assert ("2031" in prompt) == FAMILIES[name].dated
+    ((asked, answer),) = stored.samples([EXAMPLES[0]])
+    assert [asked] == stored.prompt_ids([EXAMPLES[0].text])
+    assert (stored.end_of_turn, answer[-1]) == (other, stored.end_of_turn_id)
+    assert formats[name].asked_with(PromptSettings()).samples([EXAMPLES[0]]) == formats[name].samples(
+        [EXAMPLES[0]]
+    )
+
+
+def test_a_stored_end_that_is_no_token_of_the_base_is_refused(formats: dict[str, ChatFormat]) -> None:
+    with pytest.raises(
+        NoChatFormat, match=r"answers end with <\|eot_id\|>, but the tokenizer .* has no such token"
+    ):
+        formats["gemma2"].asked_with(PromptSettings(end_of_turn="<|eot_id|>"))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.files.jsonl import read_examples
+from data.prompt import DEFAULT_PROMPT, PromptSettings
 from trainable.model.bases import locate_base
 from trainable.tokens.corpus import answer_limit, tokenized
 
@@ -70,6 +71,28 @@ def test_another_window_overlap_or_file_is_tokenised_anew(data_file: Path, tmp_p
     data_file.write_text(json.dumps(_ROWS[1], ensure_ascii=False) + "\n", "utf-8")
     assert len(tokenized(_BASE, data_file, 512, cache).samples()) == 1
     assert len(list(cache.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        PromptSettings("Find names."),
+        PromptSettings(date="2026-05-01"),
+        PromptSettings(end_of_turn="<|endoftext|>"),
+    ],
+)
+def test_what_is_asked_otherwise_is_tokenised_anew(
+    data_file: Path, tmp_path: Path, prompt: PromptSettings
+) -> None:
+    cache = tmp_path / "cache"
+    usual, other = (
+        tokenized(_BASE, data_file, 512, cache),
+        tokenized(_BASE, data_file, 512, cache, prompt=prompt),
+    )
+    assert len(list(cache.iterdir())) == 2
+    assert (usual.samples() == other.samples()) == (
+        prompt.date != DEFAULT_PROMPT.date
+    )  # this template writes none
 
 
 def test_a_window_that_has_no_room_for_the_prompt_is_refused(data_file: Path, tmp_path: Path) -> None:

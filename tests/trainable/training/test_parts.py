@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.entities import Example, entity_types, locate
 from data.files.jsonl import read_examples
+from data.prompt import PromptSettings
 from trainable.backends.resident import ResidentBase
 from trainable.config import TrialConfig
 from trainable.training.parts import Parts, PartsSettings
@@ -54,6 +56,20 @@ def test_what_is_written_beside_the_adapter_is_what_evaluations_use(parts: Parts
     assert (written.window_tokens, written.overlap_tokens) == (512, parts.corpus.overlap_tokens)
     answers = [len(answer) for _, answer in parts.corpus.samples()]
     assert written.max_new_tokens == max(answers)
+
+
+def test_the_stored_prompt_is_trained_with_and_written_beside_the_adapter(settings: PartsSettings) -> None:
+    prompt = PromptSettings("Find names.", "2026-05-01", "<|endoftext|>")
+    parts = Parts(_CONFIG, replace(settings, prompt=prompt))
+    asked, answer = parts.corpus.samples()[0]
+    tokenizer = parts.backend.chat.tokenizer
+    assert "Find names." in tokenizer.decode(asked)
+    assert tokenizer.convert_ids_to_tokens(answer[-1]) == "<|endoftext|>"
+    assert parts.prediction_settings(frozenset()).prompt == prompt
+
+
+def test_the_end_of_a_turn_that_the_template_tells_is_written_beside_the_adapter(parts: Parts) -> None:
+    assert parts.prediction_settings(frozenset()).prompt == PromptSettings(end_of_turn="<|im_end|>")
 
 
 def test_documents_that_were_read_already_are_tokenised_as_the_file_is(
