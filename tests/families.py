@@ -269,3 +269,24 @@ def _pieces(specials: tuple[str, ...], prefixed: bool) -> str:
         special_tokens=[(first, tokenizer.token_to_id(first))],
     )
     return tokenizer.to_str()
+
+
+def save_in_4bit(whole: Path, folder: Path, **changes: Any) -> Path:
+    """Write a checkpoint again as those are that come quantised: NF4 in bfloat16; return its folder.
+
+    Args:
+        whole: Of `save_family`.
+        folder: Where it goes.
+        changes: Of the quantisation, such as `llm_int8_skip_modules`.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    settings: dict[str, Any] = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, **changes}
+    quantisation = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16, **settings)
+    model = AutoModelForCausalLM.from_pretrained(
+        whole, quantization_config=quantisation, device_map={"": "cpu"}, dtype=torch.bfloat16
+    )
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(whole).save_pretrained(folder)
+    return folder

@@ -25,7 +25,7 @@ class MergeOptions:
     to: Path
     """Where the merged model goes."""
     load_in_4bit: bool = False
-    """The adapter was trained on an NF4 base: merge into that base's dequantised weights."""
+    """The adapter was trained on an NF4 base: merge into that base's dequantised weights (prediction.json beside the adapter says so too)."""
 
 
 def merge_adapter(options: MergeOptions) -> None:
@@ -40,25 +40,29 @@ def merge_adapter(options: MergeOptions) -> None:
     from trainable.backends.peft_backend import PeftBackend
     from trainable.model.adapters import read_adapter_config
     from trainable.model.bases import locate_base
+    from trainable.model.description import is_stored_in_4bit
     from trainable.model.prediction_settings import PredictionSettings
     from trainable.model.tag_head import add_head
     from trainable.model.token_classifier import save_tagger
     from trainable.tokens.tagset import TagSet
 
     base_dir = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
-    backend = PeftBackend()
-    backend.load_base(base_dir, options.load_in_4bit, window_tokens=0)
-    base = backend.model.dequantize() if options.load_in_4bit else backend.model
     settings = PredictionSettings.load(options.adapter)
+    in_4bit = options.load_in_4bit or settings.load_in_4bit or is_stored_in_4bit(base_dir)
+    backend = PeftBackend()
+    backend.load_base(base_dir, in_4bit, window_tokens=0)
+    base = backend.model.dequantize() if in_4bit else backend.model
     tag_set = TagSet(settings.tag_types)
     if settings.tag_types:
         add_head(base, len(tag_set))
     merged = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter).merge_and_unload()
+    # transformers cannot turn weights back into the stored 4-bit format, and should not
+    original = not is_stored_in_4bit(base_dir)
     if settings.tag_types:
-        save_tagger(merged, tag_set, options.to)
+        save_tagger(merged, tag_set, options.to, original)
     else:
         _end_at(merged, backend.chat.asked_with(settings.prompt).end_of_turn_id)
-        merged.save_pretrained(options.to, safe_serialization=True)
+        merged.save_pretrained(options.to, safe_serialization=True, save_original_format=original)
     backend.chat.tokenizer.save_pretrained(options.to)
     replace(settings, load_in_4bit=False).save(options.to)  # the merged weights are whole again
 

@@ -23,9 +23,9 @@ from trainable.model.adapters import (
     without_adapter,
 )
 from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
-from trainable.model.description import adapter_targets
+from trainable.model.description import adapter_targets, check_stored, is_stored_in_4bit
 from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
-from trainable.model.weights import keep_unpacked
+from trainable.model.weights import compute_4bit_in, keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
 
@@ -63,23 +63,28 @@ class PeftBackend:
         self.ran_shapes: set[Hashable] = set()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
-        """Load the base in `self.dtype`, or NF4 with double quantisation."""
+        """Load the base in `self.dtype`, or NF4 with double quantisation; one that is stored in 4-bit as it is."""
         from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+        check_stored(base_dir, load_in_4bit)
         quantisation = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=self.dtype,
         )
+        wanted = (
+            {"quantization_config": quantisation} if load_in_4bit and not is_stored_in_4bit(base_dir) else {}
+        )
         self.model = AutoModelForCausalLM.from_pretrained(
             base_dir,
             dtype=self.dtype,
             device_map={"": self.device},
-            quantization_config=quantisation if load_in_4bit else None,
             local_files_only=True,
             attn_implementation="sdpa",
+            **wanted,
         )
+        compute_4bit_in(self.model, self.dtype)
         keep_unpacked(self.model)
         self.model.requires_grad_(False)
         self.chat = read_chat_format(base_dir)

@@ -31,9 +31,9 @@ from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dty
 from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
-from trainable.model.description import adapter_targets
+from trainable.model.description import adapter_targets, check_stored
 from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
-from trainable.model.weights import keep_unpacked
+from trainable.model.weights import compute_4bit_in, keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
 
@@ -61,7 +61,8 @@ class UnslothBackend:
         self.ran_shapes: set[Hashable] = set()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
-        """Load the base in `self.dtype`, or NF4 with double quantisation."""
+        """Load the base in `self.dtype`, or NF4 with double quantisation; one that is stored in 4-bit as it is."""
+        check_stored(base_dir, load_in_4bit)
         self.model, _ = unsloth.FastLanguageModel.from_pretrained(
             str(base_dir),
             max_seq_length=window_tokens + DECODE_ROOM_TOKENS,
@@ -71,6 +72,7 @@ class UnslothBackend:
             local_files_only=True,
             use_exact_model_name=True,
         )
+        compute_4bit_in(self.model, self.dtype)
         keep_unpacked(self.model)
         self.chat = read_chat_format(
             base_dir

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from trainable.config import ALL_PROJECTIONS
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from torch.nn import Module, Parameter
     from transformers import PretrainedConfig, PreTrainedModel
 
 SMALLEST_SIDE = 16
 """A linear layer with fewer inputs or outputs gets no adapter: gates of a few values a token."""
+STORED_4BIT = "bitsandbytes-4bit"
 _OTHER_SENSES = ("vision", "audio", "image", "speech")
 
 
@@ -96,7 +97,7 @@ def _read(base_dir: Path, _: int) -> BaseModel:
     if not [*base_dir.glob("*.safetensors"), *base_dir.glob("*.safetensors.index.json")]:
         raise UnusableBase(f"{base_dir} holds no weights (*.safetensors); fetch the whole model")
     model = _empty_model(base_dir)
-    return describe(model, _quantisation(base_dir))
+    return describe(model, stored_quantisation(base_dir))
 
 
 def describe(model: PreTrainedModel, quantised: str = "") -> BaseModel:
@@ -114,7 +115,6 @@ def describe(model: PreTrainedModel, quantised: str = "") -> BaseModel:
     ends = (model.get_input_embeddings(), head)
     embeddings = {id(weight): weight.numel() for module in ends for weight in module.parameters()}
     parameters = {id(parameter): parameter for parameter in model.parameters()}
-    names = dict(model.named_parameters())
     return BaseModel(
         family=str(config.model_type),
         parameters=sum(parameter.numel() for parameter in parameters.values()),
@@ -123,7 +123,7 @@ def describe(model: PreTrainedModel, quantised: str = "") -> BaseModel:
         vocabulary=int(config.vocab_size),
         embeddings=sum(embeddings.values()),
         linears=_linears(model, head),
-        experts=sum(weight.numel() for name, weight in names.items() if _is_expert(name, weight.dim())),
+        experts=sum(weight.numel() for module in model.modules() for weight in _fused_experts(module)),
         quantised=quantised,
         slow=why_unsupported(model),
         one_sided=why_one_sided(model.config),
@@ -161,8 +161,13 @@ def _bypassed(model: PreTrainedModel, name: str) -> bool:
     return leaf == "out_proj" and "mamba" in type(model.get_submodule(owner)).__name__.lower()
 
 
-def _is_expert(name: str, dimensions: int) -> bool:
-    return dimensions == 3 and ".experts." in f".{name}."
+def _fused_experts(module: Module) -> list[Parameter]:
+    """Return the weights of a module that holds all experts of a layer in tensors of its own, not in linear layers."""
+    from torch.nn import Linear as LinearLayer
+
+    if "Expert" not in type(module).__name__ or isinstance(module, LinearLayer):
+        return []
+    return [weight for weight in module.parameters(recurse=False) if weight.dim() > 1]
 
 
 def _empty_model(base_dir: Path) -> PreTrainedModel:
@@ -190,13 +195,29 @@ def _empty_model(base_dir: Path) -> PreTrainedModel:
     return model
 
 
-def _quantisation(base_dir: Path) -> str:
+def stored_quantisation(base_dir: Path) -> str:
     """Return how config.json says the weights are quantised: bitsandbytes-4bit, gptq, awq, fp8, ...; empty: not."""
     content = (
         json.loads((base_dir / "config.json").read_text(encoding="utf-8")).get("quantization_config") or {}
     )
     method = str(content.get("quant_method", "unknown")) if content else ""
-    return "bitsandbytes-4bit" if method == "bitsandbytes" and content.get("load_in_4bit") else method
+    return STORED_4BIT if method == "bitsandbytes" and content.get("load_in_4bit") else method
+
+
+def is_stored_in_4bit(base_dir: Path) -> bool:
+    """Return whether the weights on disk are bitsandbytes' 4-bit ones, which can be loaded in no other way."""
+    return stored_quantisation(base_dir) == STORED_4BIT
+
+
+def check_stored(base_dir: Path, load_in_4bit: bool) -> None:
+    """Check that a base can be loaded as it is wanted.
+
+    Raises:
+        UnusableBase: If its weights are quantised in another way.
+    """
+    problems = _stored_problems(stored_quantisation(base_dir), str(base_dir), load_in_4bit)
+    if problems:
+        raise UnusableBase(problems[0])
 
 
 def base_problems(base: BaseModel, model: str, *, load_in_4bit: bool) -> list[str]:
@@ -207,19 +228,21 @@ def base_problems(base: BaseModel, model: str, *, load_in_4bit: bool) -> list[st
         model: Its name, for the messages.
         load_in_4bit: NF4 is wanted.
     """
-    problems = []
-    if base.quantised and base.quantised != "bitsandbytes-4bit":
-        problems.append(
-            f"{model} is stored quantised by {base.quantised}; choose the checkpoint with whole weights"
-        )
-    if base.quantised == "bitsandbytes-4bit" and not load_in_4bit:
-        problems.append(
-            f"{model} is stored in 4-bit already, so `load_in_4bit` cannot be false: fix it to true in --space, or choose "
-            "the checkpoint with whole weights"
-        )
+    problems = _stored_problems(base.quantised, model, load_in_4bit)
     if base.experts and load_in_4bit:
         problems.append(
             f"{model} keeps its experts in fused weights, which NF4 leaves as they are, so 4-bit saves next to nothing: fix "
             "`load_in_4bit` to false in --space"
         )
     return problems
+
+
+def _stored_problems(quantised: str, model: str, load_in_4bit: bool) -> list[str]:
+    if quantised and quantised != STORED_4BIT:
+        return [f"{model} is stored quantised by {quantised}; choose the checkpoint with whole weights"]
+    if quantised and not load_in_4bit:
+        return [
+            f"{model} is stored in 4-bit already, so `load_in_4bit` cannot be false: fix it to true in --space, or choose "
+            "the checkpoint with whole weights"
+        ]
+    return []

@@ -15,13 +15,14 @@ SCRIPT = "tag.py"
 """Written where transformers has no class for token classification of the family."""
 
 
-def save_tagger(model: LanguageModel, tag_set: TagSet, directory: Path) -> bool:
+def save_tagger(model: LanguageModel, tag_set: TagSet, directory: Path, original: bool = True) -> bool:
     """Write a model whose adapter was merged; its config says that tokens see both sides.
 
     Args:
         model: A causal language model of transformers with a head for tags.
         tag_set: Tags of the head.
         directory: Created if missing.
+        original: Whether weights are written in the format that they were stored in.
 
     Returns:
         Whether `AutoModelForTokenClassification` loads it; otherwise `tag.py` in the folder does.
@@ -36,7 +37,7 @@ def save_tagger(model: LanguageModel, tag_set: TagSet, directory: Path) -> bool:
     has_class = type(config) in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
     if has_class:
         model = _as_classifier(model)
-    model.save_pretrained(directory, safe_serialization=True)
+    model.save_pretrained(directory, safe_serialization=True, save_original_format=original)
     if not has_class:
         (directory / SCRIPT).write_text(_SCRIPT, encoding="utf-8")
     return has_class

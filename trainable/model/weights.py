@@ -95,7 +95,7 @@ def plain_weight(weight: torch.Tensor) -> torch.Tensor:
     return dequantize_4bit(weight.data, cast("Params4bit", weight).quant_state)
 
 
-def is_packed(weight: torch.Tensor) -> bool:
+def is_packed(weight: object) -> bool:
     """Return whether a weight is a 4-bit one of bitsandbytes, with two values in a byte."""
     return type(weight).__name__ == "Params4bit"
 
@@ -109,6 +109,14 @@ def keep_unpacked(model: CausalModel) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             cast("Linear4bit", module).support_avx512bf16_for_cpu = False
+
+
+def compute_4bit_in(model: CausalModel, dtype: torch.dtype) -> None:
+    """Let 4-bit layers compute in a dtype of ours, whatever the checkpoint that they come from was stored with."""
+    for module in model.modules():
+        if is_packed(getattr(module, "weight", None)):
+            layer = cast("Linear4bit", module)
+            layer.compute_dtype = cast("Params4bit", layer.weight).quant_state.dtype = dtype
 
 
 def merged_weight(module: AdaptedLinear, dtype: torch.dtype) -> torch.Tensor:

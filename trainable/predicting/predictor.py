@@ -15,6 +15,7 @@ from data.texts.windows import Window
 from trainable.model.adapters import read_adapter_config
 from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
+from trainable.model.description import is_stored_in_4bit
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.tag_head import load_head
 from trainable.predicting.answers import answer_prompts
@@ -93,7 +94,8 @@ def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool =
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     backend = PeftBackend()
-    backend.load_base(place.base, settings.load_in_4bit, settings.window_tokens)
+    in_4bit = settings.load_in_4bit or is_stored_in_4bit(place.base)
+    backend.load_base(place.base, in_4bit, settings.window_tokens)
     backend.chat = backend.chat.asked_with(settings.prompt)
     tag_set = TagSet(settings.tag_types) if settings.tag_types else None
     if place.adapter is not None:

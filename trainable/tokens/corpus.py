@@ -93,7 +93,9 @@ def tokenized(
     """
     from datasets import load_from_disk
 
-    path = cache_dir / _cache_key(base_dir, data_file, window_tokens, overlap_tokens, None if tagged else prompt)
+    path = cache_dir / _cache_key(
+        base_dir, data_file, window_tokens, overlap_tokens, None if tagged else prompt
+    )
     if not path.is_dir():
         examples = read_examples(data_file) if examples is None else examples
         if not examples:

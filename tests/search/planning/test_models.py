@@ -11,7 +11,7 @@ import pytest
 from data.entities import Entity, Example
 from search.planning.models import described, model_problems, with_possible_answers
 from search.planning.space import SearchSpace, default_space, fix
-from tests.families import save_family
+from tests.families import save_family, save_in_4bit
 from trainable.config import TrialSettings
 from trainable.model.bases import BUNDLED_DIR
 
@@ -102,6 +102,16 @@ def test_a_base_that_is_stored_in_another_quantisation_is_refused(models: Path) 
     )
     (problem,) = model_problems(space_of("awq"), ["awq"])
     assert "stored quantised by awq" in problem
+
+
+def test_a_base_that_is_stored_in_4_bit_is_refused_where_16_bit_may_be_tried(models: Path) -> None:
+    save_in_4bit(models / "llama3", models / "stored")
+    (problem,) = model_problems(space_of("stored"), ["stored"])
+    assert "stored is stored in 4-bit already, so `load_in_4bit` cannot be false" in problem
+    fixed = space_of("stored", load_in_4bit=True)
+    assert model_problems(fixed, ["stored"]) == []
+    what, _ = described(fixed, SETTINGS)
+    assert "stored in bitsandbytes-4bit" in what
 
 
 NESTED = Example("1", "Anna Lee came", (Entity("NAME", "Anna Lee", 0, 8), Entity("FIRST", "Anna", 0, 4)))

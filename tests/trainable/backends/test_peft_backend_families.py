@@ -2,89 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from data.corpus import SAMPLE_DIR
-from data.files.jsonl import read_examples, write_examples
 from tests.families import FAMILIES, save_family
-from trainable.config import TrialConfig
+from tests.family_fit import EXAMPLES, LIMIT, Fitted, fit, loaded
 from trainable.merge import MergeOptions, merge_adapter
-from trainable.model.adapters import adapter_weights, save_adapter
+from trainable.model.adapters import adapter_weights
 from trainable.model.batch import collate
 from trainable.model.description import read_base
-from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.predictor import find_model, load_predictor
-from trainable.tokens.corpus import TokenizedCorpus, tokenized
 from trainable.training.loop import TrainingRun, schedule_batches
 
-if TYPE_CHECKING:
-    from trainable.backends.peft_backend import PeftBackend
-
 pytestmark = pytest.mark.slow
-STEPS, DOCUMENTS, LIMIT = 150, 8, 160
 FAST = [name for name, family in FAMILIES.items() if family.fast]
-EXAMPLES = [example for example in read_examples(SAMPLE_DIR / "train.jsonl") if len(example.text) < 60][
-    :DOCUMENTS
-]
-
-
-@dataclass
-class Fitted:
-    """A family's model after a small fit."""
-
-    folder: Path
-    config: TrialConfig
-    backend: PeftBackend
-    corpus: TokenizedCorpus
-    loss: float
-    adapter: Path
-
-    @property
-    def prompts(self) -> list[list[int]]:
-        return [prompt for prompt, _ in self.corpus.samples()]
-
-    @property
-    def answers(self) -> list[list[int]]:
-        return [answer for _, answer in self.corpus.samples()]
-
-
-def loaded(
-    folder: Path, work: Path, *, load_in_4bit: bool = False
-) -> tuple[TrialConfig, PeftBackend, TokenizedCorpus]:
-    from trainable.backends.peft_backend import PeftBackend
-
-    config = TrialConfig(
-        str(folder),
-        load_in_4bit,
-        16,
-        8e-3,
-        lora_dropout=0.0,
-        effective_batch=DOCUMENTS,
-        micro_batch=DOCUMENTS,
-    )
-    data = work / "train.jsonl"
-    write_examples(data, EXAMPLES)
-    corpus = tokenized(folder, data, 512, work / "tokens")
-    backend = PeftBackend()
-    backend.load_base(folder, load_in_4bit, 512)
-    backend.attach_adapter(config)
-    return config, backend, corpus
-
-
-def fit(folder: Path, work: Path, *, load_in_4bit: bool = False) -> Fitted:
-    config, backend, corpus = loaded(folder, work, load_in_4bit=load_in_4bit)
-    run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), STEPS)
-    run.train_to(STEPS - 1)
-    loss = run.train_to(STEPS)
-    adapter = work / "adapter"
-    save_adapter(backend.model, adapter, str(folder))
-    PredictionSettings(load_in_4bit=load_in_4bit, max_new_tokens=LIMIT).save(adapter)
-    return Fitted(folder, config, backend, corpus, loss, adapter)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -206,3 +139,19 @@ def test_a_small_fit_is_learnt_on_an_nf4_base(name: str, tmp_path: Path) -> None
     assert facts.quantised_layers > 0
     assert facts.adapted_share == pytest.approx(read_base(fitted.folder).adapted_share())
     assert fitted.backend.generate(fitted.prompts, LIMIT) == fitted.answers
+
+
+def test_a_mixture_learns_with_dropout_and_its_experts_stay_as_they_are(tmp_path: Path) -> None:
+    folder = save_family("qwen3_moe", tmp_path / "base")
+    config, backend, corpus = loaded(folder, tmp_path)
+    config = config.with_changes(lora_dropout=0.1)
+    backend.detach_adapter()
+    backend.attach_adapter(config)
+    experts = {name: weight.clone() for name, weight in backend.model.named_parameters() if "experts" in name}
+    run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), 60)
+    first = run.train_to(1)
+    assert run.train_to(60) < first
+    after = dict(backend.model.named_parameters())
+    assert experts
+    assert not any("lora" in name for name in experts)
+    assert all(torch.equal(after[name], weight) for name, weight in experts.items())

@@ -14,7 +14,16 @@ from tests.families import FAMILIES, MOE, SIZES, save_family
 from trainable.config import ALL_PROJECTIONS, TrialConfig
 from trainable.model.adapters import read_facts
 from trainable.model.bases import BUNDLED_DIR
-from trainable.model.description import BaseModel, UnusableBase, base_problems, read_base
+from trainable.model.description import (
+    BaseModel,
+    UnusableBase,
+    base_problems,
+    check_stored,
+    describe,
+    is_stored_in_4bit,
+    read_base,
+)
+from trainable.model.weights import is_packed
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +164,61 @@ def test_a_base_that_is_stored_in_4_bit_cannot_be_had_in_16(tmp_path: Path) -> N
     assert base_problems(base, "m", load_in_4bit=True) == []
     (problem,) = base_problems(base, "m", load_in_4bit=False)
     assert "fix it to true in --space" in problem
+
+
+@pytest.mark.parametrize("load_in_4bit", [False, True])
+def test_a_folder_is_checked_as_a_plan_checks_it(tmp_path: Path, load_in_4bit: bool) -> None:
+    described(tmp_path / "awq", {"quant_method": "awq"})
+    described(tmp_path / "stored", {"quant_method": "bitsandbytes", "load_in_4bit": True})
+    described(tmp_path / "eight", {"quant_method": "bitsandbytes", "load_in_8bit": True})
+    assert [path.name for path in sorted(tmp_path.iterdir()) if is_stored_in_4bit(path)] == ["stored"]
+    check_stored(BUNDLED_DIR / "small-2m", load_in_4bit)
+    for name in ("awq", "eight"):
+        with pytest.raises(UnusableBase, match="choose the checkpoint with whole weights"):
+            check_stored(tmp_path / name, load_in_4bit)
+    if load_in_4bit:
+        check_stored(tmp_path / "stored", load_in_4bit)
+    else:
+        with pytest.raises(UnusableBase, match="is stored in 4-bit already"):
+            check_stored(tmp_path / "stored", load_in_4bit)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "mixtral",
+        "qwen2_moe",
+        "qwen3_5_moe_text",
+        "olmoe",
+        "gpt_oss",
+        "granitemoe",
+        "deepseek_v3",
+        "jetmoe",
+        "phimoe",
+    ],
+)
+def test_the_experts_of_every_mixture_are_found_and_get_no_adapter(kind: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    layers = {"layer_types": ["linear_attention", "full_attention"]} if kind == "qwen3_5_moe_text" else {}
+    config = AutoConfig.for_model(kind, num_hidden_layers=2, first_k_dense_replace=0, **layers)
+    with torch.device("meta"):
+        base = describe(AutoModelForCausalLM.from_config(config))
+    assert base.experts > (base.parameters - base.embeddings) / 2
+    assert 0 < base.adapted_share() < 0.5
+    (problem,) = base_problems(base, "m", load_in_4bit=True)
+    assert "fused weights" in problem
+
+
+@pytest.mark.parametrize("name", ["qwen3_moe"])
+def test_fused_experts_stay_as_they_are_in_nf4(folders: dict[str, Path], name: str) -> None:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    quantisation = BitsAndBytesConfig(load_in_4bit=True)
+    model = AutoModelForCausalLM.from_pretrained(folders[name], quantization_config=quantisation)
+    packed = {parameter for parameter, weight in model.named_parameters() if is_packed(weight)}
+    assert any("q_proj" in parameter for parameter in packed)
+    assert not any("expert" in parameter for parameter in packed)
 
 
 def test_fused_experts_are_refused_in_4_bit(bases: dict[str, BaseModel]) -> None:
