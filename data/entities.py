@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+
+from data.spelling import Spelling, compatible
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def entity_types(examples: Sequence[Example]) -> frozenset[str]:
 def locate(text: str, items: Iterable[tuple[str, str]]) -> tuple[tuple[Entity, ...], list[str]]:
     """Give offsets to (type, value) pairs listed in order of appearance.
 
-    Each value takes its first occurrence that no earlier pair with the same value has taken.
+    Each value takes its first occurrence, in any spelling, that no earlier pair with the same value has taken.
 
     Args:
         text: The text that the values come from.
@@ -60,13 +63,14 @@ def locate(text: str, items: Iterable[tuple[str, str]]) -> tuple[tuple[Entity, .
     found: list[Entity] = []
     missing: list[str] = []
     next_start: dict[str, int] = {}
+    spelling = Spelling(text)
     for entity_type, value in items:
-        start = text.find(value, next_start.get(value, 0))
-        if start < 0:
+        place = next(spelling.occurrences(value, next_start.get(value, 0)), None)
+        if place is None:
             missing.append(value)
             continue
-        next_start[value] = start + len(value)
-        found.append(Entity(entity_type, value, start, start + len(value)))
+        next_start[value] = place[1]
+        found.append(Entity(entity_type, text[slice(*place)], *place))
     return tuple(found), missing
 
 
@@ -77,10 +81,12 @@ def locate_in_order(
 
     A value takes its first occurrence after the start of the previous pair that overlaps no earlier pair. If there
     is none, it takes the first one anywhere that overlaps no earlier pair, and at last one inside another pair. So
-    北京 after 北京大学 is not searched inside it first.
+    北京 after 北京大学 is not searched inside it first. Spellings that are canonically equivalent are one value; a value
+    that is not in the text is looked for in NFKC, white space as single spaces, since some tokenizers write so.
 
     Returns:
-        The located entities, and the pairs that do not occur (often enough) in the text.
+        The located entities, with the characters of the text as their value, and the pairs that do not occur (often
+        enough) in the text.
 
     Example:
         >>> locate_in_order("北京大学在北京", [("ORG", "北京大学"), ("CITY", "北京")])[0][1].start
@@ -88,25 +94,29 @@ def locate_in_order(
     """
     found: list[Entity] = []
     missing: list[tuple[str, str]] = []
+    values: list[str] = []
+    spelling, loose = Spelling(text), cache(lambda: Spelling(text, loose=True))
     for entity_type, value in items:
         spans = [(entity.start, entity.end) for entity in found]
-        same = [span for span, entity in zip(spans, found, strict=True) if entity.text == value]
-        behind = found[-1].start if found else 0
-        for start_from, taken in ((behind, spans), (0, spans), (0, same)):
-            start = _first_free(text, value, start_from, taken)
-            if start >= 0:
-                found.append(Entity(entity_type, value, start, start + len(value)))
-                break
-        else:
+        known = compatible(value)
+        same = [span for span, other in zip(spans, values, strict=True) if other == known]
+        chosen = spelling if next(spelling.occurrences(value), None) else loose()
+        place = _free_place(chosen, value, spans, same)
+        if place is None:
             missing.append((entity_type, value))
+        else:
+            found.append(Entity(entity_type, text[slice(*place)], *place))
+            values.append(known)
     return tuple(found), missing
 
 
-def _first_free(text: str, value: str, start: int, taken: list[tuple[int, int]]) -> int:
-    """Return the first occurrence from `start` on that overlaps no taken span, -1 if there is none."""
-    start = text.find(value, start)
-    while start >= 0:
-        if not any(begin < start + len(value) and start < end for begin, end in taken):
-            break
-        start = text.find(value, start + 1)
-    return start
+def _free_place(
+    spelling: Spelling, value: str, spans: list[tuple[int, int]], same: list[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """Return the first place of a value that overlaps no span; if there is none, the first that overlaps none of `same`."""
+    behind = spans[-1][0] if spans else 0
+    for start, taken in ((behind, spans), (0, spans), (0, same)):
+        for place in spelling.occurrences(value, start):
+            if not any(begin < place[1] and place[0] < end for begin, end in taken):
+                return place
+    return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from data.entities import Entity
+from data.spelling import Spelling
 
 
 def redacted(text: str, entities: Sequence[Entity]) -> str:
     """Return the text with each entity replaced by its type in brackets.
 
-    A value of two characters or more is replaced wherever it occurs, also where it is not listed: a name that stays
+    A value of two characters or more is replaced wherever it occurs in any spelling, also where it is not listed: a name that stays
     readable in the next sentence is a leak. Overlapping entities are replaced together by the type of the longest.
 
     Example:
@@ -28,11 +29,10 @@ def redacted(text: str, entities: Sequence[Entity]) -> str:
 def _places(text: str, entities: Sequence[Entity]) -> Iterator[tuple[int, int, str]]:
     for entity in entities:
         yield entity.start, entity.end, entity.type
+    spelling = Spelling(text)
     for kind, value in sorted({(entity.type, entity.text) for entity in entities if len(entity.text) > 1}):
-        start = text.find(value)
-        while start >= 0:
-            yield start, start + len(value), kind
-            start = text.find(value, start + 1)
+        for start, end in spelling.occurrences(value):
+            yield start, end, kind
 
 
 def _joined(places: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -65,3 +66,21 @@ def test_a_predicted_value_that_is_listed_out_of_order_is_found_all_the_same() -
     found, missing = locate_in_order("a b a", [("X", "b"), ("X", "a"), ("X", "a")])
     assert [entity.start for entity in found] == [2, 4, 0]
     assert missing == []
+
+
+@pytest.mark.parametrize("name", ["刘\uf9f4", "刘林", "Jose\u0301", "José", "\u1112\u1161\u11ab"])
+def test_a_predicted_value_takes_the_characters_of_the_text_whatever_its_spelling(name: str) -> None:
+    text = f"姓名：{name}，{name}。"
+    value = unicodedata.normalize("NFC", name)
+    found, missing = locate_in_order(text, [("N", value), ("N", value), ("N", value)])
+    ends = (3, 3 + len(name), 4 + len(name), 4 + 2 * len(name))
+    assert found == (Entity("N", name, *ends[:2]), Entity("N", name, *ends[2:]))
+    assert missing == [("N", value)]
+    assert locate(text, [("N", value)])[0] == found[:1]
+
+
+def test_a_value_that_some_tokenizers_write_in_nfkc_is_found_once_where_it_stands() -> None:
+    text = "电话１３８\u3000００１。"
+    found, missing = locate_in_order(text, [("P", "138 001"), ("P", "138 001"), ("P", "138")])
+    assert [(entity.text, entity.start) for entity in found] == [(text[2:9], 2), ("１３８", 2)]
+    assert missing == [("P", "138 001")]

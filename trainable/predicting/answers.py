@@ -77,7 +77,9 @@ def answer_prompts(
     """
     end = backend.chat.end_of_turn_id
     outputs = backend.generate(prompts, max_new_tokens)
-    texts = backend.chat.tokenizer.batch_decode(outputs, skip_special_tokens=True)
+    texts = backend.chat.tokenizer.batch_decode(
+        outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
     return [
         Prediction(parse(text), truncated=ids[-1:] != [end]) for ids, text in zip(outputs, texts, strict=True)
     ]

@@ -43,6 +43,7 @@ class PredictionRun:
     rule_entities: int = 0
     invalid: int = 0
     incomplete: list[str] = field(default_factory=list)
+    not_in_text: list[str] = field(default_factory=list)
     rejects: int = 0
     _rejects_handle: IO[bytes] | None = None
     _started: float = field(default_factory=time.monotonic)
@@ -70,16 +71,21 @@ class PredictionRun:
                     self._write(out, document, prediction, n_windows)
                 out.flush()
         self._tell(0, 0, last=True)
-        if self.incomplete:
-            shown = ", ".join(self.incomplete[:_SHOWN_IDS]) + (
-                ", ..." if len(self.incomplete) > _SHOWN_IDS else ""
-            )
-            print(
-                f"INCOMPLETE: parts of {len(self.incomplete)} documents got no valid answer, so that entities in them may be "
-                f"missing: {shown}",
-                file=sys.stderr,
-            )
+        self._warn(
+            self.incomplete,
+            "INCOMPLETE: parts of {} documents got no valid answer, so that entities in them may be missing",
+        )
+        self._warn(
+            list(dict.fromkeys(self.not_in_text)),
+            "NOT IN TEXT: in {} documents the model named values that do not occur there, which have no place to mark",
+        )
         return self.summary()
+
+    def _warn(self, ids: list[str], what: str) -> None:
+        """Say on standard error what befell the documents, and name the first of them."""
+        if ids:
+            shown = ", ".join(ids[:_SHOWN_IDS]) + (", ..." if len(ids) > _SHOWN_IDS else "")
+            print(f"{what.format(len(ids))}: {shown}", file=sys.stderr)
 
     def summary(self) -> dict[str, object]:
         """Return the numbers of the run."""
@@ -93,6 +99,7 @@ class PredictionRun:
             "rule_entities": self.rule_entities if self.options.with_rules else None,
             "invalid_answers": self.invalid,
             "incomplete_documents": len(self.incomplete),
+            "values_not_in_text": len(self.not_in_text),
             "rejects": self.rejects,
             "rejects_file": str(self.rejects_file) if self._rejects_handle else None,
             "seconds": round(seconds, 2),
@@ -134,6 +141,7 @@ class PredictionRun:
         self.invalid += not prediction.parsed.valid
         if prediction.truncated or not prediction.parsed.valid:
             self.incomplete.append(document.id)
+        self.not_in_text += [document.id] * (len(prediction.parsed.items) - len(prediction.entities))
         entities = prediction.entities
         by_rules: tuple[Entity, ...] = ()
         if self.options.with_rules:

@@ -51,10 +51,11 @@ def _prediction(row: dict[str, Any]) -> Prediction:
     extra = [(item["type"], item["text"]) for item in row.get("not_in_text", [])]
     if not all(isinstance(part, str) for pair in (*items, *extra) for part in pair):
         raise TypeError
-    parsed = Parsed((*items, *extra), bool(row.get("valid", True)), int(row.get("malformed", 0)))
     spans = [(item.get("start"), item.get("end")) for item in row["output"]["entities"]]
     if all(type(start) is int and type(end) is int for start, end in spans):
         entities = tuple(Entity(*pair, *span) for pair, span in zip(items, spans, strict=True))
     else:
-        entities = locate_in_order(row.get("input", ""), items)[0]
+        entities, missing = locate_in_order(row.get("input", ""), items)
+        items = [*((entity.type, entity.text) for entity in entities), *missing]
+    parsed = Parsed((*items, *extra), bool(row.get("valid", True)), int(row.get("malformed", 0)))
     return Prediction(parsed, bool(row.get("truncated", False)), entities)

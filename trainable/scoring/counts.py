@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from data.entities import Entity, Example
 from data.prompt import Parsed
+from data.spelling import canonical
 
 UNKNOWN = "(unknown)"
 """Stands for predicted types outside the known ones: a model can write private text in that place."""
@@ -59,7 +60,7 @@ class DocumentCounts:
 def document_counts(
     example: Example, prediction: Prediction, *, known_types: frozenset[str] | None = None
 ) -> DocumentCounts:
-    """Match one prediction with its gold entities as multisets of (type, text), edges stripped.
+    """Match one prediction with its gold entities as multisets of (type, text in NFC), edges stripped.
 
     Args:
         example: The document with its gold entities.
@@ -69,8 +70,9 @@ def document_counts(
             `unknown_type` and shown as `UNKNOWN`. None: every type is known.
     """
     parsed = prediction.parsed
-    gold = Counter((entity.type, entity.text.strip()) for entity in example.entities)
-    predicted = Counter((entity_type, value.strip()) for entity_type, value in parsed.items)
+    gold = Counter((entity.type, canonical(entity.text.strip())) for entity in example.entities)
+    predicted = Counter((entity_type, canonical(value.strip())) for entity_type, value in parsed.items)
+    text = canonical(example.text)
     hits, missed = gold & predicted, gold - predicted
     surplus = list((predicted - gold).elements())
     shown = [kind if known_types is None or kind in known_types else UNKNOWN for kind, _ in surplus]
@@ -83,8 +85,8 @@ def document_counts(
         fp_by_type=_tally(shown),
         fn_by_type=_tally(kind for kind, _ in missed.elements()),
         n_gold=gold.total(),
-        leaked=_leaked(example.text, gold, {value for _, value in predicted}),
-        hallucinated=sum(value not in example.text for _, value in surplus),
+        leaked=_leaked(text, gold, {value for _, value in predicted}),
+        hallucinated=sum(value not in text for _, value in surplus),
         unknown_type=shown.count(UNKNOWN),
         malformed=parsed.malformed,
         valid=parsed.valid,

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data.entities import Example
-from trainable.scoring.counts import UNKNOWN, Prediction, occurrences
+from data.spelling import Spelling, canonical
+from trainable.scoring.counts import UNKNOWN, Prediction
 
 FOUND, MISSED, WRONG = "found", "missed", "wrong"
 WRONG_TYPE, WRONG_EDGES, NOT_FOUND, NOT_IN_TEXT, NO_ENTITY = (
@@ -72,25 +73,21 @@ def masked_items(
 
 def items_of(example: Example, prediction: Prediction) -> list[Item]:
     """Return found, missed and wrongly predicted entities of a document, with their text."""
-    gold = Counter((entity.type, entity.text.strip()) for entity in example.entities)
-    predicted = Counter((kind, text.strip()) for kind, text in prediction.parsed.items)
+    gold = Counter((entity.type, canonical(entity.text.strip())) for entity in example.entities)
+    predicted = Counter((kind, canonical(text.strip())) for kind, text in prediction.parsed.items)
+    spelling = Spelling(example.text)
     missed, wrong = gold - predicted, predicted - gold
     wrong_texts = {text for _, text in wrong}
-    marks = [
-        (start, start + len(text))
-        for _, text in wrong
-        if text in example.text
-        for start in occurrences(example.text, text)
-    ]
+    marks = [place for _, text in wrong for place in spelling.occurrences(text)]
     spans = [(entity.start, entity.end) for entity in example.entities]
     items = [Item(*pair, FOUND) for pair in (gold & predicted).elements()]
     for pair in missed.elements():
-        own = [(e.start, e.end) for e in example.entities if (e.type, e.text.strip()) == pair]
+        own = [(e.start, e.end) for e in example.entities if (e.type, canonical(e.text.strip())) == pair]
         kind = WRONG_TYPE if pair[1] in wrong_texts else WRONG_EDGES if _overlap(own, marks) else NOT_FOUND
         items.append(Item(*pair, MISSED, kind))
     missed_texts = {text for _, text in missed}
     for pair in wrong.elements():
-        places = [(start, start + len(pair[1])) for start in occurrences(example.text, pair[1])]
+        places = list(spelling.occurrences(pair[1]))
         kind = WRONG_EDGES if _overlap(places, spans) else NO_ENTITY
         kind = WRONG_TYPE if pair[1] in missed_texts else kind if places else NOT_IN_TEXT
         items.append(Item(*pair, WRONG, kind))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from data.entities import Example
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
+from data.spelling import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -74,8 +75,8 @@ class ChatFormat:
         )
 
     def prompts(self, texts: Sequence[str]) -> list[str]:
-        """Return the prompt of each text up to the start of the answer, thinking off."""
-        conversations = (_messages(self.system_prompt, text, self.folded) for text in texts)
+        """Return the prompt of each text, in NFC, up to the start of the answer, thinking off."""
+        conversations = (_messages(self.system_prompt, canonical(text), self.folded) for text in texts)
         return [_render(self.tokenizer, messages, today=self.today) for messages in conversations]
 
     def prompt_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -83,7 +84,7 @@ class ChatFormat:
         return self._ids(self.prompts(texts)) if texts else []
 
     def samples(self, examples: Sequence[Example]) -> list[Sample]:
-        """Return prompt and completion ids of each example.
+        """Return prompt and completion ids of each example, text and values in NFC.
 
         The answer is tokenised behind its prompt, so that a tokenizer that treats the start of a text in its own way
         (SentencePiece) makes the tokens that the model will be asked to continue with.
@@ -91,7 +92,7 @@ class ChatFormat:
         if not examples:
             return []
         prompts = self.prompts([example.text for example in examples])
-        answers = [completion(example.entities) for example in examples]
+        answers = [canonical(completion(example.entities)) for example in examples]
         prompt_ids = self._ids(prompts)
         both_ids = self._ids([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)])
         rows = zip(prompt_ids, both_ids, answers, strict=True)

@@ -24,7 +24,7 @@ from trainable.tokens.windowing import Windowing, split_all
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_FORMAT = 3  # raise it when columns or description change, so that no old cache is read
+_FORMAT = 4  # raise it when columns or description change, so that no old cache is read
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.entities import Entity, Example
+from data.spelling import Spelling
 from data.texts.overlaps import without_overlaps
 from trainable.tokens.chat import ChatFormat
 from trainable.tokens.tagset import OUTSIDE, Span
@@ -87,15 +88,19 @@ class TagWindows:
         self.overlap_tokens = overlap_tokens
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Return each text as tokens, without special ones; places are those of the characters as they stand in it."""
+        """Return the tokens of each text in NFC, without special ones; places are those of the original characters."""
         if not texts:
             return []
+        spellings = [Spelling(text) for text in texts]
         encoded = self.chat.tokenizer(
-            list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            [spelling.plain for spelling in spellings],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            verbose=False,
         )
         return [
-            TokenizedText(text, tuple(ids), tuple(a for a, _ in places), tuple(b for _, b in places))
-            for text, ids, places in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+            _tokenized(*parts)
+            for parts in zip(texts, spellings, encoded["input_ids"], encoded["offset_mapping"], strict=True)
         ]
 
     def cut(self, n_tokens: int) -> list[tuple[int, int]]:
@@ -114,6 +119,18 @@ class TagWindows:
         """Return token ids and tags of each window of a text; what opens a window is outside of all entities."""
         outside = [OUTSIDE] * len(self.opening)
         return [([*self.opening, *text.ids[a:b]], [*outside, *tags[a:b]]) for a, b in self.cut(len(text.ids))]
+
+
+def _tokenized(
+    text: str, spelling: Spelling, ids: Sequence[int], offsets: Sequence[tuple[int, int]]
+) -> TokenizedText:
+    """Return a text's tokens with their places in the original; a token without characters stays where it starts."""
+    empty = [spelling.starts([start])[0] if start == end else -1 for start, end in offsets]
+    places = [
+        (place, place) if place >= 0 else spelling.place(*offset)
+        for place, offset in zip(empty, offsets, strict=True)
+    ]
+    return TokenizedText(text, tuple(ids), tuple(a for a, _ in places), tuple(b for _, b in places))
 
 
 def cut_entities(spans: Sequence[tuple[str, int, int]], windows: Sequence[tuple[int, int]]) -> int:

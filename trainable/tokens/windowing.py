@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from data.entities import Example, locate_in_order
 from data.prompt import Parsed
+from data.spelling import Spelling, canonical
 from data.texts.windows import Window, cut_windows, map_entities, merge_entities
 from trainable.scoring.counts import Prediction
 from trainable.tokens.chat import ChatFormat
@@ -115,15 +116,16 @@ class Windowing:
             room = max(2 * self.overlap_tokens + 1, room * 3 // 4)
 
     def _token_starts(self, text: str) -> list[int]:
+        spelling = Spelling(text)
         encoded = self.chat.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            spelling.plain, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
-        return [start for start, _ in encoded["offset_mapping"]]
+        return spelling.starts([start for start, _ in encoded["offset_mapping"]])
 
 
 def longest_entity(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> int:
     """Return the tokens of the longest entity of some documents; 0 without any."""
-    texts = sorted({entity.text for example in examples for entity in example.entities})
+    texts = sorted({canonical(entity.text) for example in examples for entity in example.entities})
     if not texts:
         return 0
     return max(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])
@@ -173,16 +175,15 @@ def cut_texts(windowing: Windowing | None, texts: Sequence[str]) -> list[list[Wi
 def join_answers(windows: Sequence[Window], answers: Sequence[Prediction]) -> Prediction:
     """Join the answers to all windows of one document into one prediction with offsets.
 
-    It is valid if all answers are; an invalid answer finds nothing in its window. Predicted values that do not occur
-    in their window are kept without offsets.
+    It is valid if all answers are; an invalid answer finds nothing in its window. A predicted value becomes what stands
+    at its place in the text, in the spelling of the text. Values that do not occur in their window are kept without
+    offsets.
     """
     located = [
         locate_in_order(window.text, answer.parsed.items)
         for window, answer in zip(windows, answers, strict=True)
     ]
     entities = merge_entities(windows, [found for found, _ in located])
-    if len(windows) == 1:
-        return replace(answers[0], entities=entities)
     items = [(entity.type, entity.text) for entity in entities]
     items += [item for _, missing in located for item in missing]
     parsed = Parsed(

@@ -49,3 +49,9 @@ def test_no_found_text_of_two_characters_stays(text: str, spans: list[tuple[int,
         covered |= {at + offset for at in places for offset in range(len(item.text))}
     kept = "".join(char for at, char in enumerate(text) if at not in covered)
     assert result.replace("[X]", "") == kept
+
+
+def test_every_spelling_of_a_found_value_is_replaced() -> None:
+    text = "刘\uf9f4和刘林，Jose\u0301和José"
+    found = [entity("P", text, 0, 2), entity("P", text, 12, 16)]
+    assert redacted(text, found) == "[P]和[P]，[P]和[P]"

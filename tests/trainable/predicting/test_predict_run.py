@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,9 +14,12 @@ import pytest
 
 from data.files.jsonl import read_examples
 from data.paths import ROOT
+from data.spelling import canonical
+from data.texts.redact import redacted
 from tests.commands import run_script
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
+from trainable.predicting.predictor import Predictor, find_model
 from trainable.training.full_length import (
     FullLengthResult,
     FullLengthRun,
@@ -149,3 +153,28 @@ def test_settings_travel_with_the_adapter_and_the_merged_model(trained: Trained)
     assert saved == merged
     assert (saved["window_tokens"], saved["load_in_4bit"]) == (512, False)
     assert saved["max_new_tokens"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("normalizer", [None, {"type": "NFC"}], ids=["none", "NFC"])
+def test_a_document_in_another_spelling_loses_no_entity(
+    trained: Trained, tmp_path: Path, normalizer: dict[str, str] | None
+) -> None:
+    place = find_model(str(trained.folder))
+    base = tmp_path / "base"
+    shutil.copytree(place.base, base)
+    tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    (base / "tokenizer.json").write_text(json.dumps({**tokenizer, "normalizer": normalizer}), "utf-8")
+    predictor = Predictor(replace(place, base=base), place.settings)
+    texts = [example.text for example in read_examples(trained.test_file)]
+    compatibility = {ord(canonical(chr(code))): code for code in range(0xFAD9, 0xF8FF, -1)}
+    others = [text.translate(compatibility) for text in texts]
+    assert sum(text != other for text, other in zip(texts, others, strict=True)) > 5
+    results = zip(predictor.predict(texts), predictor.predict(others), others, strict=True)
+    for (expected, _), (found, _), other in results:
+        assert [(e.type, e.start, e.end) for e in found.entities] == [
+            (e.type, e.start, e.end) for e in expected.entities
+        ]
+        assert all(other[entity.start : entity.end] == entity.text for entity in found.entities)
+        assert not [e.text for e in expected.entities if e.text in canonical(redacted(other, found.entities))]

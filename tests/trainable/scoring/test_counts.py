@@ -143,3 +143,12 @@ def test_the_order_of_items_does_not_matter(gold: Items, predicted: Items, seed:
     assert document_counts(example, make_prediction(predicted)) == document_counts(
         example, make_prediction(tuple(shuffled))
     )
+
+
+def test_spellings_of_one_value_are_one_value() -> None:
+    text = "刘\uf9f4和Jose\u0301"
+    example = Example("id", text, (Entity("A", text[:2], 0, 2), Entity("B", text[3:], 3, 8)))
+    counts = document_counts(example, make_prediction((("A", "刘林"), ("B", "José"))))
+    assert (counts.tp, counts.fp, counts.fn, counts.leaked, counts.hallucinated) == (2, 0, 0, 0, 0)
+    wrong = document_counts(example, make_prediction((("B", "刘林"),)))
+    assert (wrong.fp, wrong.leaked, wrong.hallucinated) == (1, 1, 0)

@@ -18,6 +18,7 @@ TEXTS = [
     "王小明，电话13800138000。",
     "𠮷田さん😀 wrote\tJosé.\n",
     "Ünïcode e\u0301 한글 \u1112\u1161\u11ab",
+    "\u5218\uf9f4 wrote Jose\u0301 and \u1112\u1161\u11ab\u1100\u1173\u11af twice",
     "  edges  ",
     "",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
+import unicodedata
 
 import pytest
 
@@ -107,3 +110,47 @@ def test_an_invalid_answer_loses_its_window_only() -> None:
     gold = locate("王芳在。李雷在。", [("PERSON", "王芳"), ("PERSON", "李雷")])[0]
     counts = document_counts(Example("1", "王芳在。李雷在。", gold), prediction)
     assert (counts.tp, counts.fp, counts.fn, counts.hallucinated) == (1, 2, 1, 1)
+
+
+NAMES = (("刘林", "刘\uf9f4"), ("José", "Jose\u0301"), ("김한", unicodedata.normalize("NFD", "김한")))
+
+
+@pytest.fixture(scope="module", params=["NFC", "none"])
+def either_chat(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ChatFormat:
+    """The bundled tokenizer as it is, and with the normalisation that Qwen's has."""
+    folder = tmp_path_factory.mktemp(request.param) / "base"
+    shutil.copytree(locate_base("small-2m"), folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["normalizer"] = {"type": "NFC"} if request.param == "NFC" else None
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return read_chat_format(folder)
+
+
+@pytest.mark.parametrize(("name", "other"), NAMES)
+def test_a_name_is_asked_for_and_found_alike_in_every_spelling(
+    either_chat: ChatFormat, name: str, other: str
+) -> None:
+    examples = [
+        Example("1", text, locate(text, [("PERSON", value)])[0])
+        for value in (name, other)
+        for text in [f"客户{value}来了。"]
+    ]
+    (sample, other_sample) = either_chat.samples(examples)
+    assert sample == other_sample
+    answer = either_chat.tokenizer.decode(sample[1], skip_special_tokens=True)
+    prediction = join_answers([Window(examples[1].text, 0)], [Prediction(parse(answer), truncated=False)])
+    assert prediction.entities == examples[1].entities
+    assert prediction.entities[0].text == other
+    assert document_counts(examples[1], prediction).tp == 1
+
+
+def test_windows_of_a_decomposed_text_fit_and_lose_nothing(either_chat: ChatFormat) -> None:
+    plain = long_example(40, 3).text.replace("Ann", "José")
+    text = unicodedata.normalize("NFD", plain)
+    windowing = Windowing(either_chat, 256, 24)
+    windows = windowing.cut(text)
+    assert [unicodedata.normalize("NFC", window.text) for window in windows] == [
+        window.text for window in windowing.cut(plain)
+    ]
+    assert all(text[window.start : window.end] == window.text for window in windows)
