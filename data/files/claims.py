@@ -138,10 +138,11 @@ def _wrong_span(text: str, mark: Mark, start: int, end: int, units: Units, owner
 
 def _same(found: str, value: str) -> bool:
     """Whether a value is what stands in the text, but for its Unicode spelling, white space and escaped line ends."""
-    return found == value or "" != _folded(found) == _folded(value)
+    return found == value or "" != folded(found) == folded(value)
 
 
-def _folded(value: str) -> str:
+def folded(value: str) -> str:
+    """Return a value without white space and escaped line ends, in NFC."""
     for escaped in ("\\r", "\\n", "\\t"):
         value = value.replace(escaped, " ")
     return "".join(canonical(value).split())

@@ -21,7 +21,8 @@ class Skip(Exception):
 class Draft:
     """One record: its text, its labels, and what else the format provides.
 
-    `used` tells which keys hold text and labels, `dropped` why parts of the record were left out.
+    `used` tells which keys hold text and labels, `dropped` why parts of the record were left out, `more` are further
+    texts of the same record.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Draft:
     language: str = ""
     source: str = ""
     dropped: list[str] = field(default_factory=list)
+    more: list[Draft] = field(default_factory=list)
 
 
 Reader = Callable[[object], Draft]

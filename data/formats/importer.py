@@ -132,13 +132,15 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
     if options.format == "iob2" or (source.is_file() and options.format == "auto" and _is_uner(source)):
         report.format = "iob2"
         report.mapping["tokens aligned to `# text`, IOB2 tags in the third column"] += 1
-        examples: Iterator[tuple[int, Example]] = enumerate(read_iob2(source), 1)
+        examples: Iterator[tuple[str, Example]] = (
+            (str(number), example) for number, example in enumerate(read_iob2(source), 1)
+        )
     else:
         examples = _from_records(source, options, report)
     drawn = _Draw(options.sample, options.seed)
-    for number, example in examples:
+    for place, example in examples:
         if options.new_ids:
-            example = replace(example, id=f"{source.stem}:{number}")
+            example = replace(example, id=f"{source.stem}:{place}")
         entities = _selected(example.entities, options, report)
         example = example if entities == example.entities else replace(example, entities=entities)
         if options.sample:
@@ -150,6 +152,11 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
         raise DataError(source, report.problems, report.place, report.bad - len(report.problems))
     if not report.documents + drawn.offered + report.bad + report.dropped.total():
         raise ValueError(f"{source} holds no document; name a file or folder that does")
+    if not report.documents + drawn.offered + report.bad:
+        reasons = "; ".join(f"{reason}: {count}" for reason, count in report.dropped.items())
+        raise ValueError(
+            f"{source} holds no document that can be used ({reasons}); export labelled documents"
+        )
     if report.documents + drawn.offered and not report.seen_types and options.format == "auto":
         raise ValueError(
             f"{source} has no entity under any known key; if its {report.documents + drawn.offered} documents really hold none, "
@@ -168,7 +175,8 @@ def _is_uner(source: Path) -> bool:
 
 def _from_records(
     source: Path, options: ImportOptions, report: ImportReport
-) -> Iterator[tuple[int, Example]]:
+) -> Iterator[tuple[str, Example]]:
+    """Yield the examples of a source of records, each with its place there."""
     container = open_container(source, options.split, "conll" if options.format == "conll" else "")
     report.place = container.place
     sample = _sample(container)
@@ -183,7 +191,7 @@ def _from_records(
         problems.clear()
         try:
             draft = read(record)
-            entities = resolve(draft.text, draft.marks, units, sure)
+            parts = [(part, resolve(part.text, part.marks, units, sure)) for part in (draft, *draft.more)]
         except Skip as reason:
             report.dropped[f"document: {reason}"] += 1
             continue
@@ -191,11 +199,13 @@ def _from_records(
             report.add(Problem(number, what) for what in str(error).split("\n"))
             report.dropped["document: has problems"] += 1
             continue
-        report.mapping[draft.used] += 1
-        report.dropped.update(draft.dropped)
-        if draft.id and not options.new_ids:
-            ids.add(draft.id, number)
-        yield number, _example(draft, entities, source, number)
+        for index, (part, entities) in enumerate(parts, 1):
+            place = f"{number}/{index}" if len(parts) > 1 else str(number)
+            report.mapping[part.used] += 1
+            report.dropped.update(part.dropped)
+            if part.id and not options.new_ids:
+                ids.add(part.id, number)
+            yield place, _example(part, entities, source, place)
     report.add(problems)
     repeated = list(ids.repeated(report.place))
     report.add(repeated)
@@ -220,9 +230,9 @@ def _is_labelled(record: object) -> bool:
     return isinstance(record, dict) and bool(detect_mapping([record]).entities)
 
 
-def _example(draft: Draft, entities: tuple[Entity, ...], source: Path, number: int) -> Example:
+def _example(draft: Draft, entities: tuple[Entity, ...], source: Path, place: str) -> Example:
     return Example(
-        draft.id or f"{source.stem}:{number}",
+        draft.id or f"{source.stem}:{place}",
         draft.text,
         entities,
         draft.group,

@@ -1,4 +1,4 @@
-"""Formats with nested labels: Label Studio, the Text Anonymization Benchmark and Azure projects."""
+"""Formats with nested labels: the Text Anonymization Benchmark and Azure projects."""
 
 from __future__ import annotations
 
@@ -18,80 +18,7 @@ from data.formats.draft import (
     simple,
     text_of,
 )
-
-# --- Label Studio ---
-
-
-def _claims_label_studio(record: object) -> bool:
-    if has(record, "data", "annotations"):
-        return isinstance(record, dict) and isinstance(record["data"], dict)
-    return isinstance(record, dict) and bool(_min_key(record))
-
-
-def _min_key(row: Row) -> str:
-    """Return the key of a JSON-MIN record that holds the labelled regions."""
-    for key, value in row.items():
-        if isinstance(value, list) and value and has(value[0], "start", "end", "labels"):
-            return key
-    return "label" if has(row, "annotator", "annotation_id") else ""
-
-
-def _read_label_studio(record: object) -> Draft:
-    row = object_of(record, "the record")
-    if "data" in row:
-        return _read_task(row)
-    key = _min_key(row)
-    regions = [object_of(item, "a region") for item in list_of(row.get(key), key)]
-    return _label_studio_draft(row, row, regions, f"regions in `{key}`", [])
-
-
-def _read_task(row: Row) -> Draft:
-    annotations = [
-        object_of(item, "an annotation") for item in list_of(row.get("annotations"), "annotations")
-    ]
-    kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
-    if not kept:
-        raise Skip("no annotation that was not cancelled")
-    kept.sort(key=lambda annotation: not annotation.get("ground_truth"))
-    regions: list[Row] = []
-    dropped = ["annotations of further annotators"] * (len(kept) - 1)
-    for item in list_of(kept[0].get("result"), "result"):
-        result = object_of(item, "a result")
-        region = result.get("value")
-        if isinstance(region, dict) and "labels" in region:
-            regions.append(region)
-        else:
-            dropped.append("results that are not labelled regions")
-    data = object_of(row.get("data"), "`data`")
-    return _label_studio_draft(data, row, regions, "regions in `annotations`", dropped)
-
-
-def _label_studio_draft(data: Row, row: Row, regions: list[Row], used: str, dropped: list[str]) -> Draft:
-    marks: list[Mark] = []
-    for region in regions:
-        owner = f"entity {len(marks) + 1}"
-        labels = list_of(region.get("labels"), "labels")
-        dropped += ["further labels of a region"] * (len(labels) > 1)
-        value = region.get("text") or None
-        marks.append(
-            mark_of(labels[0] if labels else None, value, region.get("start"), region.get("end"), owner)
-        )
-    key = _text_key(data, marks)
-    used = f"text in `{key}`, {used}"
-    return Draft(text_of(data.get(key), key), marks, used, id=name_of(row, "id"), dropped=dropped)
-
-
-def _text_key(data: Row, marks: list[Mark]) -> str:
-    """Return the key of the labelled text, whose name depends on the labelling project."""
-    texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    if "text" in texts or len(texts) == 1:
-        return "text" if "text" in texts else next(iter(texts))
-    values = [mark.value for mark in marks if mark.value]
-    holding = [key for key, text in texts.items() if values and all(value in text for value in values)]
-    if len(holding) == 1:
-        return holding[0]
-    raise ValueError(f"any of `{'`, `'.join(texts) or 'data'}` may be the labelled text; rename it to `text`")
-
+from data.formats.label_studio import LABEL_STUDIO
 
 # --- Text Anonymization Benchmark ---
 
@@ -156,13 +83,7 @@ def _read_azure(record: object) -> Draft:
 
 
 TOOL_FORMATS = (
-    RowFormat(
-        "label-studio",
-        "Label Studio's JSON and JSON-MIN",
-        _claims_label_studio,
-        simple(_read_label_studio),
-        sure_units=False,
-    ),
+    LABEL_STUDIO,
     RowFormat(
         "tab",
         "Text Anonymization Benchmark",
