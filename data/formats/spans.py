@@ -1,4 +1,4 @@
-"""Formats of records with a text and a list of its spans: doccano, spaCy, Prodigy, and columns of tables."""
+"""Formats of records with a text and a list of its spans: doccano, and columns of tables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from data.formats.draft import (
     Draft,
     Reader,
     RowFormat,
-    Skip,
     first_of,
-    has,
     list_of,
     mark_of,
     name_of,
@@ -125,38 +123,6 @@ def _read_doccano(record: object) -> Draft:
     return draft
 
 
-# --- spaCy and Prodigy ---
-
-
-def _claims_spacy(record: object) -> bool:
-    if isinstance(record, list | tuple):
-        return len(record) == 2 and isinstance(record[0], str) and has(record[1], "entities")
-    if has(record, "text", "ents"):
-        return True
-    spans = record.get("spans") if isinstance(record, dict) else None
-    bare = isinstance(spans, list) and not any(isinstance(span, dict) and "text" in span for span in spans)
-    return (
-        bare and has(record, "text") and (has(record, "_task_hash") or has(record, "answer") or bool(spans))
-    )
-
-
-def _read_spacy(record: object) -> Draft:
-    if isinstance(record, list | tuple):
-        if len(record) != 2:
-            raise ValueError("the record must be [text, {entities}]; correct it")
-        text, notes = record
-        entities = object_of(notes, "the second part").get("entities")
-        return Draft(
-            text_of(text, "the first part"), span_objects(entities, "entities"), "[text, {`entities`}]"
-        )
-    row = object_of(record, "the record")
-    if row.get("answer", "accept") != "accept":
-        raise Skip("answer is not accept")
-    key = "ents" if "ents" in row else "spans"
-    text = text_of(row.get("text"), "text")
-    return spans_draft(row, text, span_objects(row.get(key), key), f"text in `text`, spans in `{key}`")
-
-
 # --- a text column and a spans column, as in CSV and Parquet ---
 
 
@@ -189,7 +155,11 @@ def _looks_like_spans(value: object) -> bool:
 
 
 TABLE = RowFormat(
-    "table", "one column of texts, one of spans (a list, JSON or Python)", lambda _: False, _prepare_table
+    "table",
+    "one column of texts, one of spans (a list, JSON or Python)",
+    lambda _: False,
+    _prepare_table,
+    sure_units=False,
 )
 SPAN_FORMATS = (
     RowFormat(
@@ -198,11 +168,5 @@ SPAN_FORMATS = (
         lambda record: bool(_doccano_list(record)),
         simple(_read_doccano),
         sure_units=False,
-    ),
-    RowFormat(
-        "spacy",
-        "spaCy's [text, {entities}], `ents`, and Prodigy's `spans`",
-        _claims_spacy,
-        simple(_read_spacy),
     ),
 )

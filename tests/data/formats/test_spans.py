@@ -1,11 +1,11 @@
-"""Records with a list of spans: doccano, spaCy, Prodigy and tables, read as meant or named with what is wrong."""
+"""Records with a list of spans: doccano and tables, read as meant or named with what is wrong."""
 
 from __future__ import annotations
 
 import pytest
 
 from data.files.claims import Mark
-from data.formats.draft import NO_LABELS, Skip
+from data.formats.draft import NO_LABELS
 from data.formats.registry import FORMATS
 from data.formats.spans import span_objects
 
@@ -68,35 +68,6 @@ def test_doccano_spans_under_two_keys_are_refused_and_missing_ones_noted() -> No
 )
 def test_doccano_is_told_by_the_form_of_its_spans(record: object, claimed: bool) -> None:
     assert FORMATS["doccano"].claims(record) is claimed
-
-
-# --- spaCy and Prodigy ---
-
-
-@pytest.mark.parametrize(
-    ("record", "claimed"),
-    [
-        (["a", {"entities": []}], True),
-        (["a", {}], False),
-        ({"text": "a", "ents": []}, True),
-        ({"text": "a", "spans": [], "answer": "accept"}, True),
-        ({"text": "a", "spans": [], "_task_hash": 1}, True),
-        ({"text": "a", "spans": []}, False),
-        ({"text": "a", "spans": [{"start": 0, "end": 1, "label": "X"}]}, True),
-        ({"text": "a", "spans": [{"start": 0, "end": 1, "label": "X", "text": "a"}]}, False),
-    ],
-)
-def test_spacy_is_told_by_pairs_ents_or_spans_without_values(record: object, claimed: bool) -> None:
-    assert FORMATS["spacy"].claims(record) is claimed
-
-
-def test_a_pair_has_its_entities_in_the_second_part_and_a_rejected_answer_is_left_out() -> None:
-    read = FORMATS["spacy"].prepare([])
-    assert read(("Ann", {"entities": [(0, 3, "PER")]})).marks == [Mark("PER", None, (0, 3))]
-    with pytest.raises(ValueError, match=r"the record must be \[text, \{entities\}\]"):
-        read(["Ann"])
-    with pytest.raises(Skip, match="answer is not accept"):
-        read({"text": "Ann", "spans": [], "answer": "ignore"})
 
 
 # --- tables ---
