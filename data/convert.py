@@ -18,8 +18,9 @@ import tyro
 from data.files.claims import Units
 from data.files.jsonl import write_examples
 from data.files.lines import DataError
-from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.importer import ImportOptions, Tags, import_examples
 from data.formats.registry import FORMATS
+from data.formats.report import ImportReport
 
 _DROPPED_LISTED = 20
 _FORMATS = "".join(f"\n  {name}: {form.what}" for name, form in FORMATS.items())
@@ -46,7 +47,10 @@ class ConvertCommand:
     keep_types: tuple[str, ...] = ()
     """Keep only these entity types; the others are dropped and counted."""
     offsets: Units | None = None
-    """Unit of the offsets, if it is not the usual one of the format."""
+    """Unit of the offsets, if it is not the usual one of the format; in `lf` a line end CR LF counts as one."""
+    tags: Tags = "strict"
+    """How to read tags that are not allowed at their place, like I- without B-: `strict` refuses them, `conlleval`
+    begins an entity there, as the script of the CoNLL tasks does, and counts them."""
     split: str = ""
     """Split to read of a dataset folder that has several."""
     new_ids: bool = False
@@ -91,6 +95,7 @@ def convert(command: ConvertCommand) -> ImportReport:
         offsets=command.offsets,
         map_types={old: new for old, _, new in pairs},
         keep_types=frozenset(command.keep_types),
+        tags=command.tags,
         split=command.split,
         drop_bad=command.drop_bad,
         new_ids=command.new_ids,
@@ -115,6 +120,8 @@ def print_summary(report: ImportReport, command: ConvertCommand) -> None:
     print(f"languages  {', '.join(f'{name} {count}' for name, count in report.languages.most_common())}")
     dropped = report.dropped.most_common(_DROPPED_LISTED)
     print(f"dropped    {_counts(dict(dropped)) or 'nothing'}")
+    if report.repaired:
+        print(f"repaired   {_counts(report.repaired)}")
     unused = sorted({pair.partition("=")[0] for pair in command.map_type} - set(report.seen_types))
     unused += sorted(set(command.keep_types) - set(report.types))
     if unused:
@@ -130,6 +137,7 @@ def print_summary(report: ImportReport, command: ConvertCommand) -> None:
         "types": dict(report.types),
         "languages": dict(report.languages),
         "dropped": dict(report.dropped),
+        "repaired": dict(report.repaired),
         "format": report.format,
         "out": str(command.to),
     }

@@ -15,8 +15,9 @@ from typing import IO
 from data.files.jsonl import parse_json
 from data.files.keys import TEXT_KEYS, first_key
 from data.files.lines import Problem, Recoded, numbered_lines, open_utf8
+from data.formats.columns import columns_of, token_blocks
 from data.formats.hub import hub_records
-from data.formats.tagged_tokens import TAG, token_blocks
+from data.formats.tagged_tokens import TAG
 
 Records = Iterator[tuple[int, object]]
 """Numbered records; `Container.place` names what the numbers count."""
@@ -74,7 +75,7 @@ def _kind_of_text(path: Path) -> str:
         return "json" if not _is_json(filled[0]) and filled[0].rstrip() in ("{", '{"') else "jsonl"
     if any(line.startswith("# text =") for line in filled):
         return "uner"
-    tagged = sum(bool(TAG.fullmatch(line.replace("\t", " ").rpartition(" ")[2])) for line in filled)
+    tagged = sum(bool(TAG.fullmatch(columns_of(line)[-1])) for line in filled)
     if tagged >= 0.8 * len(filled):
         return "conll"
     raise ValueError(

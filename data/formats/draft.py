@@ -21,7 +21,8 @@ class Skip(Exception):
 class Draft:
     """One record: its text, its labels, and what else the format provides.
 
-    `used` tells which keys hold text and labels, `dropped` why parts of the record were left out, `more` are further
+    `used` tells which keys hold text and labels, `dropped` why parts of the record were left out, `repaired` what
+    was read otherwise than it is written, because the user said so; `more` are further
     texts of the same record.
     """
 
@@ -33,6 +34,7 @@ class Draft:
     language: str = ""
     source: str = ""
     dropped: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
     more: list[Draft] = field(default_factory=list)
 
 
@@ -54,6 +56,8 @@ class RowFormat:
     claims: Callable[[object], bool]
     prepare: Callable[[Sequence[object]], Reader]
     units: Units = "code-points"
+    prepare_conlleval: Callable[[Sequence[object]], Reader] | None = None
+    """Like `prepare`, for a reader of tags as conlleval reads them; None if the format has no tags."""
     sure_units: bool = True
     """Whether offsets certainly have these units; browser tools may count UTF-16 units, depending on their version."""
 

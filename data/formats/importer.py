@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import heapq
-from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from data.entities import Entity, Example
 from data.files.claims import Units, resolve
@@ -17,15 +14,18 @@ from data.files.jsonl import guess_language
 from data.files.keys import detect_mapping
 from data.files.lines import DataError, Problem
 from data.formats.containers import Container, open_container
-from data.formats.draft import Draft, Skip, language_code
+from data.formats.draft import Draft, Reader, RowFormat, Skip, language_code
 from data.formats.iob2 import read_iob2
 from data.formats.registry import FORMATS, detect_format
+from data.formats.report import KEPT_PROBLEMS, ImportReport
+from data.formats.streams import Draw, Ids
 
 _SAMPLE = 1000
 """Records from which the format and the keys are detected."""
 _MORE = 100
 """Labelled records to search for further on if the first records hold no entity."""
-_KEPT_PROBLEMS = 1000
+Tags = Literal["strict", "conlleval"]
+"""How tags that are not allowed at their place are read: refused, or as conlleval reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,89 +37,11 @@ class ImportOptions:
     map_types: dict[str, str] = field(default_factory=dict)
     keep_types: frozenset[str] = frozenset()
     split: str = ""
+    tags: Tags = "strict"
     drop_bad: bool = False
     new_ids: bool = False
     sample: int = 0
     seed: int = 0
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """Counts of what was read; complete when the stream has ended."""
-
-    format: str = ""
-    mapping: Counter[str] = field(default_factory=Counter)
-    documents: int = 0
-    pii_free: int = 0
-    types: Counter[str] = field(default_factory=Counter)
-    seen_types: Counter[str] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-    bad: int = 0
-    place: str = "line"
-
-    def count(self, example: Example) -> None:
-        """Count one example that is yielded."""
-        self.documents += 1
-        self.pii_free += not example.has_entities
-        self.types.update(entity.type for entity in example.entities)
-        self.languages[example.language] += 1
-
-    def add(self, problems: Iterable[Problem]) -> None:
-        """Keep problems; beyond a limit they are only counted."""
-        for problem in problems:
-            self.bad += 1
-            if len(self.problems) < _KEPT_PROBLEMS:
-                self.problems.append(problem)
-
-
-class _Ids:
-    """Finds repeated ids in 16 bytes a document: a hash and the number of the record."""
-
-    def __init__(self) -> None:
-        self._hashes, self._numbers = array("Q"), array("Q")
-
-    def add(self, name: str, number: int) -> None:
-        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        self._hashes.append(int.from_bytes(digest, "big"))
-        self._numbers.append(number)
-
-    def repeated(self, place: str) -> Iterator[Problem]:
-        import numpy as np
-
-        hashes, numbers = np.array(self._hashes), np.array(self._numbers)
-        order = np.argsort(hashes, kind="stable")
-        same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
-        for index in same:
-            first, again = int(numbers[order[index]]), int(numbers[order[index + 1]])
-            what = f"`id` is also that of {place} {first}, but must be unique; correct it, or assign new ids by --new-ids"
-            yield Problem(again, what)
-
-
-class _Draw:
-    """A random sample of a stream: the examples whose ids have the lowest hashes, so that order does not matter."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self._count, self._seed = count, seed
-        self._kept: list[tuple[int, int, Example]] = []
-        self.offered = 0
-
-    @property
-    def refused(self) -> int:
-        return self.offered - len(self._kept)
-
-    def offer(self, example: Example) -> None:
-        digest = hashlib.blake2b(f"{self._seed}:{example.id}".encode(), digest_size=8).digest()
-        item = (-int.from_bytes(digest, "big"), self.offered, example)
-        self.offered += 1
-        if len(self._kept) < self._count:
-            heapq.heappush(self._kept, item)
-        else:
-            heapq.heappushpop(self._kept, item)
-
-    def in_order(self) -> list[Example]:
-        return [example for _, _, example in sorted(self._kept, key=lambda item: item[1])]
 
 
 def import_examples(source: Path, options: ImportOptions, report: ImportReport) -> Iterator[Example]:
@@ -130,14 +52,15 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
         DataError: At the end, with every bad record; then what was yielded must not be used.
     """
     if options.format == "iob2" or (source.is_file() and options.format == "auto" and _is_uner(source)):
-        report.format = "iob2"
+        report.format, lenient = "iob2", options.tags == "conlleval"
         report.mapping["tokens aligned to `# text`, IOB2 tags in the third column"] += 1
         examples: Iterator[tuple[str, Example]] = (
-            (str(number), example) for number, example in enumerate(read_iob2(source), 1)
+            (str(number), example)
+            for number, example in enumerate(read_iob2(source, report.repaired if lenient else None), 1)
         )
     else:
         examples = _from_records(source, options, report)
-    drawn = _Draw(options.sample, options.seed)
+    drawn = Draw(options.sample, options.seed)
     for place, example in examples:
         if options.new_ids:
             example = replace(example, id=f"{source.stem}:{place}")
@@ -182,10 +105,10 @@ def _from_records(
     sample = _sample(container)
     form = FORMATS[options.format] if options.format != "auto" else detect_format(container.kind, sample)
     report.format = form.name
-    read = form.prepare(sample)
+    read = _prepare(form, options)(sample)
     units, sure = options.offsets or form.units, form.sure_units or options.offsets is not None
     problems: list[Problem] = []
-    ids = _Ids()
+    ids = Ids()
     for number, record in container.records(problems):
         report.add(problems)
         problems.clear()
@@ -203,6 +126,7 @@ def _from_records(
             place = f"{number}/{index}" if len(parts) > 1 else str(number)
             report.mapping[part.used] += 1
             report.dropped.update(part.dropped)
+            report.repaired.update(part.repaired)
             if part.id and not options.new_ids:
                 ids.add(part.id, number)
             yield place, _example(part, entities, source, place)
@@ -210,9 +134,15 @@ def _from_records(
     repeated = list(ids.repeated(report.place))
     report.add(repeated)
     if repeated and options.drop_bad:
-        raise DataError(
-            source, repeated[:_KEPT_PROBLEMS], report.place, max(0, len(repeated) - _KEPT_PROBLEMS)
-        )
+        raise DataError(source, repeated[:KEPT_PROBLEMS], report.place, max(0, len(repeated) - KEPT_PROBLEMS))
+
+
+def _prepare(form: RowFormat, options: ImportOptions) -> Callable[[Sequence[object]], Reader]:
+    if options.tags == "strict":
+        return form.prepare
+    if form.prepare_conlleval is None:
+        raise ValueError(f"`--tags` is {options.tags}, but {form.name} has no tags; leave it out")
+    return form.prepare_conlleval
 
 
 def _sample(container: Container) -> list[object]:

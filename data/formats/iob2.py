@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from data.entities import Entity, Example
 from data.files.jsonl import guess_language
 from data.files.lines import DataError, Problem, decoded_lines
 
-_TAG = re.compile(r"O|([BI])-(\S+)")
+_TAG = re.compile(r"O|([BI])-(?!O$)(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,12 @@ class _Token:
     tag: str
 
 
-def read_iob2(path: Path) -> list[Example]:
+def read_iob2(path: Path, repaired: Counter[str] | None = None) -> list[Example]:
     """Read one file; tokens are aligned to the sentence's text, so that its spaces are kept.
 
     The group is the source document where the file names one (`# newdoc id`), else the sentence. Both
-    identifiers start with the file's stem, since the files of one treebank repeat sentence numbers.
+    identifiers start with the file's stem, since the files of one treebank repeat sentence numbers. With a counter
+    `repaired`, an I- tag without its B- begins an entity, as conlleval reads it, and is counted.
 
     Raises:
         DataError: If any line is bad; it lists all of them.
@@ -48,7 +50,7 @@ def read_iob2(path: Path) -> list[Example]:
             )
         text = comments.get("text", "")
         known = len(problems)
-        tokens = _tokens(block, problems)
+        tokens = _tokens(block, problems, repaired)
         # After a bad token line all later tokens would look misplaced.
         entities = _entities(text, tokens, start, problems) if len(problems) == known else ()
         group = f"{path.stem}:{document or name}"
@@ -71,7 +73,9 @@ def _blocks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
             block = []
 
 
-def _tokens(block: Iterable[tuple[int, str]], problems: list[Problem]) -> list[_Token]:
+def _tokens(
+    block: Iterable[tuple[int, str]], problems: list[Problem], repaired: Counter[str] | None
+) -> list[_Token]:
     """Return the tokens of a sentence; malformed tags and tag sequences become problems."""
     tokens: list[_Token] = []
     previous = "O"
@@ -83,10 +87,18 @@ def _tokens(block: Iterable[tuple[int, str]], problems: list[Problem]) -> list[_
         if not match:
             what = "must be a number, a token and O, B-TYPE or I-TYPE, separated by tabs; correct the line"
             problems.append(Problem(number, what))
-        elif match[1] == "I" and previous not in (f"B-{match[2]}", match[0]):
-            what = f"the tag is {match[0]}, but must follow B-{match[2]} or {match[0]}; make it B-{match[2]}"
-            problems.append(Problem(number, what))
-        previous = match[0] if match else "O"
+        tag = match[0] if match else "O"
+        if match and match[1] == "I" and previous not in (f"B-{match[2]}", match[0]):
+            tag = f"B-{match[2]}"
+            if repaired is None:
+                what = (
+                    f"the tag is {match[0]}, but must follow {tag} or {match[0]}; make it {tag}, "
+                    "or read all such tags so by --tags conlleval"
+                )
+                problems.append(Problem(number, what))
+            else:
+                repaired["tag: I- without its B-, read as the start of an entity"] += 1
+        previous = tag
         tokens.append(_Token(number, columns[1] if match else "", previous))
     return tokens
 

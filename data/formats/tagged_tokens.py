@@ -1,52 +1,19 @@
-"""Formats of tokens with one tag each: CoNLL columns, the Kaggle PIILO set and token datasets of Hugging Face."""
+"""Formats of tokens with one tag each: CoNLL, the Kaggle PIILO set and token datasets of Hugging Face."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from data.files.claims import Mark
 from data.files.jsonl import guess_language
 from data.files.keys import Row, kind_of
-from data.files.lines import Problem
 from data.formats.draft import Draft, Reader, RowFormat, Skip, has, list_of, name_of, object_of, simple
 
-TAG = re.compile(r"O|([BIMESLU])-(.+)")
-_COLUMNS = re.compile(r"[ \t]+")
+TAG = re.compile(r"O|([BIMESLU])-(?!O$)(.+)")
 _CLOSED = {"E": "E", "L": "E", "S": "S", "U": "S", "M": "I", "I": "I", "B": "B"}
 _TAG_KEYS = ("ner_tags", "labels", "tags", "bio_labels")
-
-
-def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> Iterator[tuple[int, Row]]:
-    """Yield (first line, {tokens, tags, group}) of each sentence of a file of columns; blank lines separate them.
-
-    The first column is the token, the last its tag. A line that starts with # and has no tag is a comment, and
-    -DOCSTART- begins a document. Other lines without a tag are added to `problems`.
-    """
-    tokens: list[str] = []
-    tags: list[str] = []
-    first, document, bad = 0, "", False
-    for number, line in lines:
-        columns = _COLUMNS.split(line.strip(" \t\r\n"))
-        if columns[0] == "-DOCSTART-" or not any(columns):
-            if tokens and not bad:
-                yield first, {"tokens": tokens, "tags": tags, "group": document}
-            tokens, tags, bad = [], [], False
-            document = f"document at line {number}" if columns[0] else document
-            continue
-        if len(columns) == 1 and line[0] in " \t":
-            columns = [" ", *columns]  # the token is a space
-        if len(columns) < 2 or not TAG.fullmatch(columns[-1]):
-            if not columns[0].startswith("#"):
-                what = "must be a token and its tag (O, or like B-TYPE), separated by spaces or tabs; correct the line"
-                problems.append(Problem(number, what))
-                bad = True
-            continue
-        first = first if tokens else number
-        tokens.append(columns[0])
-        tags.append(columns[-1])
-    if tokens and not bad:
-        yield first, {"tokens": tokens, "tags": tags, "group": document}
 
 
 def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
@@ -65,39 +32,51 @@ def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
     return "IOB1" if starts == {"I"} else "IOB2"
 
 
-def tagged_spans(tags: Sequence[str], scheme: str) -> list[tuple[str, int, int]]:
+def tagged_spans(
+    tags: Sequence[str], scheme: str, repaired: list[str] | None = None
+) -> list[tuple[str, int, int]]:
     """Return (type, first token, last token) of every entity.
+
+    Args:
+        tags: One a token.
+        scheme: From `scheme_of`.
+        repaired: If given, a tag that is not allowed at its place is read as conlleval does: an entity begins where
+            none of its type is open, and ends where it does not go on. A reason for each is added here.
 
     Raises:
         ValueError: With every tag that is not allowed at its place, one per line.
     """
     spans: list[tuple[str, int, int]] = []
-    problems = []
+    malformed: list[str] = []
+    misplaced: list[str] = []
     closing = scheme in ("BMES", "BIOES")
     open_type = ""
     for index, tag in enumerate(tags):
         match = TAG.fullmatch(tag)
         if not match:
-            problems.append(f"token {index + 1}: its tag must be O or like B-TYPE; correct it")
+            malformed.append(f"token {index + 1}: its tag must be O or like B-TYPE; correct it")
             open_type = ""
             continue
         part, kind = _CLOSED.get(match[1] or "", "O"), match[2] or ""
         goes_on = part in ("I", "E") and kind == open_type
         if closing and open_type and not goes_on:
-            problems.append(
+            misplaced.append(
                 f"token {index + 1}: the tag is {tag}, but {open_type} is still open; end it with E-"
             )
         elif part in ("I", "E") and not goes_on and scheme != "IOB1":
-            problems.append(f"token {index + 1}: the tag is {tag}, but no {kind} is open; begin it with B-")
+            misplaced.append(f"token {index + 1}: the tag is {tag}, but no {kind} is open; begin it with B-")
         if goes_on:
             spans[-1] = (kind, spans[-1][1], index)
         elif part != "O":
             spans.append((kind, index, index))
         open_type = "" if part in ("O", "E", "S") else kind
     if closing and open_type:
-        problems.append(f"token {len(tags)}: {open_type} is still open at the end; end it with E-")
-    if problems:
-        raise ValueError("\n".join(problems))
+        misplaced.append(f"token {len(tags)}: {open_type} is still open at the end; end it with E-")
+    if malformed or (misplaced and repaired is None):
+        hint = ", or read such tags as conlleval does by --tags conlleval"
+        raise ValueError("\n".join([*malformed, *(what + hint for what in misplaced)]))
+    if repaired is not None:
+        repaired += ["tag: not allowed at its place, read as conlleval does"] * len(misplaced)
     return spans
 
 
@@ -129,9 +108,14 @@ def _western(token: str) -> bool:
 
 
 def token_draft(
-    tokens: Sequence[str], spaces: Sequence[bool], tags: Sequence[str], scheme: str, used: str
+    tokens: Sequence[str],
+    spaces: Sequence[bool],
+    tags: Sequence[str],
+    scheme: str,
+    used: str,
+    conlleval: bool = False,
 ) -> Draft:
-    """Return the draft of one tagged text.
+    """Return the draft of one tagged text; `conlleval` reads tags as that script does.
 
     Raises:
         ValueError: If a tag is not allowed at its place, or tokens and tags differ in number.
@@ -143,10 +127,11 @@ def token_draft(
     if not text.strip():
         raise Skip("empty text")
     marks = []
-    for kind, first, last in tagged_spans(tags, scheme):
+    repaired: list[str] = []
+    for kind, first, last in tagged_spans(tags, scheme, repaired if conlleval else None):
         start, end = places[first][0], places[last][1]
         marks.append(Mark(kind, text[start:end], (start, end)))
-    return Draft(text, marks, used)
+    return Draft(text, marks, used, repaired=repaired)
 
 
 def strings_of(value: object, key: str) -> list[str]:
@@ -166,7 +151,7 @@ def _tag_key(row: Row) -> str:
     return next((key for key in _TAG_KEYS if row.get(key) is not None), _TAG_KEYS[0])
 
 
-def _prepare_tokens(records: Sequence[object]) -> Reader:
+def _prepare_tokens(records: Sequence[object], conlleval: bool = False) -> Reader:
     rows = [record for record in records if isinstance(record, dict)]
     scheme = scheme_of([str(tag) for tag in list_of(row.get(_tag_key(row)), "")] for row in rows)
     words = [token for row in rows for token in strings_of(row.get("tokens"), "tokens")]
@@ -181,7 +166,8 @@ def _prepare_tokens(records: Sequence[object]) -> Reader:
         tokens = strings_of(row.get("tokens"), "tokens")
         tokens = [token[:-1] for token in tokens] if numbered else tokens
         key = _tag_key(row)
-        draft = token_draft(tokens, guessed_spaces(tokens), strings_of(row.get(key), key), scheme, used)
+        tags = strings_of(row.get(key), key)
+        draft = token_draft(tokens, guessed_spaces(tokens), tags, scheme, used, conlleval)
         draft.id, draft.group = name_of(row, "id"), name_of(row, "group", "document_id")
         draft.language = name_of(row, "language", "lang")
         return draft
@@ -189,12 +175,13 @@ def _prepare_tokens(records: Sequence[object]) -> Reader:
     return read
 
 
-def _read_piilo(record: object) -> Draft:
+def _read_piilo(record: object, conlleval: bool = False) -> Draft:
     row = object_of(record, "the record")
     tokens = strings_of(row.get("tokens"), "tokens")
     spaces = [item is True for item in list_of(row.get("trailing_whitespace"), "trailing_whitespace")]
     used = "text rebuilt from `tokens` and `trailing_whitespace`"
-    draft = token_draft(tokens, spaces, strings_of(row.get("labels"), "labels"), "IOB2", used)
+    tags = strings_of(row.get("labels"), "labels")
+    draft = token_draft(tokens, spaces, tags, "IOB2", used, conlleval)
     full = row.get("full_text")
     if isinstance(full, str) and full.rstrip() != draft.text.rstrip():
         raise ValueError("`tokens` and `trailing_whitespace` do not give `full_text`; correct the record")
@@ -207,7 +194,11 @@ def _claims_tokens(record: object) -> bool:
 
 
 CONLL = RowFormat(
-    "conll", "CoNLL columns: token first, tag last; BIO, IOB1, BIOES, BMES", lambda _: False, _prepare_tokens
+    "conll",
+    "CoNLL columns: token first, tag last; BIO, IOB1, BIOES, BMES",
+    lambda _: False,
+    _prepare_tokens,
+    prepare_conlleval=partial(_prepare_tokens, conlleval=True),
 )
 TOKEN_FORMATS = (
     RowFormat(
@@ -215,11 +206,13 @@ TOKEN_FORMATS = (
         "Kaggle PIILO",
         lambda record: has(record, "tokens", "trailing_whitespace", "labels"),
         simple(_read_piilo),
+        prepare_conlleval=simple(partial(_read_piilo, conlleval=True)),
     ),
     RowFormat(
         "tokens",
         "lists `tokens` and `ner_tags` (or labels, tags)",
         lambda record: _claims_tokens(record) and not has(record, "trailing_whitespace"),
         _prepare_tokens,
+        prepare_conlleval=partial(_prepare_tokens, conlleval=True),
     ),
 )

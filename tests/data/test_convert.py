@@ -40,6 +40,7 @@ def test_the_command_writes_the_file_and_ends_with_one_json_object(tmp_path: Pat
         "types": {"LOC": 4},
         "languages": {"zh": 3},
         "dropped": {},
+        "repaired": {},
         "format": "iob2",
         "out": str(out),
     }
@@ -99,8 +100,19 @@ def test_nothing_is_written_when_a_line_is_bad(tmp_path: Path) -> None:
     failed = run_convert(source, "--to", out, "--format", "iob2")
     assert failed.returncode == 1
     assert failed.stdout == ""
-    assert "zh-test.iob2:24: the tag is I-LOC, but must follow B-LOC or I-LOC; make it B-LOC" in failed.stderr
+    assert (
+        "zh-test.iob2:24: the tag is I-LOC, but must follow B-LOC or I-LOC; make it B-LOC, or read all such tags so by --tags conlleval"
+        in failed.stderr
+    )
     assert not out.exists()
+
+
+def test_tags_are_read_as_conlleval_does_if_asked_for_and_counted(tmp_path: Path) -> None:
+    source, out = save(tmp_path, UNER.replace("B-LOC", "I-LOC", 1)), tmp_path / "out.jsonl"
+    done = run_convert(source, "--to", out, "--tags", "conlleval")
+    assert done.returncode == 0, done.stderr
+    assert "repaired   tag: I- without its B-, read as the start of an entity: 1" in done.stdout
+    assert sum(len(example.entities) for example in read_examples(out)) == 4
 
 
 def test_a_missing_source_and_an_existing_target_are_named_together(tmp_path: Path) -> None:

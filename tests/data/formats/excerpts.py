@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from data.entities import Example
-from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.importer import ImportOptions, import_examples
+from data.formats.report import ImportReport
 
 
 def imported(source: Path, **options: object) -> tuple[list[Example], ImportReport]:

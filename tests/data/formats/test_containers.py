@@ -10,7 +10,8 @@ import pytest
 
 from data.files.lines import DataError, Problem
 from data.formats.containers import open_container
-from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.importer import ImportOptions, import_examples
+from data.formats.report import ImportReport
 
 ROWS = [
     {"text": "Ann met", "spans": [{"start": 0, "end": 3, "label": "PER"}]},

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from data.formats.hub import hub_records
-from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.importer import ImportOptions, import_examples
+from data.formats.report import ImportReport
 
 ROWS = [
     {"text": "Ann met", "spans": [{"start": 0, "end": 3, "label": "PER"}]},

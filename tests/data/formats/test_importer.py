@@ -13,7 +13,8 @@ import pytest
 from data.entities import Entity
 from data.files.jsonl import read_examples
 from data.files.lines import DataError
-from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.importer import ImportOptions, import_examples
+from data.formats.report import ImportReport
 from tests.data.formats.excerpts import CASES, EMOJI, imported, saved
 
 ROW = b'{"id": "%d", "input": "Ann met", "output": {"entities": [{"type": "PER", "text": "Ann"}]}}\n'

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from data.files.jsonl import read_examples
 from data.formats.containers import open_container
-from data.formats.importer import ImportOptions, ImportReport, import_examples
+from data.formats.importer import ImportOptions, import_examples
 from data.formats.registry import FORMATS
+from data.formats.report import ImportReport
 
 ROW = b'{"id": "%d", "input": "Ann met", "output": {"entities": [{"type": "PER", "text": "Ann"}]}}\n'
 TWO = ROW % 1 + ROW % 2

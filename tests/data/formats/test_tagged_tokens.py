@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.files.lines import Problem
 from data.formats.draft import Skip
 from data.formats.registry import FORMATS
 from data.formats.tagged_tokens import (
@@ -17,10 +14,10 @@ from data.formats.tagged_tokens import (
     scheme_of,
     strings_of,
     tagged_spans,
-    token_blocks,
     token_draft,
 )
-from tests.data.formats.excerpts import imported, saved
+
+HINT = ", or read such tags as conlleval does by --tags conlleval"
 
 
 def spans_or_refusal(tags: list[str], scheme: str) -> tuple[list[tuple[str, int, int]], str | None]:
@@ -84,9 +81,10 @@ def test_the_scheme_is_what_the_tags_can_only_be(sentences: list[list[str]], sch
 @pytest.mark.parametrize(
     ("tags", "scheme", "expected"),
     [
-        (["I-A"], "IOB2", "token 1: the tag is I-A, but no A is open; begin it with B-"),
-        (["B-A", "O"], "BIOES", "token 2: the tag is O, but A is still open; end it with E-"),
-        (["B-A"], "BMES", "token 1: A is still open at the end; end it with E-"),
+        (["I-A"], "IOB2", "token 1: the tag is I-A, but no A is open; begin it with B-" + HINT),
+        (["B-A", "O"], "BIOES", "token 2: the tag is O, but A is still open; end it with E-" + HINT),
+        (["B-A"], "BMES", "token 1: A is still open at the end; end it with E-" + HINT),
+        (["B-O"], "IOB2", "token 1: its tag must be O or like B-TYPE; correct it"),
         (["X-A"], "IOB2", "token 1: its tag must be O or like B-TYPE; correct it"),
     ],
 )
@@ -94,32 +92,6 @@ def test_a_tag_that_may_not_stand_where_it_does_is_named(tags: list[str], scheme
     with pytest.raises(ValueError) as error:
         tagged_spans(tags, scheme)
     assert str(error.value) == expected
-
-
-def test_sentences_are_parted_by_blank_lines_and_documents_by_docstart() -> None:
-    lines = ["-DOCSTART- -X- O", "", "# a comment", "Ann NN B-PER", "met VB O", "", " O", "Bob B-PER"]
-    problems: list[Problem] = []
-    blocks = list(token_blocks(enumerate(lines, 1), problems))
-    assert blocks == [
-        (4, {"tokens": ["Ann", "met"], "tags": ["B-PER", "O"], "group": "document at line 1"}),
-        (7, {"tokens": [" ", "Bob"], "tags": ["O", "B-PER"], "group": "document at line 1"}),
-    ]
-    assert problems == []
-
-
-def test_a_line_without_a_tag_is_a_problem_and_its_sentence_is_left_out() -> None:
-    problems: list[Problem] = []
-    lines = ["Ann B-PER", "met", "", "Bob B-PER", "#word O"]
-    found = [row["tokens"] for _, row in token_blocks(enumerate(lines, 1), problems)]
-    assert found == [["Bob", "#word"]]
-    assert [problem.line for problem in problems] == [2]
-    assert "must be a token and its tag" in problems[0].what
-
-
-def test_the_group_is_the_document_of_the_file(tmp_path: Path) -> None:
-    text = "-DOCSTART- O\n\nAnn B-PER\n\nBob B-PER\n\n-DOCSTART- O\n\nEve B-PER\n"
-    groups = [example.group for example in imported(saved(tmp_path, "c.txt", text))[0]]
-    assert groups == ["document at line 1", "document at line 1", "document at line 7"]
 
 
 @pytest.mark.parametrize(
@@ -173,3 +145,26 @@ def test_the_segmentation_digit_of_every_token_is_removed_and_others_are_kept() 
     assert form.prepare(rows)(rows[0]).text == "张三"
     mixed = [*rows, {"tokens": ["Ann"], "ner_tags": ["O"]}]
     assert form.prepare(mixed)(rows[0]).text == "张0三1"
+
+
+def conlleval_spans(tags: list[str]) -> list[tuple[str, int, int]]:
+    """The rules of the script of the CoNLL tasks: where a chunk starts and ends, by two neighbouring tags."""
+    spans, start = [], None
+    parts = [("O", ""), *((tag[0], tag[2:]) for tag in tags), ("O", "")]
+    for index, ((before, old), (after, new)) in enumerate(zip(parts, parts[1:], strict=False)):
+        inside, changed = before != "O", old != new
+        ends = inside and (before in "ES" or after in "BSO" or changed)
+        starts = after != "O" and (after in "BS" or before in "ESO" or changed)
+        if ends and start is not None:
+            spans.append((old, start, index - 1))
+        start = index if starts else None if ends else start
+    return spans
+
+
+@given(st.lists(st.sampled_from(["O", "B-A", "I-A", "E-A", "S-A", "I-B", "B-B"]), max_size=8))
+def test_tags_at_wrong_places_are_read_as_conlleval_reads_them_and_counted(tags: list[str]) -> None:
+    for scheme in ("IOB2", "IOB1", "BIOES"):
+        repaired: list[str] = []
+        assert tagged_spans(tags, scheme, repaired) == conlleval_spans(tags)
+        _, said = spans_or_refusal(tags, scheme)
+        assert len(repaired) == (len(said.split("\n")) if said else 0)
