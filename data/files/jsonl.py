@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data.entities import Example, locate
 from data.files.keys import Mapping, Row, detect_mapping, kind_of
+from data.files.limits import TOO_DEEP, check_depth
 from data.files.lines import DataError, Problem, decoded_lines
 from data.files.rows import read_row
 
@@ -123,6 +124,7 @@ def parse_json(line: str) -> object:
         ValueError: If it is not JSON, or holds what cannot be stored as text; without the line's content.
     """
     try:
+        check_depth(line)
         value: object = json.loads(line)
         if "\\u" in line:
             json.dumps(value, ensure_ascii=False).encode()
@@ -131,7 +133,7 @@ def parse_json(line: str) -> object:
     except UnicodeEncodeError:
         what = "holds an unpaired surrogate; write the characters instead of \\u escapes"
     except (ValueError, RecursionError):
-        what = "has a number too long or too many brackets; simplify it"
+        what = TOO_DEEP
     else:
         return value
     # Raised after the handlers, so that no chained error carries the line.

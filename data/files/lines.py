@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
+
+from data.files.limits import MOST_BYTES, TOO_LONG, limited_lines
 
 _SHOWN = 20
 _GZIP = b"\x1f\x8b"
@@ -103,7 +105,8 @@ def numbered_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, s
     """Yield the numbered lines of a text file with their line ends, one at a time; blank ones too.
 
     Reads UTF-8, and UTF-16 and UTF-32 with a byte order mark, each also within gzip; the mark is dropped. Only line
-    feeds end a line, not the other line separators of Unicode. Lines that cannot be decoded are added to `problems`.
+    feeds end a line, not the other line separators of Unicode. Lines that cannot be decoded or are too long are added to
+    `problems`.
     """
     number = 0
     try:
@@ -123,7 +126,7 @@ def numbered_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, s
     except (EOFError, zlib.error, gzip.BadGzipFile):
         problems.append(Problem(number + 1, "the compressed file is damaged from here on; fetch it again"))
     except ValueError as error:
-        problems.append(Problem(1, str(error)))
+        problems.append(Problem(number + 1, str(error)))
 
 
 def decoded_lines(path: Path) -> tuple[list[tuple[int, str]], list[Problem]]:
@@ -133,8 +136,11 @@ def decoded_lines(path: Path) -> tuple[list[tuple[int, str]], list[Problem]]:
     return lines, problems
 
 
-def _utf8(handle: Iterable[bytes], problems: list[Problem]) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(handle, 1):
+def _utf8(handle: IO[bytes], problems: list[Problem]) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(limited_lines(handle), 1):
+        if raw is None:
+            problems.append(Problem(number, TOO_LONG))
+            continue
         body = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
         try:
             line = body.decode("utf-8")
@@ -153,6 +159,8 @@ def _wide(handle: IO[bytes], encoding: str) -> Iterator[tuple[int, str]]:
         for line in whole:
             number += 1
             yield number, line + "\n"
+        if len(rest) > MOST_BYTES:
+            raise ValueError(TOO_LONG)
     rest += decode.decode(b"", final=True)
     if rest:
         yield number + 1, rest

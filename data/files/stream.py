@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 from data.files.keys import TEXT_KEYS, first_key, kind_of
+from data.files.limits import MOST_BYTES, TOO_DEEP, TOO_LONG, check_depth, limited_lines
 from data.files.lines import encoding_of
 
 Shape = Literal["auto", "jsonl", "lines", "whole"]
@@ -34,7 +35,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that could not be read: its bytes, and why; `what` holds none of its text."""
+    """A line that could not be read: its bytes (none if it is too long), and why; `what` holds none of its text."""
 
     line: int
     raw: bytes
@@ -96,9 +97,16 @@ def read_documents(handle: BinaryIO, name: str, shape: Shape) -> Iterator[Docume
     number = 0
     try:
         if shape == "whole":
-            yield _document(handle.read().removeprefix(codecs.BOM_UTF8), 1, name, "whole")
+            whole = handle.read(MOST_BYTES + 1)
+            if len(whole) > MOST_BYTES:
+                yield Reject(1, b"", TOO_LONG)
+            else:
+                yield _document(whole.removeprefix(codecs.BOM_UTF8), 1, name, "whole")
             return
-        for number, raw in enumerate(handle, 1):
+        for number, raw in enumerate(limited_lines(handle), 1):
+            if raw is None:
+                yield Reject(number, b"", TOO_LONG)
+                continue
             body = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
             if shape == "lines" or body.strip():
                 yield _document(body, number, name, shape)
@@ -117,11 +125,12 @@ def _document(raw: bytes, line: int, name: str, shape: Shape) -> Document | Reje
     if shape == "lines":
         return Document(line, f"{name}:{line}", text)
     try:
+        check_depth(text)
         row = json.loads(text)
     except json.JSONDecodeError as error:
         return Reject(line, raw, f"not JSON ({error.msg}, column {error.colno}); write one object a line")
     except (ValueError, RecursionError):
-        return Reject(line, raw, "has a number too long or too many brackets; simplify it")
+        return Reject(line, raw, TOO_DEEP)
     if not isinstance(row, dict):
         return Reject(
             line, raw, f"is {kind_of(row)}, but must be an object with one of {', '.join(TEXT_KEYS)}"
@@ -150,8 +159,8 @@ class _Utf16Lines(io.BufferedIOBase):
     def __init__(self, raw: io.BufferedReader[io.RawIOBase]) -> None:
         self._text = io.TextIOWrapper(raw, encoding="utf-16", errors="surrogatepass", newline="\n")
 
-    def __iter__(self) -> Iterator[bytes]:
-        return (line.encode("utf-8", "surrogatepass") for line in self._text)
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._text.readline(-1 if size is None else size).encode("utf-8", "surrogatepass")
 
     def read(self, size: int | None = -1) -> bytes:
         return self._text.read(size).encode("utf-8", "surrogatepass")

@@ -16,6 +16,7 @@ from data.files.stream import Document, Reject, Shape, open_source, read_documen
 from data.texts.redact import redacted
 from trainable.model.library_output import quieten
 from trainable.predicting.predictor import Predictor, find_model, load_predictor
+from trainable.predicting.rejects import RejectsFile
 from trainable.predicting.rules import add_rules
 from trainable.scoring.counts import Prediction
 
@@ -34,7 +35,7 @@ class PredictionRun:
 
     options: PredictOptions
     predictor: Predictor
-    rejects_file: Path
+    rejects: RejectsFile
     documents: int = 0
     windowed_documents: int = 0
     windows: int = 0
@@ -44,8 +45,6 @@ class PredictionRun:
     invalid: int = 0
     incomplete: list[str] = field(default_factory=list)
     not_in_text: list[str] = field(default_factory=list)
-    rejects: int = 0
-    _rejects_handle: IO[bytes] | None = None
     _started: float = field(default_factory=time.monotonic)
     _told: float = 0.0
 
@@ -64,7 +63,7 @@ class PredictionRun:
             handle = stack.enter_context(open_source(source))
             shape: Shape = self.options.input
             shape = shape_of(source, handle) if shape == "auto" else shape
-            stack.callback(self._close_rejects)
+            stack.callback(self.rejects.close)
             for chunk in self._chunks(read_documents(handle, name, shape)):
                 answers = self.predictor.predict([document.text for document in chunk], self._tell)
                 for document, (prediction, n_windows) in zip(chunk, answers, strict=True):
@@ -100,8 +99,9 @@ class PredictionRun:
             "invalid_answers": self.invalid,
             "incomplete_documents": len(self.incomplete),
             "values_not_in_text": len(self.not_in_text),
-            "rejects": self.rejects,
-            "rejects_file": str(self.rejects_file) if self._rejects_handle else None,
+            "rejects": self.rejects.count,
+            "rejects_not_kept": self.rejects.not_kept,
+            "rejects_file": str(self.rejects.path) if self.rejects.count > self.rejects.not_kept else None,
             "seconds": round(seconds, 2),
             "documents_per_s": round(self.documents / seconds, 2),
             "characters_per_s": round(self.characters / seconds),
@@ -122,17 +122,9 @@ class PredictionRun:
             yield chunk
 
     def _reject(self, item: Reject) -> None:
-        if item.raw:
-            if self._rejects_handle is None:
-                self._rejects_handle = self.rejects_file.open("xb")
-            self._rejects_handle.write(item.raw if item.raw.endswith(b"\n") else item.raw + b"\n")
-        self.rejects += 1
-        kept = f"; kept in {self.rejects_file}" if item.raw else ""
-        print(f"line {item.line}: {item.what}{kept}", file=sys.stderr)
-
-    def _close_rejects(self) -> None:
-        if self._rejects_handle is not None:
-            self._rejects_handle.close()
+        kept = self.rejects.keep(item.raw)
+        where = f"kept in {self.rejects.path}" if kept else "not kept"
+        print(f"line {item.line}: {item.what}; {where}", file=sys.stderr)
 
     def _write(self, out: IO[str], document: Document, prediction: Prediction, n_windows: int) -> None:
         self.documents += 1
@@ -204,7 +196,9 @@ def open_run(options: PredictOptions) -> PredictionRun:
     quieten()
     print(f"model      {place}", file=sys.stderr)
     return PredictionRun(
-        options, load_predictor(place, settings, options.once), options.rejects or _free_rejects(options)
+        options,
+        load_predictor(place, settings, options.once),
+        RejectsFile(options.rejects or _free_rejects(options)),
     )
 
 

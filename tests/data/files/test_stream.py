@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.files import limits, stream
 from data.files.stream import Document, Reject, open_source, read_documents, shape_of
 
 
@@ -106,3 +107,18 @@ def test_a_source_that_cannot_be_read_at_all_is_refused(tmp_path: Path, content:
 def test_utf_16_without_a_mark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="UTF-16 without a byte order mark"):
         read("Ann met Bob\n".encode("utf-16-le"), tmp_path, "in.txt")
+
+
+@pytest.mark.parametrize("shape", ["jsonl", "lines", "whole"])
+def test_a_line_that_is_too_long_is_a_reject_without_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str
+) -> None:
+    monkeypatch.setattr(limits, "MOST_BYTES", 40)
+    monkeypatch.setattr(stream, "MOST_BYTES", 40)
+    content = b'{"input": "' + b"x" * 60 + b'"}\n{"input": "a"}\n'
+    for encoded in (content, content.decode().encode("utf-16")):
+        first, *others = read(encoded, tmp_path, shape=shape)
+        assert isinstance(first, Reject)
+        assert (first.line, first.raw) == (1, b"")
+        assert "split the document" in first.what
+        assert len(others) == (shape != "whole")
