@@ -6,6 +6,7 @@ from data.entities import Entity
 from data.files.claims import Mark, resolve
 from data.files.keys import (
     END_KEYS,
+    LIST_KEYS,
     SHAPES,
     START_KEYS,
     TEXT_KEYS,
@@ -18,6 +19,7 @@ from data.files.keys import (
     items_of,
     kind_of,
 )
+from data.files.unread import holds_labels, refuse_unread
 
 
 def read_row(row: Row, mapping: Mapping) -> tuple[str, tuple[Entity, ...]]:
@@ -55,6 +57,12 @@ def read_marks(row: Row, mapping: Mapping) -> tuple[str, list[Mark]]:
             problems.append(str(error))
     if problems:
         raise ValueError("\n".join(problems))
+    others = {key: row[key] for key in LIST_KEYS if key in row and key != path}
+    if marks and any(map(holds_labels, others.values())):
+        filled = "`, `".join(key for key, value in others.items() if holds_labels(value))
+        raise ValueError(f"entities are in `{path}` and in `{filled}`; keep one of them")
+    if not marks:
+        refuse_unread(row)
     return text, marks
 
 

@@ -22,7 +22,8 @@ class Draft:
     """One record: its text, its labels, and what else the format provides.
 
     `used` tells which keys hold text and labels, `dropped` why parts of the record were left out, `repaired` what
-    was read otherwise than it is written, because the user said so; `more` are further
+    was read otherwise than it is written, because the user said so; `sure_units` is that of the format, or False if this
+    record may have others; `unread` is a key that seems to hold labels and is not read; `more` are further
     texts of the same record.
     """
 
@@ -35,6 +36,8 @@ class Draft:
     source: str = ""
     dropped: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
+    sure_units: bool = True
+    unread: str = ""
     more: list[Draft] = field(default_factory=list)
 
 

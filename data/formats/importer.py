@@ -13,12 +13,13 @@ from data.files.claims import Units, resolve
 from data.files.jsonl import guess_language
 from data.files.keys import detect_mapping
 from data.files.lines import DataError, Problem
+from data.files.unread import RENAME
 from data.formats.containers import Container, open_container
 from data.formats.draft import Draft, Reader, RowFormat, Skip, language_code
+from data.formats.foreign import foreign_record
 from data.formats.iob2 import read_iob2
 from data.formats.registry import FORMATS, detect_format
-from data.formats.report import KEPT_PROBLEMS, ImportReport
-from data.formats.streams import Draw, Ids
+from data.formats.report import KEPT_PROBLEMS, Draw, Ids, ImportReport
 
 _SAMPLE = 1000
 """Records from which the format and the keys are detected."""
@@ -71,24 +72,38 @@ def import_examples(source: Path, options: ImportOptions, report: ImportReport) 
             continue
         report.count(example)
         yield example
-    if report.bad and not options.drop_bad:
-        raise DataError(source, report.problems, report.place, report.bad - len(report.problems))
-    if not report.documents + drawn.offered + report.bad + report.dropped.total():
-        raise ValueError(f"{source} holds no document; name a file or folder that does")
-    if not report.documents + drawn.offered + report.bad:
-        reasons = "; ".join(f"{reason}: {count}" for reason, count in report.dropped.items())
-        raise ValueError(
-            f"{source} holds no document that can be used ({reasons}); export labelled documents"
-        )
-    if report.documents + drawn.offered and not report.seen_types and options.format == "auto":
-        raise ValueError(
-            f"{source} has no entity under any known key; if its {report.documents + drawn.offered} documents really hold none, "
-            f"give --format {report.format}"
-        )
+    _check_outcome(source, options, report, drawn.offered)
     report.dropped.update({"document: not drawn by --sample": drawn.refused} if drawn.refused else {})
     for example in drawn.in_order():
         report.count(example)
         yield example
+
+
+def _check_outcome(source: Path, options: ImportOptions, report: ImportReport, drawn: int) -> None:
+    """Refuse a source with bad records, without documents, or whose labels nobody read.
+
+    Raises:
+        DataError: With every bad record.
+        ValueError: If there is no document, or none with an entity though they seem to have some.
+    """
+    offered = report.documents + drawn
+    if report.bad and not options.drop_bad:
+        raise DataError(source, report.problems, report.place, report.bad - len(report.problems))
+    if not offered + report.bad + report.dropped.total():
+        raise ValueError(f"{source} holds no document; name a file or folder that does")
+    if not offered:
+        reasons = "; ".join(f"{reason}: {count}" for reason, count in report.dropped.items())
+        raise ValueError(
+            f"{source} holds no document that can be used ({reasons}); export labelled documents"
+        )
+    if report.unread and not report.seen_types:
+        keys = "`, `".join(report.unread)
+        raise ValueError(f"{source} has labels under `{keys}`, which {report.format} does not read; {RENAME}")
+    if not report.seen_types and options.format == "auto":
+        raise ValueError(
+            f"{source} has no entity under any known key; if its {offered} documents really hold none, "
+            f"give --format {report.format}"
+        )
 
 
 def _is_uner(source: Path) -> bool:
@@ -103,17 +118,23 @@ def _from_records(
     container = open_container(source, options.split, "conll" if options.format == "conll" else "")
     report.place = container.place
     sample = _sample(container)
+    if foreign := next(filter(None, map(foreign_record, sample)), ""):
+        raise ValueError(f"{source}: {foreign}")
     form = FORMATS[options.format] if options.format != "auto" else detect_format(container.kind, sample)
     report.format = form.name
     read = _prepare(form, options)(sample)
-    units, sure = options.offsets or form.units, form.sure_units or options.offsets is not None
+    units = options.offsets or form.units
     problems: list[Problem] = []
     ids = Ids()
     for number, record in container.records(problems):
         report.add(problems)
         problems.clear()
+        if record is None:
+            report.dropped["document: null, a text that was passed over"] += 1
+            continue
         try:
             draft = read(record)
+            sure = options.offsets is not None or (form.sure_units and draft.sure_units)
             parts = [(part, resolve(part.text, part.marks, units, sure)) for part in (draft, *draft.more)]
         except Skip as reason:
             report.dropped[f"document: {reason}"] += 1
@@ -127,6 +148,7 @@ def _from_records(
             report.mapping[part.used] += 1
             report.dropped.update(part.dropped)
             report.repaired.update(part.repaired)
+            report.unread.update([part.unread] if part.unread else [])
             if part.id and not options.new_ids:
                 ids.add(part.id, number)
             yield place, _example(part, entities, source, place)

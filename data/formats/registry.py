@@ -10,7 +10,6 @@ from data.files.rows import read_marks
 from data.formats.corpora import CORPUS_FORMATS
 from data.formats.draft import NO_LABELS, Draft, Reader, RowFormat, has, name_of, object_of
 from data.formats.labelling_tools import TOOL_FORMATS
-from data.formats.prodigy import PRODIGY
 from data.formats.spans import SPAN_FORMATS, TABLE
 from data.formats.tagged_tokens import CONLL, TOKEN_FORMATS
 
@@ -41,7 +40,7 @@ OWN = RowFormat(
 )
 FORMATS = {
     form.name: form
-    for form in (OWN, *SPAN_FORMATS, PRODIGY, *CORPUS_FORMATS, *TOOL_FORMATS, *TOKEN_FORMATS, CONLL, TABLE)
+    for form in (OWN, *SPAN_FORMATS, *CORPUS_FORMATS, *TOOL_FORMATS, *TOKEN_FORMATS, CONLL, TABLE)
 }
 """Every format of records by name; UniversalNER's files are read by `data.formats.iob2`."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from data.files.claims import Mark
 from data.files.keys import END_KEYS, START_KEYS, TEXT_KEYS, TYPE_KEYS, Row
+from data.files.unread import refuse_unread, unread_key
 from data.formats.draft import (
     NO_LABELS,
     Draft,
@@ -64,12 +65,22 @@ def _triple(item: Sequence[object], owner: str) -> Mark:
     return mark_of(kind, None, start, end, owner)
 
 
-def spans_draft(row: Row, text: str, marks: list[Mark], used: str) -> Draft:
-    """Return a draft with the fields that have the same keys in all formats: id, group and language."""
+def spans_draft(row: Row, text: str, marks: list[Mark], used: str, keyed: bool = True) -> Draft:
+    """Return a draft with the fields that have the same keys in all formats: id, group and language.
+
+    `keyed` tells whether the row has a key for labels; one without is noted as `NO_LABELS`.
+
+    Raises:
+        ValueError: If there are no marks, and another key of the row seems to hold some.
+    """
+    if keyed and not marks:
+        refuse_unread(row)
     return Draft(
         text,
         marks,
         used,
+        dropped=[] if keyed else [NO_LABELS],
+        unread="" if keyed else unread_key(row),
         id=name_of(row, "id", "uid", "doc_id", "document_id"),
         group=name_of(row, "group"),
         language=name_of(row, "language", "lang"),
@@ -115,9 +126,8 @@ def _read_doccano(record: object) -> Draft:
         raise ValueError(f"has spans in {' and '.join(f'`{key}`' for key in filled)}; keep one of them")
     key = (filled or keys or ["label"])[0]
     text = text_of(text, text_key)
-    draft = spans_draft(row, text, span_objects(row.get(key), key), f"text in `{text_key}`, spans in `{key}`")
-    if not keys:
-        draft.dropped.append(NO_LABELS)
+    used = f"text in `{text_key}`, spans in `{key}`"
+    draft = spans_draft(row, text, span_objects(row.get(key), key), used, keyed=bool(keys))
     if row.get("relations"):
         draft.dropped.append("relations between entities")
     return draft

@@ -1,0 +1,60 @@
+"""Labels under a key that nobody reads are found, and what only looks like labels is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.files.jsonl import read_examples
+from data.files.lines import DataError
+from data.files.unread import holds_labels, refuse_unread, unread_key
+from tests.data.formats.excerpts import saved
+
+SPAN = {"start": 0, "end": 3, "label": "PER"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [SPAN],
+        [{"offset": 0, "length": 3, "category": "PER"}],
+        [{"result": [{"value": {"start": 0, "end": 3, "labels": ["PER"]}}]}],
+        {"ner": {"annotations": [{"beginOffset": 0, "endOffset": 3, "categories": [{"name": "PER"}]}]}},
+        [[0, 3, "PER"]],
+        [["PER", 0, 3]],
+        {"sc": [[0, 3, "PER"]]},
+    ],
+)
+def test_places_with_types_are_labels_at_any_depth(value: object) -> None:
+    assert holds_labels(value)
+    assert unread_key({"text": "Ann", "id": 1, "odd": value}) == "odd"
+    with pytest.raises(
+        ValueError, match="labels seem to be under `odd`, which is not read; rename it to `spans`"
+    ):
+        refuse_unread({"text": "Ann", "odd": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], {}, "x", None, 5, [1, 2, 3], ["a", "b"], [[0, 10, "O"]], {"page": 1}, [{"start": 0, "end": 3}], [{"name": "x"}]],
+)  # fmt: skip
+def test_anything_else_is_not(value: object) -> None:
+    assert not holds_labels(value)
+    refuse_unread({"text": "Ann", "odd": value, "tokens": [SPAN], "predictions": [SPAN], "relations": [SPAN]})
+
+
+def test_the_projects_own_files_are_read_by_the_same_rule(tmp_path: Path) -> None:
+    rows = [
+        {"input": "Ann met", "output": {"entities": []}, "annotations": [SPAN]},
+        {"input": "Ann met", "output": {"entities": [], "found": [SPAN]}},
+        {"input": "Ann met", "entities": [{"type": "PER", "text": "Ann"}], "labels": [SPAN]},
+        {"input": "Ann met", "output": {"entities": []}, "rule_entities": [{**SPAN, "text": "Ann"}]},
+    ]
+    with pytest.raises(DataError) as error:
+        read_examples(saved(tmp_path, "own.jsonl", rows))
+    assert [(problem.line, problem.what.split(",")[0]) for problem in error.value.problems] == [
+        (1, "labels seem to be under `annotations`"),
+        (2, "labels seem to be under `output`"),
+        (3, "entities are in `entities` and in `labels`; keep one of them"),
+    ]
