@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from data.files.keys import END_KEYS, START_KEYS, TYPE_KEYS, Row
 
 _STARTS = {*START_KEYS, "begin", "beginOffset", "begin_offset", "startOffset", "offset", "from"}
@@ -12,6 +14,9 @@ _NO_LABELS = {
     "rule_entities", "not_in_text",
 }  # fmt: skip
 """Keys under which places lie that are no labels, or that nobody has confirmed."""
+_NAMES = {"label", "labels", "entities", "ents", "spans", "annotations", "annotation", "ner", "pii"}
+"""Keys whose name says that a list of objects or lists there holds labels, whatever is in them."""
+_WRITTEN_LIST = re.compile(r"\s*[\[{]\s*[\[{(]")
 _DEPTH, _ITEMS = 6, 20
 RENAME = "rename it to `spans`, with `start`, `end` and `label` in each, or to `label` if each is [start, end, type]"
 """How labels get under a key that is read."""
@@ -19,7 +24,10 @@ RENAME = "rename it to `spans`, with `start`, `end` and `label` in each, or to `
 
 def unread_key(row: Row) -> str:
     """Return the key of a row that seems to hold labels, apart from keys that never do; empty if there is none."""
-    return next((key for key, value in row.items() if key not in _NO_LABELS and holds_labels(value)), "")
+    for key, value in row.items():
+        if key not in _NO_LABELS and (holds_labels(value) or (key in _NAMES and _holds_items(value))):
+            return key
+    return ""
 
 
 def refuse_unread(row: Row) -> None:
@@ -44,6 +52,15 @@ def holds_labels(value: object, depth: int = 0) -> bool:
         return any(holds_labels(item, depth + 1) for key, item in value.items() if key not in _NO_LABELS)
     if not isinstance(value, list | tuple):
         return False
-    if [type(item) for item in value] in ([int, int, str], [str, int, int]):
+    kinds = [type(item) for item in value]
+    if kinds[:3] == [int, int, str] or kinds == [str, int, int]:
         return "O" not in value
     return any(holds_labels(item, depth + 1) for item in value[:_ITEMS])
+
+
+def _holds_items(value: object) -> bool:
+    """Whether a value is a list of lists or objects, as it is or written as a string."""
+    if isinstance(value, str):
+        return bool(_WRITTEN_LIST.match(value))
+    items = list(value.values()) if isinstance(value, dict) else value
+    return isinstance(items, list) and any(isinstance(item, list | tuple | dict) and item for item in items)

@@ -20,14 +20,16 @@ def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> I
     Other lines without a tag are added to `problems`.
 
     Raises:
-        ValueError: If the first column counts the tokens.
+        ValueError: If the first column counts the tokens, or the last two hold tags of the same types.
     """
     block: list[tuple[int, list[str]]] = []
     document, bad, width, checked = "", False, 0, False
+    types: tuple[set[str], set[str]] = (set(), set())
     for number, line in _closed(lines):
         columns = columns_of(line)
         if columns[0] == "-DOCSTART-" or not any(column.strip() for column in columns):
             checked = checked or _checked(block)
+            _check_types(block, types)
             if block and not bad:
                 yield block[0][0], _sentence(block, document)
             block, bad = [], False
@@ -78,6 +80,23 @@ def _checked(block: Sequence[tuple[int, list[str]]]) -> bool:
             f"the first column counts the tokens (from line {block[0][0]}), but must be the token; remove that column"
         )
     return True
+
+
+def _check_types(block: Sequence[tuple[int, list[str]]], types: tuple[set[str], set[str]]) -> None:
+    """Collect the types of the last two columns.
+
+    Raises:
+        ValueError: If they share one: then they are two layers, or labels and predictions.
+    """
+    for number, columns in block:
+        pair = [TAG.fullmatch(tag) for tag in columns[-2:]] if len(columns) > 2 else []
+        for match, known in zip(pair, types, strict=False):
+            known.update({match[2]} if match and match[2] else set())
+        if types[0] & types[1]:
+            raise ValueError(
+                f"the last two columns hold tags of the same types (line {number}), such as two layers, or labels and "
+                "predictions; keep the column with the labels"
+            )
 
 
 def _sentence(block: Sequence[tuple[int, list[str]]], document: str) -> Row:

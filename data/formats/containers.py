@@ -86,8 +86,9 @@ def _kind_of_text(path: Path) -> str:
     if tagged >= 0.8 * len(filled):
         return "conll"
     raise ValueError(
-        f"`source` is {path.name}, whose first lines are neither JSON nor tokens with tags; "
-        "name a table .csv or .tsv, or give `--format`"
+        f"`source` is {path.name}, whose first lines are neither JSON nor tokens with tags (O, or like B-TYPE) in the last "
+        "column; bring the columns into this order, name a table .csv or .tsv, or give --format conll if the tokens come "
+        "later"
     )
 
 

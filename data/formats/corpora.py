@@ -85,17 +85,16 @@ def _read_gretel(record: object) -> Draft:
         text = text_of(row.get("generated_text"), "generated_text")
         marks = span_objects(row["pii_spans"], "pii_spans")
         return spans_draft(row, text, marks, "text in `generated_text`, spans in `pii_spans`")
-    text = text_of(row.get("text"), "text")
-    draft = spans_draft(
-        row, text, [], "text in `text`, values without offsets in `entities`, of several types the first"
-    )
+    marks: list[Mark] = []
+    dropped: list[str] = []
     for index, item in enumerate(list_of(row.get("entities"), "entities"), 1):
         span = object_of(item, f"entity {index}")
         types = list_of(span.get("types"), "types")
-        draft.marks.append(
-            mark_of(types[0] if types else None, span.get("entity"), None, None, f"entity {index}")
-        )
-        draft.dropped += ["further types of an entity"] * (len(types) > 1)
+        marks.append(mark_of(types[0] if types else None, span.get("entity"), None, None, f"entity {index}"))
+        dropped += ["further types of an entity"] * (len(types) > 1)
+    used = "text in `text`, values without offsets in `entities`, of several types the first"
+    draft = spans_draft(row, text_of(row.get("text"), "text"), marks, used)
+    draft.dropped += dropped
     return draft
 
 

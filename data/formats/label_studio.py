@@ -60,7 +60,11 @@ def _claims(record: object) -> bool:
 
 
 def _is_regions(value: object) -> bool:
-    """Whether a value of JSON-MIN lists regions of a text."""
+    """Whether a value of JSON-MIN or a cell of CSV lists regions of a text."""
+    if isinstance(value, str):
+        return bool(_LIST_CELL.match(value)) and all(
+            f'"{key}"' in value for key in ("start", "end", "labels")
+        )
     first = value[0] if isinstance(value, list) and value else None
     return (
         isinstance(first, dict)

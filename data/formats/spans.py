@@ -144,7 +144,7 @@ def _prepare_table(records: Sequence[object]) -> Reader:
     if len(texts) != 1 or len(spans) != 1:
         raise ValueError(
             f"the columns {', '.join(keys)} hold {len(texts)} texts and {len(spans)} lists of spans by their names "
-            "and content; rename the text column to `text` and keep one column of spans"
+            "and content; rename the text column to `text` and join the spans in one column"
         )
 
     def read(record: object) -> Draft:

@@ -35,6 +35,13 @@ def test_places_with_types_are_labels_at_any_depth(value: object) -> None:
         refuse_unread({"text": "Ann", "odd": value})
 
 
+@pytest.mark.parametrize("value", ["[[0, 3, 'PER']]", [[0, 3, 7]], [{"label": 1}], [[0, 3, "PER", "Ann"]]])
+def test_lists_under_a_name_for_labels_are_labels_whatever_is_in_them(value: object) -> None:
+    assert unread_key({"text": "Ann", "label": value}) == "label"
+    for kept in ("formal", ["formal", "late"], [], 3):
+        refuse_unread({"text": "Ann", "label": kept})
+
+
 @pytest.mark.parametrize(
     "value",
     [[], {}, "x", None, 5, [1, 2, 3], ["a", "b"], [[0, 10, "O"]], {"page": 1}, [{"start": 0, "end": 3}], [{"name": "x"}]],

@@ -57,6 +57,14 @@ def test_a_column_that_counts_the_tokens_is_no_column_of_tokens(tmp_path: Path, 
             imported(saved(tmp_path, "t.conll", text), drop_bad=drop_bad)
 
 
+def test_two_columns_with_tags_of_the_same_types_leave_open_which_counts(tmp_path: Path) -> None:
+    text = "Sao\tNC\tB-LOC\tO\nPaulo\tVMI\tI-LOC\tO\n\nRome\tNC\tB-LOC\tB-LOC\n"
+    with pytest.raises(ValueError, match="the last two columns hold tags of the same types"):
+        imported(saved(tmp_path, "t.conll", text))
+    chunks = "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n"
+    assert imported(saved(tmp_path, "t.conll", chunks))[0][0].entities[0].text == "EU"
+
+
 def test_a_type_that_is_called_o_is_no_type(tmp_path: Path) -> None:
     text = "Ann B-PER\nmet O\nKloof I-O\nsaw O\nher O\nin O\n"
     with pytest.raises(DataError, match="conll:3: must be a token and its tag"):
