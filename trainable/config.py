@@ -25,6 +25,8 @@ VALIDATION_LOSS = "validation_loss"
 
 SETTINGS_KEY = "settings_file"
 """The one constant in a Ray config; everything else in it is a hyperparameter."""
+STUDY_FOLDERS = {"token_cache": "tokens", "checkpoint_dir": "checkpoints"}
+"""Settings that are folders of the study, and their names in it: a study that was moved takes them along."""
 
 Values: TypeAlias = dict[str, Any]
 """Hyperparameters by name, as a file or a Ray config holds them."""
@@ -161,9 +163,9 @@ class TrialSettings:
     validation_file: str
     """Validation documents, JSONL."""
     token_cache: str
-    """Directory of the tokenised corpora."""
+    """Directory of the tokenised corpora; follows from the study's folder."""
     checkpoint_dir: str
-    """Directory with one folder of resumable state a trial."""
+    """Directory with one folder of resumable state a trial; follows from the study's folder."""
     rungs: tuple[int, ...]
     """Optimizer steps at which a trial is evaluated; the last is the horizon."""
     evaluation_documents: tuple[int, ...]
@@ -207,14 +209,19 @@ class TrialSettings:
         """Return what a base model is asked with beside the text."""
         return PromptSettings(self.system_prompt, self.date, dict(self.ends_of_turn).get(model, ""))
 
+    def stored(self) -> Values:
+        """Return what is kept on disk: all but `STUDY_FOLDERS`."""
+        return {name: value for name, value in asdict(self).items() if name not in STUDY_FOLDERS}
+
     def save(self, path: Path) -> None:
         """Write the settings as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.stored(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> TrialSettings:
-        """Read what `save` wrote."""
+        """Read what `save` wrote into the folder of the study, wherever that lies now."""
         values = json.loads(path.read_text(encoding="utf-8"))
+        values |= {name: str(path.absolute().parent / folder) for name, folder in STUDY_FOLDERS.items()}
         for name in ("rungs", "evaluation_documents", "judges"):
             values[name] = tuple(values.get(name, ()))
         for name in ("min_type_recall", "ends_of_turn"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -138,7 +138,8 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         raise ValueError("\n".join(problems))
     note = ""
     if goes_on:  # what the finished trials ran with, whatever has changed since
-        settings = TrialSettings.load(files.trial_settings)
+        saved = TrialSettings.load(files.trial_settings)
+        settings = replace(saved, train_file=str(corpus.train), validation_file=str(corpus.validation))
     else:
         space, note = with_possible_answers(space, documents.train, preset.backend)
         space = with_expected_rates(space, rungs[-1])

@@ -24,10 +24,11 @@ from trainable.config import TrialSettings
 from trainable.knob import Choice, KnobValue, Range
 
 MAY_CHANGE = frozenset(
-    {"trials", "study", "results_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
+    {"trials", "study", "results_dir", "data_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
 )  # fmt: skip
-"""Options that a study may be continued with although it was started with others."""
-_WHERE_ONLY = MAY_CHANGE - {"trials"}
+"""Options that a study may be continued with although it was started with others; checksums tell whether data that
+lie elsewhere now are the same."""
+_WHERE_ONLY = MAY_CHANGE - {"trials", "data_dir"}
 
 
 def choose_study(options: SearchOptions) -> StudyFiles:

@@ -39,7 +39,7 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
             "preset": asdict(plan.preset),
             "concurrent_trials": plan.concurrent_trials,
             "space": asdict(plan.space),
-            "trial_settings": asdict(plan.settings),
+            "trial_settings": plan.settings.stored(),
             "provenance": source,
             "audit": audit.as_json(),
         },
@@ -48,13 +48,23 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
 
 
 def note_session(plan: SearchPlan) -> ProvenanceJson:
-    """Note in config.json that the study goes on, its new total of trials and which of them are confirmed.
+    """Note in config.json that the study goes on, its new total of trials and where its data are now.
 
     Returns:
         The provenance of the study.
     """
+    plan.settings.save(plan.files.trial_settings)
     config = read_config(plan.files)
-    config["options"] |= {"trials": plan.options.trials, "confirm": plan.options.confirm}
+    data_dir = plan.options.data_dir and str(plan.options.data_dir.resolve())
+    config["options"] |= {
+        "trials": plan.options.trials,
+        "confirm": plan.options.confirm,
+        "data_dir": data_dir,
+    }
+    config["trial_settings"] |= {
+        "train_file": plan.settings.train_file,
+        "validation_file": plan.settings.validation_file,
+    }
     session: SessionJson = {
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
         "commit": commit(),

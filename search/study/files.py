@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainable.config import TrialConfig
+from trainable.config import STUDY_FOLDERS, TrialConfig
 from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class StudyFiles:
     @property
     def checkpoints(self) -> Path:
         """Resumable state of trials; removed when the search ends."""
-        return self.root / "checkpoints"
+        return self.root / STUDY_FOLDERS["checkpoint_dir"]
 
     @property
     def tensorboard(self) -> Path:
@@ -98,7 +98,7 @@ class StudyFiles:
     @property
     def token_cache(self) -> Path:
         """Tokenised corpora (private)."""
-        return self.root / "tokens"
+        return self.root / STUDY_FOLDERS["token_cache"]
 
 
 def next_study_name(results_dir: Path) -> str:

@@ -35,10 +35,17 @@ def open_storage(database: str, durable: bool = True) -> optuna.storages.RDBStor
 
 
 def open_study(folder: Path) -> optuna.Study:
-    """Open the study in its folder to write."""
+    """Open the study in its folder to write, under whatever name it has inside."""
     import optuna
 
-    return optuna.load_study(study_name=folder.name, storage=open_storage(str(folder / "study.db")))
+    storage = open_storage(str(folder / "study.db"))
+    return optuna.load_study(study_name=name_inside(storage, folder.name), storage=storage)
+
+
+def name_inside(storage: optuna.storages.BaseStorage, new: str) -> str:
+    """Return the name that the study has in its file, whatever its folder is called now; `new` if there is none yet."""
+    studies = storage.get_all_studies()
+    return studies[0].study_name if studies else new
 
 
 def open_to_read(database: Path) -> optuna.storages.RDBStorage:
@@ -54,7 +61,7 @@ def open_to_read(database: Path) -> optuna.storages.RDBStorage:
 
 @contextmanager
 def study_to_read(folder: Path) -> Iterator[optuna.Study]:
-    """Yield the study of a folder to read, under whatever name it has inside: a renamed folder keeps it.
+    """Yield the study of a folder to read, under whatever name it has inside.
 
     Raises:
         sqlite3.Error: If the file is missing or damaged.
@@ -63,7 +70,7 @@ def study_to_read(folder: Path) -> Iterator[optuna.Study]:
 
     storage = open_to_read(folder / "study.db")
     try:
-        yield optuna.load_study(study_name=storage.get_all_studies()[0].study_name, storage=storage)
+        yield optuna.load_study(study_name=name_inside(storage, folder.name), storage=storage)
     finally:
         storage.engine.dispose()
 

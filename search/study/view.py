@@ -117,10 +117,14 @@ class StudyView:
         return found
 
     def record(self, name: str) -> EvaluationRecord | None:
-        """Return what a trial's last evaluation found, missed and got wrong; None if it was not kept."""
+        """Return what a trial's last evaluation found, missed and got wrong; None if it was not kept.
+
+        A record of another step is none of this evaluation: a running trial may be a rung ahead of the database.
+        """
         from trainable.scoring.record import load_record
 
-        return load_record(self.records[name]) if name in self.records else None
+        record = load_record(self.records[name]) if name in self.records else None
+        return record if record is not None and record.step in (0, self.named(name).steps) else None
 
     def reason(self, trial: TrialView) -> str:
         """Return in words why a trial ended, or where it stands."""

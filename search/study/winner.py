@@ -16,6 +16,7 @@ from search.study.files import (
     write_json,
 )
 from search.study.json_content import ProvenanceJson
+from trainable.model.kept_adapter import recorded_step
 
 if TYPE_CHECKING:
     import optuna
@@ -68,15 +69,21 @@ def write_best(
 def keep_best_adapters(
     study: optuna.Study, files: StudyFiles, confirmation: Confirmation | None = None
 ) -> None:
-    """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids."""
+    """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids.
+
+    An adapter of another step than its trial's last one is not what was scored: that is said, and it goes too.
+    """
     trials = ranked_by_mean(study, confirmation)[:BEST_ADAPTERS]
-    best = [trial.user_attrs["ray_trial_id"] for trial in trials]
+    best = {trial.user_attrs["ray_trial_id"]: last_step(trial) for trial in trials}
     for folder in files.adapters.glob("*"):
         if folder.name not in best:  # was among the best before the study was extended
             shutil.rmtree(folder)
-    for name in best:
+    for name, step in best.items():
         source = files.checkpoints / name / "adapter"
-        if source.is_dir():
+        saved_at = recorded_step(source) or step
+        if saved_at != step:
+            print(f"the adapter of {name} is not kept: it is of step {saved_at}, its score of step {step}")
+        elif source.is_dir():
             shutil.rmtree(files.adapters / name, ignore_errors=True)
             shutil.copytree(source, files.adapters / name)
     for private in (files.checkpoints, files.token_cache):

@@ -19,15 +19,16 @@ def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
 
     from search.planning.memory import MemoryModel
     from search.planning.space import SpaceSampler
-    from search.study.storage import open_storage
+    from search.study.storage import name_inside, open_storage
     from search.tuning.searcher import TruthfulOptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(str(plan.files.database), durable=plan.options.simulate is None)
     return TruthfulOptunaSearch(
         SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),
         horizon_steps=plan.rungs[-1],
-        storage=open_storage(str(plan.files.database), durable=plan.options.simulate is None),
-        study_name=plan.files.root.name,
+        storage=storage,
+        study_name=name_inside(storage, plan.files.root.name),
         starting_configs=plan.space.fitting_starting_configs(),
         seed=plan.options.seed,
         requirements=plan.settings.requirements,

@@ -46,14 +46,30 @@ def test_settings_survive_their_file(tmp_path: Path) -> None:
         backend="peft",
         train_file="训练.jsonl",
         validation_file="v.jsonl",
-        token_cache="c",
-        checkpoint_dir="d",
+        token_cache=str(tmp_path / "tokens"),
+        checkpoint_dir=str(tmp_path / "checkpoints"),
         rungs=(10, 30, 90),
         evaluation_documents=(20, 40, 80),
     )
     settings.save(tmp_path / "settings.json")
     assert TrialSettings.load(tmp_path / "settings.json") == settings
     assert settings.horizon_steps == 90
+    assert str(tmp_path) not in (tmp_path / "settings.json").read_text(encoding="utf-8")
+
+
+def test_the_folders_of_a_study_are_where_its_settings_lie(tmp_path: Path) -> None:
+    old = {
+        "backend": "peft",
+        "train_file": "t",
+        "validation_file": "v",
+        "rungs": [9],
+        "evaluation_documents": [4],
+    }
+    stored = {**old, "token_cache": "/old/place/tokens", "checkpoint_dir": "/old/place/checkpoints"}
+    (tmp_path / "trial_settings.json").write_text(json.dumps(stored), encoding="utf-8")
+    settings = TrialSettings.load(tmp_path / "trial_settings.json")
+    assert settings.token_cache == str(tmp_path / "tokens")
+    assert settings.checkpoint_dir == str(tmp_path / "checkpoints")
 
 
 def test_a_model_is_asked_with_what_was_stored_and_in_an_older_study_with_the_defaults(

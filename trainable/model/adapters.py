@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trainable.config import TrialConfig
 from trainable.model.backend import LanguageModel, LiveFacts
+from trainable.model.kept_adapter import check_step
 from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.tag_head import HEAD
@@ -92,12 +93,14 @@ def read_adapter_config(directory: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If it is no adapter directory.
+        ValueError: If it lies in a study and is not of the step that the study tells of.
     """
     file = directory / "adapter_config.json"
     if not file.is_file() or not (directory / WEIGHTS_FILE).is_file():
         raise FileNotFoundError(
             f"the adapter directory {directory} must hold adapter_config.json and {WEIGHTS_FILE}"
         )
+    check_step(directory)
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content
 

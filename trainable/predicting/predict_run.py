@@ -184,7 +184,7 @@ def open_run(options: PredictOptions) -> PredictionRun:
             problems.append(f"`{flag}` {path}: there is no folder {path.parent}; make it first")
     try:
         place = find_model(options.model)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         problems.append(str(error))
     if problems:
         raise OSError("\n".join(problems))

@@ -58,7 +58,7 @@ def is_full_disk(error: BaseException | None) -> bool:
 def write_traceback(error: Exception, log_file: Path) -> None:
     """Write an error's traceback, if that is possible."""
     try:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
+        log_file.parent.mkdir(exist_ok=True)  # never its parents: the study may have been moved
         log_file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     except OSError:
         pass  # the reason is in the result

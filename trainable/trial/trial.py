@@ -49,6 +49,7 @@ class Trial:
         started = time.perf_counter()
         _limit_resources(settings)
         self.config, self.settings, self.directory = config, settings, directory
+        directory.mkdir(parents=True, exist_ok=True)
         resident = ResidentBase() if resident is None else resident
         parts = Parts(config, _parts_settings(settings, config.model), resident)
         self.backend = parts.backend
@@ -82,9 +83,19 @@ class Trial:
             self.last_result = TrialResult.from_dict(reported)
             self._generate_s = self.last_result.generate_s
 
+    def _check_directory(self) -> None:
+        """Make no study anew that was moved or deleted meanwhile, by whoever killed the search.
+
+        Raises:
+            FileNotFoundError: If the directory is gone.
+        """
+        if not self.directory.is_dir():
+            raise FileNotFoundError(f"{self.directory} was moved or deleted while the trial ran")
+
     def pass_rung(self, step: int) -> None:
         """Train to a rung and save there, without an evaluation."""
         self.run.train_to(step)
+        self._check_directory()
         self.run.save(self.directory / STATE_FILE, {})
 
     def next_rung(self) -> TrialResult:
@@ -104,6 +115,7 @@ class Trial:
             outcome, self.run.step, score, rung=rung, train_loss=loss, details=details | self._facts,
             live=self._live_values(),
         )  # fmt: skip
+        self._check_directory()
         save_adapter(self.backend.model, self.directory / "adapter", self.config.model)
         self._prediction.save(self.directory / "adapter")
         if self._record is not None:

@@ -29,7 +29,7 @@ def quality(view: StudyView, show_text: bool = False) -> Section:
     best = view.best
     record = view.record(best.name) if best else None
     if best is None or record is None:
-        missing = "The winner has no evaluation.json, so its errors cannot be shown. A search writes one at each rung."
+        missing = "The winner has no evaluation.json of its last step, so its errors cannot be shown. A search writes one at each rung."
         return Section(_TITLE, (Text(missing),))
     evaluation, intervals = record.evaluation(), type_intervals(record)
     caption = f"{best.label} on {evaluation.n_documents} validation documents, by type."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from search.planning.plan import SearchPlan, make_plan
 from search.planning.resume import stored_options, stored_space
 from search.planning.settings_files import note_session, write_settings
 from search.planning.space import SpaceSampler, fix
+from search.study.config_file import read_config
 from search.study.database import ended_trials
 from search.study.files import StudyFiles
 from search.study.lock import StudyLock
-from search.study.storage import open_storage
+from search.study.storage import open_storage, open_study
+from search.tuning.assembly import make_searcher
 from search.tuning.searcher import TruthfulOptunaSearch
+from trainable.config import TrialSettings
 
 
 def options(folder: Path, **changes: Any) -> SearchOptions:
@@ -270,3 +274,50 @@ def test_a_transaction_cut_short_by_a_kill_is_rolled_back(tmp_path: Path, data: 
     assert files.database.with_name("study.db-journal").is_file()
     assert make_plan(options(tmp_path, study="s", trials=5)).options.resume
     assert ended_trials(files) == 2
+
+
+# --- a study that was moved ---
+
+
+def test_a_moved_and_renamed_study_goes_on_in_its_new_place_alone(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s", trials=5)), ended=2)
+    (tmp_path / "elsewhere").mkdir()
+    root = files.root.rename(tmp_path / "elsewhere" / "renamed")
+    plan = make_plan(options(tmp_path, study="renamed", results_dir=root.parent, trials=5))
+    assert (plan.settings.checkpoint_dir, plan.settings.token_cache) == (
+        str(root / "checkpoints"),
+        str(root / "tokens"),
+    )
+    assert make_searcher(plan).ended() == 2
+    assert [trial.state.name for trial in open_study(root).trials].count("COMPLETE") == 2
+    assert ended_trials(plan.files) == 2
+    assert not files.root.exists()
+
+
+def test_two_copies_of_a_study_have_their_own_checkpoints(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s", trials=5)), ended=2)
+    shutil.copytree(files.root, files.root.with_name("copy"))
+    plans = [make_plan(options(tmp_path, study=name, trials=5)) for name in ("s", "copy")]
+    assert [plan.settings.checkpoint_dir for plan in plans] == [
+        str(tmp_path / "results" / name / "checkpoints") for name in ("s", "copy")
+    ]
+
+
+def test_a_study_goes_on_with_the_same_data_in_another_place(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s", trials=5)), ended=2)
+    moved = data.rename(tmp_path / "moved")
+    plan = make_plan(options(tmp_path, study="s", trials=5, data_dir=moved))
+    assert Path(plan.settings.train_file).parent == Path(plan.settings.validation_file).parent == moved
+    note_session(plan)
+    assert TrialSettings.load(files.trial_settings) == plan.settings
+    config = read_config(files)
+    assert config["options"]["data_dir"] == str(moved)
+    assert Path(config["trial_settings"]["validation_file"]).parent == moved
+    again = make_plan(options(tmp_path, study="s", trials=5, data_dir=None))
+    assert again.settings == plan.settings
+    train = moved / "merged_pii_dataset_train.jsonl"
+    train.write_text(train.read_text(encoding="utf-8").replace("text 1", "text 2"), encoding="utf-8")
+    assert (
+        "has changed since the study was started"
+        in problems_of(options(tmp_path, study="s", data_dir=moved))[0]
+    )

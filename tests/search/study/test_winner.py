@@ -48,3 +48,18 @@ def test_the_best_adapters_stay_and_resumable_state_goes(tmp_path: Path, study_o
     assert kept == {name: name for name in ("short", "long", "better")}
     assert len(kept) == BEST_ADAPTERS
     assert not files.checkpoints.exists()
+
+
+def test_an_adapter_of_another_step_than_its_score_is_not_kept(
+    tmp_path: Path, study_of: StudyMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = StudyFiles(tmp_path)
+    for name, step in (("long", 9), ("better", 2)):
+        (files.checkpoints / name / "adapter").mkdir(parents=True)
+        record = json.dumps({"format": 1, "step": step, "min_precision": 0, "documents": []})
+        (files.checkpoints / name / "adapter" / "evaluation.json").write_text(record, encoding="utf-8")
+    keep_best_adapters(study_of(["long", "better"]), files)
+    assert [path.name for path in files.adapters.iterdir()] == ["long"]
+    assert (
+        "the adapter of better is not kept: it is of step 2, its score of step 9" in capsys.readouterr().out
+    )

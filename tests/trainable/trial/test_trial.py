@@ -114,3 +114,16 @@ def test_trials_that_tag_and_trials_that_write_take_turns_on_one_base(
     assert found[1] == found[3]
     assert found[1]["json_valid_rate"] == 1.0
     assert found[1]["evaluated_documents" if "evaluated_documents" in found[1] else "n_documents"] == 8
+
+
+@pytest.mark.slow
+def test_a_trial_whose_folder_was_moved_away_does_not_make_it_anew(
+    settings: TrialSettings, tmp_path: Path
+) -> None:
+    from trainable.trial.trial import Trial
+
+    trial = Trial(_CONFIG, settings, tmp_path / "t000")
+    (tmp_path / "t000").rename(tmp_path / "moved")
+    with pytest.raises(FileNotFoundError, match="was moved or deleted while the trial ran"):
+        trial.next_rung()
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]

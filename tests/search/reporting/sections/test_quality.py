@@ -81,5 +81,5 @@ def test_validation_documents_without_a_single_entity_have_a_section_too(
 
 def test_a_winner_without_a_record_has_no_errors_to_show(view: StudyView) -> None:
     assert texts(view) == [
-        "The winner has no evaluation.json, so its errors cannot be shown. A search writes one at each rung."
+        "The winner has no evaluation.json of its last step, so its errors cannot be shown. A search writes one at each rung."
     ]
