@@ -6,6 +6,7 @@ Runs in a process of its own and never imports unsloth, so that plain transforme
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,13 +35,18 @@ def merge_adapter(options: MergeOptions) -> None:
     An adapter corrects the base it was trained on. For a 4-bit base these are the dequantised
     NF4 weights; merging into the original ones would shift the predictions. What tags tokens becomes a model for
     token classification, see `trainable.model.token_classifier`.
+
+    Raises:
+        OSError: If the adapter or its base is missing.
+        ValueError: If the adapter cannot be applied to the base, or cannot be merged into it.
     """
     from peft import PeftModel
 
     from trainable.backends.peft_backend import PeftBackend
-    from trainable.model.adapters import read_adapter_config
+    from trainable.model.adapters import check_applied, check_sizes, load_weights, read_adapter_config
     from trainable.model.bases import locate_base
     from trainable.model.description import is_stored_in_4bit
+    from trainable.model.plain_lora import on_embeddings
     from trainable.model.prediction_settings import PredictionSettings
     from trainable.model.tag_head import add_head
     from trainable.model.token_classifier import save_tagger
@@ -51,11 +57,20 @@ def merge_adapter(options: MergeOptions) -> None:
     in_4bit = options.load_in_4bit or settings.load_in_4bit or is_stored_in_4bit(base_dir)
     backend = PeftBackend()
     backend.load_base(base_dir, in_4bit, window_tokens=0)
+    tied = on_embeddings(load_weights(options.adapter))
+    if tied and backend.model.config.tie_word_embeddings:
+        raise ValueError(
+            f"the adapter {options.adapter} changes {', '.join(sorted(tied))}, but {base_dir.name} ties its output head to its "
+            "embeddings, so that the merged model would change both; use the adapter as it is"
+        )
     base = backend.model.dequantize() if in_4bit else backend.model
     tag_set = TagSet(settings.tag_types)
     if settings.tag_types:
         add_head(base, len(tag_set))
-    merged = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter).merge_and_unload()
+    check_sizes(base, options.adapter)
+    model = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter)
+    check_applied(model, options.adapter)
+    merged = model.merge_and_unload()
     # transformers cannot turn weights back into the stored 4-bit format, and should not
     original = not is_stored_in_4bit(base_dir)
     if settings.tag_types:
@@ -74,12 +89,17 @@ def _end_at(model: PreTrainedModel, token: int) -> None:
     model.generation_config.eos_token_id = [token, *(other for other in others if other != token)]
 
 
-def main() -> None:
-    """Merge and say where."""
+def main() -> int:
+    """Merge and say where; return the exit code."""
     options = tyro.cli(MergeOptions)
-    merge_adapter(options)
+    try:
+        merge_adapter(options)
+    except (OSError, ValueError) as error:
+        print(f"cannot merge:\n{error}", file=sys.stderr)
+        return 2
     print(json.dumps({"merged": str(options.to.resolve())}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -31,7 +31,7 @@ from search.planning.space import SearchSpace, default_space, fix, read_space
 from search.planning.trial_settings import planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
-from trainable.model.adapters import read_adapter_config
+from trainable.model.adapters import read_init_adapter
 from trainable.model.bases import BUNDLED, locate_base
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
     if options.init_adapter is None:
         return space
     directory = options.init_adapter.resolve()
-    adapter = read_adapter_config(directory)
+    adapter = read_init_adapter(directory)
     own = {
         "model": adapter["base_model_name_or_path"],
         "lora_rank": adapter["r"],

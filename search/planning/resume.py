@@ -18,10 +18,11 @@ from search.planning.trial_settings import system_prompt
 from search.study.config_file import read_config, starting_configs_in
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
-from search.study.json_content import ConfigJson, ParameterJson, Value, as_number
+from search.study.json_content import ConfigJson, ParameterJson, ProvenanceJson, Value, as_number
 from search.study.lock import is_held
 from trainable.config import TrialSettings
 from trainable.knob import Choice, KnobValue, Range
+from trainable.model.adapters import WEIGHTS_FILE
 
 MAY_CHANGE = frozenset(
     {"trials", "study", "results_dir", "data_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
@@ -100,8 +101,8 @@ def _parameter(entry: ParameterJson) -> Choice | Range:
 
 def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFiles) -> list[str]:
     """Return one line for each file that is not what it was when the study was started."""
-    problems = []
-    known = read_config(files)["provenance"]["data"]
+    source = read_config(files)["provenance"]
+    problems, known = _changed_adapter(files, source), source["data"]
     for split, path in corpus.by_name().items():
         if split in known and known[split]["sha256"] != file_checksum(path):
             problems.append(
@@ -135,6 +136,18 @@ def changed_system_prompt(options: SearchOptions, files: StudyFiles, documents: 
         f"`--system-prompt` {options.system_prompt} holds another text than the study was started with; leave the flag "
         "out, or choose another --study"
     ]
+
+
+def _changed_adapter(files: StudyFiles, source: ProvenanceJson) -> list[str]:
+    """Return in one line why the adapter that trials start from is not what it was; nothing if it is, or there is none."""
+    init_adapter = stored_space(files).fixed.get("init_adapter")
+    weights = Path(str(init_adapter)) / WEIGHTS_FILE
+    if init_adapter is None or (
+        weights.is_file() and source.get("init_adapter") in (None, file_checksum(weights))
+    ):
+        return []
+    state = "has changed since the study was started" if weights.is_file() else "is gone"
+    return [f"{weights} of `--init-adapter` {state}; put the old file back, or choose another --study"]
 
 
 def _differences(options: SearchOptions, config: ConfigJson) -> list[tuple[str, object, object]]:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.auditing.summary import short_audit
+from data.files.checksum import file_checksum
 from search.planning.plan import SearchPlan
 from search.study.config_file import read_config
 from search.study.files import STUDY_FORMAT, write_json
 from search.study.json_content import ProvenanceJson, SessionJson
 from search.study.provenance import commit, provenance
+from trainable.model.adapters import WEIGHTS_FILE
 
 
 def write_settings(plan: SearchPlan) -> ProvenanceJson:
@@ -31,6 +33,8 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
     values = asdict(plan.options).items()
     options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
     source = provenance(plan.corpus, plan.options.seed)
+    if init_adapter := plan.space.fixed.get("init_adapter"):
+        source["init_adapter"] = file_checksum(Path(str(init_adapter)) / WEIGHTS_FILE)
     write_json(
         plan.files.config,
         {
@@ -55,7 +59,7 @@ def note_session(plan: SearchPlan) -> ProvenanceJson:
     """
     plan.settings.save(plan.files.trial_settings)
     config = read_config(plan.files)
-    data_dir = plan.options.data_dir and str(plan.options.data_dir.resolve())
+    data_dir = str(plan.options.data_dir.resolve()) if plan.options.data_dir else None
     config["options"] |= {
         "trials": plan.options.trials,
         "confirm": plan.options.confirm,

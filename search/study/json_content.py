@@ -62,6 +62,8 @@ class ProvenanceJson(TypedDict):
     machine: str
     packages: dict[str, str]
     data: dict[str, DataFileJson]
+    init_adapter: NotRequired[str]
+    """Checksum of the weights that every trial starts from, if they do."""
 
 
 class FindingJson(TypedDict):

@@ -17,6 +17,7 @@ from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
 from trainable.model.adapters import (
     check_init_adapter,
+    check_sizes,
     continue_from,
     lora_config,
     read_facts,
@@ -95,11 +96,12 @@ class PeftBackend:
 
         torch.manual_seed(config.seed)
         targets = adapter_targets(self.model)
+        directory = None if config.init_adapter is None else check_init_adapter(config)
         if tag_set is not None:
             add_head(self.model, len(tag_set))
-        self.model = get_peft_model(self.model, lora_config(config, targets))
-        if config.init_adapter is not None:
-            continue_from(self.model, check_init_adapter(config), tag_set)
+        self.model = get_peft_model(self.model, lora_config(config, targets, directory))
+        if directory is not None:
+            continue_from(self.model, directory, tag_set)
         if self.device.type == "cpu":
             merged_layers.install(self.model)
         if config.gradient_checkpointing:
@@ -111,14 +113,20 @@ class PeftBackend:
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def load_adapter(self, directory: Path, tag_set: TagSet | None = None) -> None:
-        """Put a trained adapter on the base, for prediction only."""
+        """Put a trained adapter on the base, for prediction only.
+
+        Raises:
+            ValueError: If it does not fit the base.
+        """
         from peft import PeftConfig, PeftModel
 
         if tag_set is not None:
             add_head(self.model, len(tag_set))
+        check_sizes(self.model, directory)
         config = PeftConfig.from_pretrained(str(directory))
         config.lora_dropout = 0.0  # it never acts here, and a layer without it can be merged for speed
         self.model = PeftModel.from_pretrained(self.model, directory, config=config)
+        check_applied(self.model, directory)
         if self.device.type == "cpu":
             merged_layers.install(self.model)
 

@@ -105,10 +105,11 @@ class UnslothBackend:
 
         torch.manual_seed(config.seed)
         targets = adapter_targets(self.model)
+        directory = None if config.init_adapter is None else check_init_adapter(config)
         add_head(self.model, len(tag_set))
-        self.model = get_peft_model(self.model, lora_config(config, targets))
-        if config.init_adapter is not None:
-            continue_from(self.model, check_init_adapter(config), tag_set)
+        self.model = get_peft_model(self.model, lora_config(config, targets, directory))
+        if directory is not None:
+            continue_from(self.model, directory, tag_set)
 
     def detach_adapter(self) -> None:
         """Take the adapter off, if there is one; the base stays."""

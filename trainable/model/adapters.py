@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from trainable.config import TrialConfig
 from trainable.model.backend import LanguageModel, LiveFacts
 from trainable.model.kept_adapter import check_step
-from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
+from trainable.model.parts import ADAPTER, HEAD, CausalModel, LoraLinear
+from trainable.model.plain_lora import unknown_settings, untrainable_settings
 from trainable.model.prediction_settings import PredictionSettings
-from trainable.model.tag_head import HEAD
 from trainable.model.weights import is_packed
 from trainable.tokens.tagset import TagSet
 
@@ -23,20 +23,24 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 
-def lora_config(config: TrialConfig, default_targets: Sequence[str]) -> LoraConfig:
+def lora_config(config: TrialConfig, default_targets: Sequence[str], saved: Path | None = None) -> LoraConfig:
     """Return PEFT's LoraConfig with every value given; where tokens are tagged, the head is trained and saved too.
 
     Args:
         config: Hyperparameters.
         default_targets: Names of the layers that get an adapter if the config names none.
+        saved: Adapter that training goes on from; its layers are adapted, whatever the config says.
     """
     from peft import LoraConfig
 
+    targets = config.target_modules or default_targets
+    if saved is not None:
+        targets = read_adapter_config(saved)["target_modules"]
     return LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=list(config.target_modules or default_targets),
+        target_modules=targets if isinstance(targets, str) else list(targets),
         use_rslora=config.use_rslora,
         bias="none",
         modules_to_save=[HEAD] if config.tagged else None,
@@ -82,10 +86,20 @@ def set_adapter_weights(model: PeftModel, weights: dict[str, torch.Tensor]) -> N
 
 
 def load_weights(directory: Path) -> dict[str, torch.Tensor]:
-    """Read the tensors of an adapter directory."""
+    """Read the tensors of an adapter directory.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return load_file(directory / WEIGHTS_FILE)
+    try:
+        return load_file(directory / WEIGHTS_FILE)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{directory / WEIGHTS_FILE} is damaged ({error}); copy the adapter again"
+        ) from error
 
 
 def read_adapter_config(directory: Path) -> dict[str, Any]:
@@ -93,7 +107,8 @@ def read_adapter_config(directory: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If it is no adapter directory.
-        ValueError: If it lies in a study and is not of the step that the study tells of.
+        ValueError: If the adapter cannot be applied as it was trained, or if it lies in a study and is not of the
+            step that the study tells of.
     """
     file = directory / "adapter_config.json"
     if not file.is_file() or not (directory / WEIGHTS_FILE).is_file():
@@ -102,7 +117,59 @@ def read_adapter_config(directory: Path) -> dict[str, Any]:
         )
     check_step(directory)
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if problems := unknown_settings(content, directory, bool(PredictionSettings.load(directory).tag_types)):
+        raise ValueError("\n".join(problems))
     return content
+
+
+def read_init_adapter(directory: Path) -> dict[str, Any]:
+    """Return the adapter_config.json of an adapter that training is to go on from.
+
+    Raises:
+        FileNotFoundError: If it is no adapter directory.
+        ValueError: If it cannot be applied, or is not plain LoRA on linear layers.
+    """
+    content = read_adapter_config(directory)
+    if problems := untrainable_settings(content, load_weights(directory), directory):
+        raise ValueError("\n".join(problems))
+    return content
+
+
+def check_applied(model: PeftModel, directory: Path) -> None:
+    """Compare the adapter of a model with the file that it was loaded from; PEFT skips what it has no place for.
+
+    Raises:
+        ValueError: If a tensor of the file is not in the model, or one of the adapter's is not in the file.
+    """
+    saved, live = load_weights(directory), adapter_weights(model)
+    base = model.get_base_model().state_dict()
+    wrong = set(live) - set(saved)
+    for name, tensor in saved.items():
+        found = live.get(name, base.get(name.removeprefix("base_model.model.")))
+        if found is None or found.shape != tensor.shape or not found.cpu().equal(tensor.to(found.dtype)):
+            wrong.add(name)
+    if wrong:
+        raise ValueError(
+            f"{len(wrong)} tensors of {directory / WEIGHTS_FILE} have no place in the base model, or the other way round "
+            f"({min(wrong)}): the adapter belongs to another base, or to one with added tokens"
+        )
+
+
+def check_sizes(model: CausalModel, directory: Path) -> None:
+    """Compare the weights of the base that an adapter brings along with the base's own.
+
+    Raises:
+        ValueError: If a size differs: tokens were added to the base, for example.
+    """
+    base = cast("torch.nn.Module", model).state_dict()
+    for name, tensor in load_weights(directory).items():
+        own = base.get(name.removeprefix("base_model.model.").replace(".base_layer.", "."))
+        if own is not None and own.shape != tensor.shape:
+            raise ValueError(
+                f"{directory / WEIGHTS_FILE} holds {name} of shape {tuple(tensor.shape)}, but the base model's is "
+                f"{tuple(own.shape)}: the adapter was trained on a base with added tokens; give the merged model that "
+                "was made of the two instead"
+            )
 
 
 def check_init_adapter(config: TrialConfig) -> Path:
@@ -110,10 +177,10 @@ def check_init_adapter(config: TrialConfig) -> Path:
 
     Raises:
         FileNotFoundError: If it is no adapter directory.
-        ValueError: If its rank or LoRA scaling differs from the config's.
+        ValueError: If it is not plain LoRA, or its rank or LoRA scaling differs from the config's.
     """
     directory = Path(config.init_adapter or "")
-    saved = read_adapter_config(directory)
+    saved = read_init_adapter(directory)
     expected = {"r": config.lora_rank, "lora_alpha": config.alpha, "use_rslora": config.use_rslora}
     wrong = {name: saved.get(name) for name, value in expected.items() if saved.get(name, value) != value}
     if wrong:
@@ -192,4 +259,10 @@ def continue_from(model: PeftModel, directory: Path, tag_set: TagSet | None) -> 
         for place, tag in enumerate(tag_set.names):
             if tag in places:
                 weights[name][place] = saved[name][places[tag]]
+    wrong = sorted(name for name in weights.keys() & fresh.keys() if weights[name].shape != fresh[name].shape)
+    if wrong:
+        raise ValueError(
+            f"{directory / WEIGHTS_FILE} holds {wrong[0]} of shape {tuple(weights[wrong[0]].shape)}, but the base model needs "
+            f"{tuple(fresh[wrong[0]].shape)}: the adapter belongs to another base"
+        )
     set_adapter_weights(model, weights)

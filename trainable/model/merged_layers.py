@@ -13,9 +13,9 @@ from types import MethodType
 from typing import Protocol, cast
 
 import torch
-from peft.tuners.lora import LoraLayer
 
 from trainable.model.parts import ADAPTER, LoraLinear
+from trainable.model.plain_lora import is_plain
 from trainable.model.weights import plain_weight
 
 
@@ -27,7 +27,7 @@ class MergedLayer(LoraLinear, Protocol):
 
 
 def install(model: torch.nn.Module) -> None:
-    """Replace the forward of every LoRA layer whose dropout is 0.
+    """Replace the forward of every plain LoRA layer whose dropout is 0; PEFT's stays on all others.
 
     Args:
         model: PEFT model with one adapter named default.
@@ -57,7 +57,7 @@ def frozen(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _layers(model: torch.nn.Module) -> list[MergedLayer]:
-    return [cast("MergedLayer", module) for module in model.modules() if isinstance(module, LoraLayer)]
+    return [cast("MergedLayer", module) for module in model.modules() if is_plain(module)]
 
 
 def _forward(layer: MergedLayer, x: torch.Tensor) -> torch.Tensor:

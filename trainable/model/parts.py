@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 ADAPTER = "default"
 """PEFT's name of the one adapter that a model carries."""
+HEAD = "score"
+"""Name of the head for tags in a model that has one; transformers' own."""
 
 
 class Weighted(Protocol):

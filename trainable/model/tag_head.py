@@ -14,13 +14,11 @@ import torch
 
 from trainable.model.backend import Batch, LanguageModel
 from trainable.model.batch import IGNORED
-from trainable.model.parts import ADAPTER
+from trainable.model.parts import ADAPTER, HEAD
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-HEAD = "score"
-"""Name of the head's module in the model."""
 _SPREAD = 0.02
 """Standard deviation of its first weights, transformers' own."""
 

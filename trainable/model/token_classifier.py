@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainable.model.tag_head import HEAD, head_of
+from trainable.model.parts import HEAD
+from trainable.model.tag_head import head_of
 from trainable.tokens.tagset import TagSet
 
 if TYPE_CHECKING:

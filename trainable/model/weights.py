@@ -18,6 +18,7 @@ from trainable.model.parts import (
     Linear,
     adapter_of,
 )
+from trainable.model.plain_lora import why_not_plain
 from trainable.model.rotation import Rotation, read_rotation, why_no_rotation
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def why_unsupported(model: CausalModel) -> str:
         return f"attention to the last {config.sliding_window} tokens only"
     if getattr(config, "mlp_bias", False) or _has_output_bias(model):
         return "linear layers with a bias beside those of queries, keys and values"
-    return why_no_rotation(config)
+    return why_no_rotation(config) or why_not_plain(cast("torch.nn.Module", model), (*ATTENTION, *MLP))
 
 
 def _has_output_bias(model: CausalModel) -> bool:

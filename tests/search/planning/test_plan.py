@@ -33,10 +33,22 @@ def documents(folder: Path, train: int, validation: int) -> Path:
 
 
 def adapter(folder: Path) -> Path:
-    content = {"base_model_name_or_path": "small-2m", "r": 24, "lora_alpha": 48, "use_rslora": False}
+    import torch
+    from safetensors.torch import save_file
+
+    content = {
+        "peft_type": "LORA",
+        "base_model_name_or_path": "small-2m",
+        "r": 24,
+        "lora_alpha": 48,
+        "use_rslora": False,
+    }
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps(content), encoding="utf-8")
-    (folder / "adapter_model.safetensors").write_bytes(b"")
+    save_file(
+        {"model.layers.0.self_attn.q_proj.lora_A.weight": torch.zeros(24, 2)},
+        folder / "adapter_model.safetensors",
+    )
     return folder
 
 
@@ -140,6 +152,18 @@ def test_bad_lines_of_every_data_file_are_listed_without_their_text(tmp_path: Pa
         assert f"merged_pii_dataset_{split}.jsonl:2: " in problems
         assert f"merged_pii_dataset_{split}.jsonl:3: " in problems
     assert "秘密" not in problems
+
+
+def test_an_adapter_that_is_not_plain_lora_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
+    directory = adapter(tmp_path / "adapter")
+    config = directory / "adapter_config.json"
+    content = json.loads(config.read_text(encoding="utf-8"))
+    for change in ({"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"peft_type": "LOHA"}):
+        config.write_text(json.dumps({**content, **change}), encoding="utf-8")
+        problems = "\n".join(problems_of(options(tmp_path, init_adapter=directory)))
+        assert f"`{next(iter(change))}`" in problems
+    config.write_text(json.dumps({**content, "base_model_name_or_path": None}), encoding="utf-8")
+    assert "must name the base model" in "\n".join(problems_of(options(tmp_path, init_adapter=directory)))
 
 
 def test_an_adapter_folder_without_weights_is_refused(tmp_path: Path) -> None:

@@ -321,3 +321,26 @@ def test_a_study_goes_on_with_the_same_data_in_another_place(tmp_path: Path, dat
         "has changed since the study was started"
         in problems_of(options(tmp_path, study="s", data_dir=moved))[0]
     )
+
+
+def test_a_study_does_not_go_on_from_another_initial_adapter(tmp_path: Path, data: Path) -> None:
+    adapter = tmp_path / "adapter"
+    saved_adapter(adapter, 1.0)
+    command = options(tmp_path, study="s", trials=5, init_adapter=adapter)
+    start(make_plan(command), ended=1)
+    assert make_plan(command).options.resume
+    saved_adapter(adapter, 2.0)
+    assert "of `--init-adapter` has changed since the study was started" in problems_of(command)[0]
+    shutil.rmtree(adapter)
+    assert "of `--init-adapter` is gone; put the old file back" in problems_of(command)[0]
+
+
+def saved_adapter(folder: Path, value: float) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(exist_ok=True)
+    config = {"peft_type": "LORA", "base_model_name_or_path": "small-2m", "r": 2, "lora_alpha": 4}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    tensors = {"model.layers.0.self_attn.q_proj.lora_A.weight": torch.full((2, 4), value)}
+    save_file(tensors, folder / "adapter_model.safetensors")

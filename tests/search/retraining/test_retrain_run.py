@@ -100,10 +100,13 @@ def test_a_winner_without_its_study_is_refused(files: StudyFiles, tmp_path: Path
 def test_no_epochs_and_an_adapter_that_does_not_fit_are_refused(files: StudyFiles, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`--epochs` is 0, but must be at least 1"):
         prepare(RetrainOptions(files.best, epochs=0))
+    from safetensors.torch import save_file
+
     adapter = tmp_path / "adapter"
     adapter.mkdir()
-    (adapter / "adapter_config.json").write_text(json.dumps({"r": 8, "lora_alpha": 16}), encoding="utf-8")
-    (adapter / "adapter_model.safetensors").touch()
+    config = {"peft_type": "LORA", "base_model_name_or_path": "small-2m", "r": 8, "lora_alpha": 16}
+    (adapter / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    save_file({}, adapter / "adapter_model.safetensors")
     with pytest.raises(ValueError, match="but the config asks for"):
         prepare(RetrainOptions(files.best, init_adapter=adapter))
 

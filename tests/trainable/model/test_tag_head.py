@@ -14,7 +14,8 @@ from trainable.backends.resident import weights_checksum
 from trainable.model.adapters import adapter_weights, without_adapter
 from trainable.model.bases import locate_base
 from trainable.model.batch import collate_tags
-from trainable.model.tag_head import HEAD, head_of, load_head, tag_logits, why_one_sided
+from trainable.model.parts import HEAD
+from trainable.model.tag_head import head_of, load_head, tag_logits, why_one_sided
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 ONE_SIDED = {"qwen3.5": "linear_attention", "lfm2": "conv", "granitemoehybrid": "linear_attention"}
