@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
-from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, knobs_of
+from trainable.knob import Choice, Knob, Range, base_name, bits, knobs_of
 from trainable.requirements import Requirements
 
 METRIC = "score"
@@ -234,31 +234,3 @@ def split_ray_config(ray_config: Mapping[str, object]) -> tuple[TrialConfig, Pat
     values = dict(ray_config)
     settings_file = Path(str(values.pop(SETTINGS_KEY)))
     return TrialConfig.from_dict(values), settings_file
-
-
-def unusual_knobs(config: TrialConfig) -> dict[str, KnobValue | None]:
-    """Return the values that neither a search nor the class gives by default, of knobs that are not searched by default."""
-    usual = TrialConfig("any")
-    return {
-        name: value
-        for name, knob in KNOBS.items()
-        if not knob.searched
-        and (value := getattr(config, name)) not in (getattr(usual, name), knob.cpu, knob.gpu)
-    }
-
-
-def knobs(config: TrialConfig) -> str:
-    """Return what tells a config from others in one short string: the searched knobs and whatever is unusual.
-
-    Example:
-        >>> knobs(TrialConfig("small-2m", True, 16, 2e-3, 3))
-        'small-2m 4-bit r=16 lr=2.0e-03 x3 json'
-        >>> knobs(TrialConfig("small-2m", weight_decay=0.05))
-        'small-2m 16-bit r=12 lr=1.5e-04 x1 json weight_decay=0.05'
-    """
-    unusual = unusual_knobs(config)
-    return " ".join(
-        knob.told(name, getattr(config, name))
-        for name, knob in KNOBS.items()
-        if knob.searched or name in unusual
-    )

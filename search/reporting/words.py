@@ -8,7 +8,8 @@ from pathlib import Path
 from search.study.json_content import Value
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
-from trainable.config import KNOBS, TAGS, TrialConfig, unusual_knobs
+from trainable.config import KNOBS, TAGS, TrialConfig
+from trainable.config_words import unusual_knobs
 
 GOAL_RECALL, GOAL_F1 = (0.88, 0.92), (0.90, 0.93)
 """What the users want to reach, as shares from ... to."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.study.json_content import RetrainJson
-from trainable.config import JSON, TAGS, TrialConfig, unusual_knobs
+from trainable.config import JSON, TAGS, TrialConfig
+from trainable.config_words import unusual_knobs
 from trainable.scoring.metrics import HEADLINE
 
 _SHOWN = (

@@ -63,7 +63,7 @@ def trials_at_rungs(trials: int, shares: Sequence[float]) -> list[float]:
 
 def forecast(plan: SearchPlan) -> str:
     """Return in words what the whole search takes, new or continued alike; trains nothing."""
-    from trainable.config import knobs
+    from trainable.config_words import knobs
 
     counts = trials_at_rungs(plan.options.trials, plan.shares)
     steps, samples = _expected(plan)

@@ -17,7 +17,8 @@ from search.study.journal import RungsJournal
 from search.tuning.slots import Slots
 from search.watching.live_table import live_view, number
 from search.watching.time_left import Mark, SearchShape, seconds_left, stretches_done, to_go
-from trainable.config import knobs, split_ray_config
+from trainable.config import split_ray_config
+from trainable.config_words import knobs
 from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:

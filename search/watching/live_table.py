@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search.study.journal import RungDecision
-from trainable.config import METRIC, TIME_ATTR, knobs, split_ray_config
+from trainable.config import METRIC, TIME_ATTR, split_ray_config
+from trainable.config_words import knobs
 from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:

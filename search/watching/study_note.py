@@ -57,7 +57,7 @@ def study_note(
 
 
 def _best(trial: optuna.trial.FrozenTrial, fixed: dict[str, KnobValue], horizon_steps: int) -> str:
-    from trainable.config import knobs
+    from trainable.config_words import knobs
 
     metrics = trial.user_attrs
     interval = ""

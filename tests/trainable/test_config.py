@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.prompt import DEFAULT_PROMPT, PromptSettings
-from trainable.config import TrialConfig, TrialSettings, knobs, split_ray_config
+from trainable.config import TrialConfig, TrialSettings, split_ray_config
 from trainable.trial.ray_trainable import SETTINGS_KEY
 
 
@@ -76,7 +76,8 @@ def test_a_model_is_asked_with_what_was_stored_and_in_an_older_study_with_the_de
     tmp_path: Path,
 ) -> None:
     settings = TrialSettings(
-        "peft", "t", "v", "c", "d", (9,), (20,), system_prompt="Find names.", date="2026-05-01",
+        "peft", "t", "v", str(tmp_path / "tokens"), str(tmp_path / "checkpoints"), (9,), (20,),
+        system_prompt="Find names.", date="2026-05-01",
         ends_of_turn=(("llama", "<|eot_id|>"),),
     )  # fmt: skip
     file = tmp_path / "settings.json"
@@ -97,4 +98,3 @@ def test_a_ray_config_is_the_hyperparameters_and_the_settings_file() -> None:
         config,
         Path("/study/settings.json"),
     )
-    assert knobs(config) == "small-2m 4-bit r=16 lr=2.0e-03 x3 json"

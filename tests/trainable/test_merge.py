@@ -14,7 +14,7 @@ from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import save_adapter
 from trainable.model.bases import locate_base
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import find_model, load_predictor
 from trainable.tokens.chat import read_chat_format
 from trainable.tokens.corpus import tokenized
 
@@ -97,6 +97,6 @@ def test_a_merged_model_is_asked_and_stops_as_the_adapter_that_it_is_made_of(
     for folder in (adapter, merged):
         place = find_model(str(folder))
         assert place.settings.prompt == prompt
-        chat = Predictor(place, place.settings).backend.chat
+        chat = load_predictor(place, place.settings).backend.chat
         assert (chat.end_of_turn, chat.today) == ("<|endoftext|>", "2026-05-01")
         assert "Find names." in chat.prompts(["x"])[0]

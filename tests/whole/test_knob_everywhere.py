@@ -18,7 +18,8 @@ from search.retraining.model_card import model_card
 from search.study.storage import open_study
 from search.watching.forecast import forecast
 from search.watching.study_note import study_note
-from trainable.config import TrialConfig, knobs
+from trainable.config import TrialConfig
+from trainable.config_words import knobs
 
 SPACE = """[space]
 weight_decay = { low = 1e-3, high = 1e-1, log = true }

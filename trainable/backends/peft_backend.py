@@ -16,6 +16,7 @@ from trainable.decoding.generator import Generator
 from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
 from trainable.model.adapters import (
+    check_applied,
     check_init_adapter,
     check_sizes,
     continue_from,

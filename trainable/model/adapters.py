@@ -43,8 +43,7 @@ def lora_config(config: TrialConfig, default_targets: Sequence[str], saved: Path
         target_modules=targets if isinstance(targets, str) else list(targets),
         use_rslora=config.use_rslora,
         bias="none",
-        modules_to_save=[HEAD] if config.tagged else None,
-        task_type="TOKEN_CLS" if config.tagged else "CAUSAL_LM",
+        task_type="TOKEN_CLS" if config.tagged else "CAUSAL_LM",  # the first trains and saves the head too
     )
 
 

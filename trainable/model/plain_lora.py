@@ -24,6 +24,8 @@ _BY_PEFT = frozenset({
 """Those that PEFT's own forward pass of the base applies, without help from outside."""
 _STARTS = (None, True, False, "gaussian", "orthogonal", "eva")
 """Values of `init_lora_weights` that leave the base as it is; with the others an adapter fits a changed base alone."""
+_HEADS = ["classifier", HEAD]
+"""What PEFT trains in full where tokens are tagged."""
 _NOTHING = (None, False, "none", [], {}, "")
 _OUTPUT_OR_INPUT = ("lm_head", "embed_out", "embed_tokens", "wte")
 
@@ -77,7 +79,7 @@ def untrainable_settings(saved: Mapping[str, object], tensors: Iterable[str], di
     problems = [
         f"`{name}` is {value!r} {end}"
         for name, value in saved.items()
-        if name in _BY_PEFT and value not in (*_NOTHING, [HEAD])
+        if name in _BY_PEFT and value not in (*_NOTHING, _HEADS)
     ]
     odd = {
         _module(name)

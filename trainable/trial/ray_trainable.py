@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ray import tune
 
-from trainable.config import SETTINGS_KEY, TrialSettings, Values, knobs, split_ray_config
+from trainable.config import SETTINGS_KEY, TrialSettings, Values, split_ray_config
+from trainable.config_words import knobs
 from trainable.trial.dashboard_name import ActorName
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
 from trainable.trial.result import Outcome, TrialResult, Value

@@ -12,7 +12,7 @@ import pytest
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import check_init_adapter
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import find_model, load_predictor
 
 PROMPTS = [[5, 17, 99, 230, 41], [8, 300, 12, 77]]
 N_TOKENS = 12
@@ -72,7 +72,7 @@ def peft_answers(model: Any) -> list[list[int]]:
 
 def our_answers(name: str) -> list[list[int]]:
     place = find_model(name)
-    backend: Any = Predictor(place, place.settings).backend
+    backend: Any = load_predictor(place, place.settings).backend
     return [ids[:N_TOKENS] for ids in backend.generate(PROMPTS, N_TOKENS)]
 
 
@@ -157,7 +157,7 @@ def test_added_tokens_are_named_and_not_a_size_mismatch(tmp_path: Path) -> None:
     saved(tmp_path / "added", model, modules_to_save=["embed_tokens", "lm_head"])
     place = find_model(str(tmp_path / "added"))
     with pytest.raises(ValueError, match="was trained on a base with added tokens; give the merged model"):
-        Predictor(place, place.settings)
+        load_predictor(place, place.settings)
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
@@ -182,7 +182,7 @@ def test_weights_without_a_place_are_refused(
 ) -> None:
     place = find_model(rewritten(tmp_path, change))
     with pytest.raises(ValueError, match="tensors of .* have no place in the base model"):
-        Predictor(place, place.settings)
+        load_predictor(place, place.settings)
 
 
 @pytest.mark.parametrize("kind", ["DoRA", "whole modules", "ranks by layer", "single tokens"])

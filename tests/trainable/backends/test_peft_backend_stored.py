@@ -16,7 +16,7 @@ from trainable.model.batch import collate
 from trainable.model.description import UnusableBase
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 from trainable.model.weights import is_packed
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import find_model, load_predictor
 
 pytestmark = pytest.mark.slow
 PARTLY = {"llm_int8_skip_modules": ["lm_head", "model.layers.1.mlp"]}
@@ -68,7 +68,7 @@ def test_a_small_fit_on_it_is_learnt_predicted_and_merged(name: str, tmp_path: P
         fitted.adapter / SETTINGS_FILE
     ).unlink()  # as one from elsewhere, which does not say how its base was loaded
     place = find_model(str(fitted.adapter))
-    results = Predictor(place, PredictionSettings()).predict([example.text for example in EXAMPLES])
+    results = load_predictor(place, PredictionSettings()).predict([example.text for example in EXAMPLES])
     assert [prediction.parsed.valid for prediction, _ in results] == [True] * len(EXAMPLES)
     assert [[entity.text for entity in prediction.entities] for prediction, _ in results] == [
         [entity.text for entity in example.entities] for example in EXAMPLES

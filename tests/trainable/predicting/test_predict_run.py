@@ -19,7 +19,7 @@ from data.texts.redact import redacted
 from tests.commands import run_script
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
-from trainable.predicting.predictor import Predictor, find_model
+from trainable.predicting.predictor import find_model, load_predictor
 from trainable.training.full_length import (
     FullLengthResult,
     FullLengthRun,
@@ -166,7 +166,7 @@ def test_a_document_in_another_spelling_loses_no_entity(
     shutil.copytree(place.base, base)
     tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8"))
     (base / "tokenizer.json").write_text(json.dumps({**tokenizer, "normalizer": normalizer}), "utf-8")
-    predictor = Predictor(replace(place, base=base), place.settings)
+    predictor = load_predictor(replace(place, base=base), place.settings)
     texts = [example.text for example in read_examples(trained.test_file)]
     compatibility = {ord(canonical(chr(code))): code for code in range(0xFAD9, 0xF8FF, -1)}
     others = [text.translate(compatibility) for text in texts]
