@@ -76,7 +76,8 @@ def main() -> None:
             run = TrainingRun(config, parts.backend, parts.corpus, schedule, steps)
             run.train_to(steps)
             evaluator = parts.evaluator(documents[: options.documents])
-            loss, evaluation = evaluator.loss(), evaluator.evaluate()
+            predictions, loss = evaluator.predict_with_loss()
+            evaluation = evaluator.score(predictions)
             found.setdefault(steps, {})[rate] = loss
             row = {
                 "steps": steps, "rate": rate, "validation_loss": loss, "micro_recall": evaluation.micro_recall,

@@ -19,8 +19,8 @@ class Reader(Protocol):
     def predict(self, n_documents: int | None = None) -> list[Prediction]:
         """Return what is found in the first `n_documents` (all when None)."""
 
-    def loss(self, n_documents: int | None = None) -> float:
-        """Return the mean cross-entropy of the right answers to the first `n_documents`, in nats a label token."""
+    def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:
+        """Return also the mean cross-entropy of the right answers to them, in nats a label token."""
 
 
 class AnswerReader:
@@ -53,8 +53,11 @@ class AnswerReader:
         answers = iter(answer_prompts(self._backend, self._prompts[: sum(map(len, cuts))], self._limit))
         return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
 
-    def loss(self, n_documents: int | None = None) -> float:
-        """Return the mean cross-entropy of the right answers to the first `n_documents`, in nats a token."""
+    def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:
+        """Return also the mean cross-entropy of the right answers, in nats a token."""
+        return self.predict(n_documents), self._loss(n_documents)
+
+    def _loss(self, n_documents: int | None) -> float:
         from trainable.predicting.answer_loss import answer_loss
 
         if n_documents not in self._right_answers:

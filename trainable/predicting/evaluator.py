@@ -49,9 +49,9 @@ class Evaluator:
         """Let the model answer the first `n_documents` (all when None)."""
         return self._reader.predict(n_documents)
 
-    def loss(self, n_documents: int | None = None) -> float:
-        """Return the mean cross-entropy of the right answers to the first `n_documents`, in nats a label token."""
-        return self._reader.loss(n_documents)
+    def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:
+        """Return also the mean cross-entropy of the right answers to them, in nats a label token."""
+        return self._reader.predict_with_loss(n_documents)
 
     def evaluate(self, n_documents: int | None = None) -> Evaluation:
         """Predict and score the first `n_documents` (all when None)."""

@@ -37,19 +37,23 @@ class TagReader:
 
     def predict(self, n_documents: int | None = None) -> list[Prediction]:
         """Tag the first `n_documents` (all when None)."""
-        return tag_texts(self._backend, self._windows, self._tag_set, self._texts[:n_documents])
+        return self.predict_with_loss(n_documents)[0]
 
-    def loss(self, n_documents: int | None = None) -> float:
-        """Return the mean cross-entropy of the right tags, in nats a token; tokens whose tag the head lacks do not count."""
+    def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:
+        """Return also the mean cross-entropy of the right tags, in nats a token; those that the head lacks do not count."""
         import numpy as np
 
-        found = _joined_log_probabilities(self._backend, self._windows, self._texts[:n_documents])
+        texts = self._texts[:n_documents]
+        found = _joined_log_probabilities(self._backend, self._windows, texts)
+        predictions = [
+            _prediction(text, scores, self._tag_set) for text, scores in zip(texts, found, strict=True)
+        ]
         surprise, count = 0.0, 0
         for scores, gold in zip(found, self._gold[:n_documents], strict=True):
             known = np.flatnonzero(gold >= 0)
             surprise -= float(scores[known, gold[known]].sum())
             count += len(known)
-        return surprise / max(1, count)
+        return predictions, surprise / max(1, count)
 
 
 def tag_texts(

@@ -134,9 +134,10 @@ class Trial:
         self.run.make_room()
         try:
             with self.backend.generator.lent(self.run.give_back):
-                predictions = self.evaluator.predict(n_documents)
-            if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
-                losses[VALIDATION_LOSS] = self.evaluator.loss(n_documents)
+                if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
+                    predictions, losses[VALIDATION_LOSS] = self.evaluator.predict_with_loss(n_documents)
+                else:
+                    predictions = self.evaluator.predict(n_documents)
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryAtOne(f"no memory to answer one document: {error}") from error
         self._generate_s += time.perf_counter() - started

@@ -32,6 +32,6 @@ def test_the_loss_of_right_answers_is_that_of_the_librarys_logits() -> None:
             logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
         total += float(cross_entropy(logits, torch.tensor(answer), reduction="sum"))
         tokens += len(answer)
-    assert evaluator.loss() == pytest.approx(total / tokens, rel=1e-5)
-    assert evaluator.loss(7) != pytest.approx(evaluator.loss(), rel=1e-3)
+    assert evaluator.predict_with_loss()[1] == pytest.approx(total / tokens, rel=1e-5)
+    assert evaluator.predict_with_loss(7)[1] != pytest.approx(evaluator.predict_with_loss()[1], rel=1e-3)
     assert backend.model.training
