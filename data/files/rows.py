@@ -19,7 +19,7 @@ from data.files.keys import (
     items_of,
     kind_of,
 )
-from data.files.unread import holds_labels, refuse_unread
+from data.files.unread import holds_labels, refuse_unconfirmed, refuse_unread
 
 
 def read_row(row: Row, mapping: Mapping) -> tuple[str, tuple[Entity, ...]]:
@@ -38,6 +38,7 @@ def read_marks(row: Row, mapping: Mapping) -> tuple[str, list[Mark]]:
     Raises:
         ValueError: With every problem of the row's form, one a line.
     """
+    refuse_unconfirmed(row)
     text = _get(row, mapping.text, TEXT_KEYS, "the line")
     if not isinstance(text, str) or not text.strip():
         raise ValueError(

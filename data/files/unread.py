@@ -1,4 +1,4 @@
-"""Labels under a key that nobody reads: a document must not count as free of them."""
+"""Labels under a key that nobody reads, and labels that nobody has confirmed: neither may pass for labelled data."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ _WRITTEN_LIST = re.compile(r"\s*[\[{]\s*[\[{(]")
 _DEPTH, _ITEMS = 6, 20
 RENAME = "rename it to `spans`, with `start`, `end` and `label` in each, or to `label` if each is [start, end, type]"
 """How labels get under a key that is read."""
+
+
+def refuse_unconfirmed(row: Row) -> None:
+    """Refuse a task of Prodigy that was not accepted, or accepted without looking at the whole text.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    answer = row.get("answer")
+    binary = row.get("_is_binary") is True or row.get("_view_id") in ("ner", "spans")
+    if answer in ("reject", "ignore") or (binary and "_task_hash" in row):
+        what = (
+            f"`answer` is {answer}" if answer != "accept" else "is a binary answer about a part of the text"
+        )
+        raise ValueError(
+            f"{what}, so its labels are not those of the text; delete the line (data/convert.py leaves such tasks out "
+            "with --format spacy)"
+        )
 
 
 def unread_key(row: Row) -> str:

@@ -48,7 +48,7 @@ def open_container(path: Path, split: str = "", kind: str = "") -> Container:
     if name.endswith(".parquet"):
         return Container("parquet", "record", lambda problems: _parquet_records(path))
     if name.endswith((".csv", ".tsv")):
-        separator = "\t" if name.endswith(".tsv") else ","
+        separator = "\t" if name.endswith(".tsv") else _separator(path)
         return Container("csv", "line", lambda problems: _csv_records(path, separator, problems))
     kind = kind or _kind_of_text(path)
     if kind == "json":
@@ -131,6 +131,12 @@ def _jsonl_records(path: Path, problems: list[Problem]) -> Records:
                 yield number, parse_json(line)
             except ValueError as error:
                 problems.append(Problem(number, str(error)))
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the columns of a .csv file: some spreadsheets write semicolons."""
+    header = next((line for _, line in _first_lines(path)), "")
+    return ";" if ";" in header and "," not in header else ","
 
 
 def _csv_records(path: Path, separator: str, problems: list[Problem]) -> Records:

@@ -35,9 +35,7 @@ def json_records(path: Path, problems: list[Problem]) -> Iterator[tuple[int, obj
             number += 1
             yield number, record
     except (ijson.JSONError, ValueError, RecursionError, EOFError, zlib.error, OSError) as error:
-        problems.append(
-            Problem(number + 1, f"not JSON from here on ({_reason(error)}); export the file again")
-        )
+        problems.append(Problem(number + 1, f"not JSON from here on ({_reason(error)}); {_remedy(error)}"))
 
 
 def _whole(handle: LimitedJson) -> bytes:
@@ -54,6 +52,12 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeError):
         return f"not {error.encoding}" if isinstance(error, UnicodeDecodeError) else "not UTF-8"
     return "cut off" if "ncomplete" in str(error) or isinstance(error, EOFError) else "wrong syntax"
+
+
+def _remedy(error: Exception) -> str:
+    if _reason(error) == "wrong syntax":
+        return "write lists in [], texts in double quotes, and nothing else, or export the file again"
+    return "export the file again"
 
 
 def _listed(document: object, path: Path) -> Iterator[object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from data.files.claims import Mark
 from data.files.keys import END_KEYS, START_KEYS, TEXT_KEYS, TYPE_KEYS, Row
-from data.files.unread import refuse_unread, unread_key
+from data.files.unread import refuse_unconfirmed, refuse_unread, unread_key
 from data.formats.draft import (
     NO_LABELS,
     Draft,
@@ -20,6 +20,7 @@ from data.formats.draft import (
     simple,
     text_of,
 )
+from data.formats.tagged_tokens import TAG
 
 _TEXTS = (*TEXT_KEYS, "data", "full_text", "generated_text", "unmasked_text", "document")
 
@@ -71,8 +72,10 @@ def spans_draft(row: Row, text: str, marks: list[Mark], used: str, keyed: bool =
     `keyed` tells whether the row has a key for labels; one without is noted as `NO_LABELS`.
 
     Raises:
-        ValueError: If there are no marks, and another key of the row seems to hold some.
+        ValueError: If the labels are those of an answer that was not accepted, or there are no marks and another key of
+            the row seems to hold some.
     """
+    refuse_unconfirmed(row)
     if keyed and not marks:
         refuse_unread(row)
     return Draft(
@@ -141,6 +144,12 @@ def _prepare_table(records: Sequence[object]) -> Reader:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     texts = [key for key in keys if key in _TEXTS]
     spans = [key for key in keys if key not in texts and any(_looks_like_spans(row.get(key)) for row in rows)]
+    tags = [key for key in keys if _holds_tags([row.get(key) for row in rows])]
+    if tags and not spans:
+        raise ValueError(
+            f"the column {tags[0]} holds the tag of one token a row; write a file of columns instead: token, tab and tag, "
+            "and a blank line between sentences"
+        )
     if len(texts) != 1 or len(spans) != 1:
         raise ValueError(
             f"the columns {', '.join(keys)} hold {len(texts)} texts and {len(spans)} lists of spans by their names "
@@ -154,6 +163,11 @@ def _prepare_table(records: Sequence[object]) -> Reader:
         return spans_draft(row, text, marks, f"text in `{texts[0]}`, spans in `{spans[0]}`")
 
     return read
+
+
+def _holds_tags(values: Sequence[object]) -> bool:
+    """Whether all cells of a column are tags of tokens."""
+    return bool(values) and all(isinstance(value, str) and TAG.fullmatch(value) for value in values)
 
 
 def _looks_like_spans(value: object) -> bool:

@@ -143,7 +143,9 @@ def strings_of(value: object, key: str) -> list[str]:
     items = list_of(value, key)
     if not all(isinstance(item, str) for item in items):
         wrong = next(item for item in items if not isinstance(item, str))
-        raise ValueError(f"`{key}` holds {kind_of(wrong)}, but must hold strings; correct the record")
+        raise ValueError(
+            f"`{key}` holds {kind_of(wrong)}, but must hold strings; correct the record, with the names of numbered tags"
+        )
     return [str(item) for item in items]
 
 

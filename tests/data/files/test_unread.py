@@ -8,8 +8,8 @@ import pytest
 
 from data.files.jsonl import read_examples
 from data.files.lines import DataError
-from data.files.unread import holds_labels, refuse_unread, unread_key
-from tests.data.formats.excerpts import saved
+from data.files.unread import holds_labels, refuse_unconfirmed, refuse_unread, unread_key
+from tests.data.formats.excerpts import imported, saved
 
 SPAN = {"start": 0, "end": 3, "label": "PER"}
 
@@ -65,3 +65,22 @@ def test_the_projects_own_files_are_read_by_the_same_rule(tmp_path: Path) -> Non
         (2, "labels seem to be under `output`"),
         (3, "entities are in `entities` and in `labels`; keep one of them"),
     ]
+
+
+@pytest.mark.parametrize(
+    "facts", [{"answer": "reject"}, {"answer": "ignore"}, {"answer": "accept", "_view_id": "ner"}]
+)
+def test_labels_that_nobody_confirmed_are_refused_in_every_reader(
+    tmp_path: Path, facts: dict[str, str]
+) -> None:
+    row = {"text": "Ann met", "spans": [{**SPAN, "text": "Ann"}], "_task_hash": 1, **facts}
+    with pytest.raises(ValueError, match="so its labels are not those of the text; delete the line"):
+        refuse_unconfirmed(row)
+    source = saved(tmp_path, "own.jsonl", [row])
+    with pytest.raises(DataError, match="--format spacy"):
+        read_examples(source)
+    for form in ("jsonl", "nemotron", "doccano"):
+        with pytest.raises((DataError, ValueError)):
+            imported(source, format=form)
+    refuse_unconfirmed({"answer": "accept", "_view_id": "ner_manual", "_task_hash": 1})
+    refuse_unconfirmed({"input": "What is it?", "answer": "a pen"})

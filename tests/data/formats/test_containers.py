@@ -132,3 +132,8 @@ def test_brackets_without_end_are_a_problem_and_take_no_memory(tmp_path: Path) -
     (tmp_path / "deep.json").write_bytes(b"[" * 100_000)
     with pytest.raises(DataError, match="more than 100 levels of brackets"):
         values(tmp_path / "deep.json")
+
+
+def test_columns_of_a_csv_file_may_be_separated_by_semicolons(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('text;spans\n"Ann; met";"[[0, 3, \'PER\']]"\n')
+    assert values(tmp_path / "t.csv") == [[("PER", "Ann")]]

@@ -97,3 +97,11 @@ def test_a_table_without_one_column_of_each_is_refused_with_its_columns(
     with pytest.raises(ValueError) as error:
         FORMATS["table"].prepare([row])
     assert str(error.value).startswith(f"the columns {', '.join(row)} hold {counts}")
+
+
+def test_a_table_with_one_token_a_row_is_refused_with_the_form_that_is_read() -> None:
+    rows = [{"Word": "Ann", "Tag": "B-PER"}, {"Word": "met", "Tag": "O"}]
+    with pytest.raises(
+        ValueError, match="the column Tag holds the tag of one token a row; write a file of columns"
+    ):
+        FORMATS["table"].prepare(rows)
