@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from data.entities import Example
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
-from data.spelling import canonical
+from data.spelling import canonical, compatible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -118,7 +119,7 @@ def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerFast:
     """Load a base model's tokenizer.
 
     Raises:
-        NoChatFormat: If it has no chat template, or is none of the fast tokenizers, which tell offsets.
+        NoChatFormat: If it has no chat template, is none of the fast tokenizers, which tell offsets, or loses letters.
     """
     from transformers import AutoTokenizer
 
@@ -129,7 +130,25 @@ def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerFast:
         )
     if not tokenizer.is_fast:
         raise NoChatFormat(f"the tokenizer in {base_dir} has no tokenizer.json; choose a model that has one")
+    if _loses_letters(tokenizer):
+        raise NoChatFormat(
+            f"the tokenizer in {base_dir} drops capitals or accents, so that names in answers cannot be found in their "
+            "texts; choose a model that keeps them"
+        )
     return cast("PreTrainedTokenizerFast", tokenizer)
+
+
+def _loses_letters(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether a name comes back without its capitals or accents."""
+    name = "Ann LÉA"
+    ids = tokenizer(name, add_special_tokens=False)["input_ids"]
+    back = compatible(tokenizer.decode(ids, clean_up_tokenization_spaces=False)).strip()
+    return back != name and _bare(back) == _bare(name)
+
+
+def _bare(text: str) -> str:
+    marked = unicodedata.normalize("NFD", text.casefold())
+    return "".join(char for char in marked if not unicodedata.combining(char))
 
 
 def read_chat_format(base_dir: Path) -> ChatFormat:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from data.entities import Example
 from data.files.jsonl import read_examples
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
 from tests.families import FAMILIES, make_tokenizer
-from trainable.model.bases import BUNDLED_DIR
+from trainable.model.bases import BUNDLED_DIR, locate_base
 from trainable.tokens.chat import ChatFormat, NoChatFormat, read_chat_format
 
 EXAMPLES = read_examples(SAMPLE_DIR / "train.jsonl")[:40]
@@ -176,3 +177,28 @@ def test_the_end_token_of_the_tokenizer_is_the_last_resort(tmp_path: Path) -> No
     make_tokenizer(FAMILIES["unclosed"]).save_pretrained(tmp_path)
     assert read_chat_format(tmp_path).end_source == "tokenizer"
     assert read_chat_format(tmp_path).end_of_turn == "<|endoftext|>"
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "lost"),
+    [
+        ({"type": "Lowercase"}, True),
+        ({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]}, True),
+        ({"type": "NFC"}, False),
+        ({"type": "NFD"}, False),
+        ({"type": "NFKC"}, False),
+        (None, False),
+    ],
+)
+def test_a_tokenizer_that_drops_capitals_or_accents_is_refused(
+    tmp_path: Path, normalizer: object, lost: bool
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(locate_base("small-2m"), base, ignore=shutil.ignore_patterns("*.safetensors"))
+    content = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    (base / "tokenizer.json").write_text(json.dumps({**content, "normalizer": normalizer}), "utf-8")
+    if lost:
+        with pytest.raises(NoChatFormat, match="drops capitals or accents"):
+            read_chat_format(base)
+    else:
+        assert read_chat_format(base).end_of_turn

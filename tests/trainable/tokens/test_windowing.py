@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -115,14 +116,14 @@ def test_an_invalid_answer_loses_its_window_only() -> None:
 NAMES = (("刘林", "刘\uf9f4"), ("José", "Jose\u0301"), ("김한", unicodedata.normalize("NFD", "김한")))
 
 
-@pytest.fixture(scope="module", params=["NFC", "none"])
+@pytest.fixture(scope="module", params=["NFC", "NFD", "none"])
 def either_chat(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ChatFormat:
     """The bundled tokenizer as it is, and with the normalisation that Qwen's has."""
     folder = tmp_path_factory.mktemp(request.param) / "base"
     shutil.copytree(locate_base("small-2m"), folder, ignore=shutil.ignore_patterns("*.safetensors"))
     file = folder / "tokenizer.json"
     content = json.loads(file.read_text(encoding="utf-8"))
-    content["normalizer"] = {"type": "NFC"} if request.param == "NFC" else None
+    content["normalizer"] = None if request.param == "none" else {"type": request.param}
     file.write_text(json.dumps(content), encoding="utf-8")
     return read_chat_format(folder)
 
@@ -154,3 +155,21 @@ def test_windows_of_a_decomposed_text_fit_and_lose_nothing(either_chat: ChatForm
         window.text for window in windowing.cut(plain)
     ]
     assert all(text[window.start : window.end] == window.text for window in windows)
+
+
+def test_values_that_a_tokenizer_writes_in_nfkc_are_found_where_they_stand(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(locate_base("small-2m"), base, ignore=shutil.ignore_patterns("*.safetensors"))
+    content = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    content["normalizer"] = {"type": "NFKC"}
+    (base / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    chat = read_chat_format(base)
+    text = "电话１３８\u3000００１，Ａｎｎ。"
+    example = Example("1", text, locate(text, [("PHONE", "１３８\u3000００１"), ("PERSON", "Ａｎｎ")])[0])
+    ((_, answer_ids),) = chat.samples([example])
+    answer = parse(chat.tokenizer.decode(answer_ids, skip_special_tokens=True))
+    assert answer.items == (("PHONE", "138 001"), ("PERSON", "Ann"))
+    prediction = join_answers([Window(text, 0)], [Prediction(answer, truncated=False)])
+    assert prediction.entities == example.entities
+    counts = document_counts(example, prediction)
+    assert (counts.tp, counts.fp, counts.leaked) == (2, 0, 0)
