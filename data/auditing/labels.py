@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from data.auditing.checks import PLACES, Finding, Parts
 from data.entities import Entity, Example
+from data.spelling import Spelling, canonical
 
 _WORD = re.compile(r"\w")
 
@@ -23,7 +24,7 @@ def contradictions(parts: Parts) -> Iterator[Finding]:
             labels[example.text].add(example.entities)
             documents.setdefault(example.text, example.id)
             for entity in example.entities:
-                types[entity.text].add(entity.type)
+                types[canonical(entity.text)].add(entity.type)
     pairs = Counter("/".join(sorted(found)) for found in types.values() if len(found) > 1)
     what = "distinct values labelled as more than one type"
     yield Finding(
@@ -87,15 +88,15 @@ def _overlaps(example: Example) -> int:
 
 
 def unlabelled_repeats(example: Example) -> int:
-    """Count occurrences of labelled values that overlap no entity; those inside a longer word do not count."""
-    text = example.text
+    """Count occurrences of labelled values, in any spelling, that overlap no entity; those inside a longer word do not."""
+    text, spelling = example.text, Spelling(example.text)
     count = 0
     covered = [(entity.start, entity.end) for entity in example.entities]
-    for value in {entity.text for entity in example.entities if len(entity.text) > 1}:
-        if text.count(value) <= sum(entity.text == value for entity in example.entities):
+    values = Counter(canonical(entity.text) for entity in example.entities if len(entity.text) > 1)
+    for value, labelled in values.items():
+        if spelling.plain.count(value) <= labelled:
             continue
-        for match in re.finditer(re.escape(value), text):
-            start, end = match.span()
+        for start, end in spelling.occurrences(value):
             if any(a < end and start < b for a, b in covered):
                 continue
             count += not (_inside_word(text, start - 1, start) or _inside_word(text, end - 1, end))

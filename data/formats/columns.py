@@ -25,7 +25,9 @@ def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> I
     block: list[tuple[int, list[str]]] = []
     document, bad, width, checked = "", False, 0, False
     types: tuple[set[str], set[str]] = (set(), set())
+    before = 0
     for number, line in _closed(lines):
+        bad, before = bad or number > before + 1, number  # a line between could not be read
         columns = columns_of(line)
         if columns[0] == "-DOCSTART-" or not any(column.strip() for column in columns):
             checked = checked or _checked(block)

@@ -143,7 +143,7 @@ def _csv_records(path: Path, separator: str, problems: list[Problem]) -> Records
     csv.field_size_limit(MOST_BYTES)
     reader = csv.DictReader((line for _, line in numbered_lines(path, problems)), delimiter=separator)
     while True:
-        number = reader.line_num + 1
+        number, known = reader.line_num + 1, len(problems)
         try:
             row = next(reader)
         except StopIteration:
@@ -151,6 +151,9 @@ def _csv_records(path: Path, separator: str, problems: list[Problem]) -> Records
         except csv.Error as error:
             problems.append(Problem(number, f"not a table row ({error}); save the table again"))
             return
+        if len(problems) > known:
+            problems.append(Problem(max(2, number), "has a line that could not be read; correct that one"))
+            continue
         if None in row or None in row.values():
             problems.append(
                 Problem(max(2, number), "has more or fewer cells than the header; correct the line")

@@ -83,8 +83,8 @@ def _read_gretel(record: object) -> Draft:
     row = object_of(record, "the record")
     if "pii_spans" in row:
         text = text_of(row.get("generated_text"), "generated_text")
-        marks = span_objects(row["pii_spans"], "pii_spans")
-        return spans_draft(row, text, marks, "text in `generated_text`, spans in `pii_spans`")
+        found = span_objects(row["pii_spans"], "pii_spans")
+        return spans_draft(row, text, found, "text in `generated_text`, spans in `pii_spans`")
     marks: list[Mark] = []
     dropped: list[str] = []
     for index, item in enumerate(list_of(row.get("entities"), "entities"), 1):

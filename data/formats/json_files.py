@@ -96,11 +96,12 @@ def is_labelled_pair(record: object) -> bool:
 
 
 def _with_text(record: object, folder: Path) -> object:
-    """Return a record with the text of the file that its `location` names, if that lies below the folder."""
+    """Return a record with the text of the file that its `location` names, if that lies below the folder and is whole."""
     if not isinstance(record, dict) or "text" in record or not isinstance(record.get("location"), str):
         return record
     file = (folder / record["location"]).resolve()
     if not file.is_relative_to(folder.resolve()) or not file.is_file():
         return record
-    text = "".join(line for _, line in numbered_lines(file, []))
-    return {**record, "text": text}
+    problems: list[Problem] = []
+    text = "".join(line for _, line in numbered_lines(file, problems))
+    return record if problems else {**record, "text": text}

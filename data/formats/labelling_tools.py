@@ -155,7 +155,9 @@ def _claims_azure(record: object) -> bool:
 def _read_azure(record: object) -> Draft:
     row = object_of(record, "the record")
     if "location" in row and "text" not in row:
-        raise ValueError("`location` must name a file below the folder of the source; put the text there")
+        raise ValueError(
+            "`location` must name a file below the folder of the source, in UTF-8; put the text there"
+        )
     key, text = first_of(row, ("text", "query"))
     marks: list[Mark] = []
     dropped: list[str] = []

@@ -30,7 +30,10 @@ def read_predictions(path: Path, examples: Sequence[Example]) -> list[Prediction
             row = json.loads(line)
             text, prediction = row.get("input", ""), _prediction(row)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            what = 'must be {"id": ..., "input": ..., "output": {"entities": [{"type", "text"}]}}'
+            what = (
+                'must be {"id": ..., "input": ..., "output": {"entities": [{"type", "text"}]}}, with offsets in code '
+                "points if there are any"
+            )
             problems.append(Problem(number, what))
             continue
         by_id[str(row.get("id", ""))] = by_text[text] = prediction
@@ -54,6 +57,9 @@ def _prediction(row: dict[str, Any]) -> Prediction:
     spans = [(item.get("start"), item.get("end")) for item in row["output"]["entities"]]
     if all(type(start) is int and type(end) is int for start, end in spans):
         entities = tuple(Entity(*pair, *span) for pair, span in zip(items, spans, strict=True))
+        text = row.get("input", "")
+        if text and any(text[entity.start : entity.end] != entity.text for entity in entities):
+            raise ValueError
     else:
         entities, missing = locate_in_order(row.get("input", ""), items)
         items = [*((entity.type, entity.text) for entity in entities), *missing]

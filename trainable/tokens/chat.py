@@ -130,7 +130,7 @@ def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerFast:
         )
     if not tokenizer.is_fast:
         raise NoChatFormat(f"the tokenizer in {base_dir} has no tokenizer.json; choose a model that has one")
-    if _loses_letters(tokenizer):
+    if _loses_letters(cast("PreTrainedTokenizerFast", tokenizer)):
         raise NoChatFormat(
             f"the tokenizer in {base_dir} drops capitals or accents, so that names in answers cannot be found in their "
             "texts; choose a model that keeps them"
@@ -142,7 +142,7 @@ def _loses_letters(tokenizer: PreTrainedTokenizerFast) -> bool:
     """Whether a name comes back without its capitals or accents."""
     name = "Ann LÉA"
     ids = tokenizer(name, add_special_tokens=False)["input_ids"]
-    back = compatible(tokenizer.decode(ids, clean_up_tokenization_spaces=False)).strip()
+    back = compatible(str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))).strip()
     return back != name and _bare(back) == _bare(name)
 
 

@@ -62,3 +62,11 @@ def test_a_repeat_within_a_longer_word_is_none(text: str, value: str, expected: 
 
 def test_a_mention_inside_another_entity_is_no_unlabelled_repeat() -> None:
     assert unlabelled_repeats(example("x", "张三在张三路", ("NAME", "张三"), ("ROAD", "张三路"))) == 0
+
+
+def test_a_repeat_in_another_spelling_is_one_and_no_contradiction_is_missed() -> None:
+    repeated = example("x2", "刘林说刘\uf9f4来", ("NAME", "刘林"))
+    assert unlabelled_repeats(repeated) == 1
+    both = {"train": [repeated, example("x3", "刘\uf9f4", ("ORG", "刘\uf9f4"))]}
+    values, _ = contradictions(both)
+    assert (values.count, values.places) == (1, ("NAME/ORG",))

@@ -137,3 +137,24 @@ def test_brackets_without_end_are_a_problem_and_take_no_memory(tmp_path: Path) -
 def test_columns_of_a_csv_file_may_be_separated_by_semicolons(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('text;spans\n"Ann; met";"[[0, 3, \'PER\']]"\n')
     assert values(tmp_path / "t.csv") == [[("PER", "Ann")]]
+
+
+def test_a_line_that_cannot_be_read_takes_its_record_with_it(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(
+        b'text,spans\n"Ann\n\xff\nBob met","[[8, 11, \'PER\']]"\n"Eve met","[[0, 3, \'PER\']]"\n'
+    )
+    assert values(tmp_path / "t.csv", drop_bad=True) == [[("PER", "Eve")]]
+    (tmp_path / "t.conll").write_bytes(b"Ann B-PER\n\xff B-PER\nmet O\n\nEve B-PER\n")
+    assert values(tmp_path / "t.conll", drop_bad=True) == [[("PER", "Eve")]]
+    for name in ("t.csv", "t.conll"):
+        with pytest.raises(DataError, match="is not UTF-8"):
+            values(tmp_path / name)
+
+
+def test_a_text_file_beside_a_project_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    label = {"category": "PER", "offset": 4, "length": 3}
+    project = {"assets": {"documents": [{"location": "a.txt", "entities": [label]}]}}
+    (tmp_path / "a.json").write_text(json.dumps(project))
+    (tmp_path / "a.txt").write_bytes(b"\xff\nxx\nAnn\n")
+    with pytest.raises(DataError, match="must name a file below the folder of the source, in UTF-8"):
+        values(tmp_path / "a.json")

@@ -64,3 +64,15 @@ def test_every_line_that_cannot_be_read_is_listed(tmp_path: Path) -> None:
 def test_documents_without_a_prediction_are_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lacks 1 of 2 documents, the first is d2"):
         read_predictions(file_of(tmp_path, row("d1", _TEXT)), _EXAMPLES)
+
+
+def test_places_of_another_unit_are_refused_and_another_spelling_is_not(tmp_path: Path) -> None:
+    wrong = row("d1", "😀Wei")
+    wrong["output"]["entities"] = [{"type": "NAME", "text": "Wei", "start": 2, "end": 5}]
+    with pytest.raises(DataError, match="with offsets in code points if there are any"):
+        read_predictions(file_of(tmp_path, wrong, row("d2", "nobody")), _EXAMPLES)
+    text = "Jose\u0301 met"
+    spelled = row("d1", text, ("NAME", "José"))
+    (found,) = read_predictions(file_of(tmp_path, spelled), [Example("d1", text, ())])
+    assert found.entities == (Entity("NAME", "Jose\u0301", 0, 5),)
+    assert found.parsed.items == (("NAME", "Jose\u0301"),)
