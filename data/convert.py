@@ -122,6 +122,11 @@ def print_summary(report: ImportReport, command: ConvertCommand) -> None:
     print(f"dropped    {_counts(dict(dropped)) or 'nothing'}")
     if report.repaired:
         print(f"repaired   {_counts(report.repaired)}")
+    if report.cut_words:
+        print(
+            f"check      {report.cut_words} of {report.types.total()} entities without a stated value begin or end inside a "
+            "word; if the ends are inclusive, convert again with --offsets inclusive"
+        )
     unused = sorted({pair.partition("=")[0] for pair in command.map_type} - set(report.seen_types))
     unused += sorted(set(command.keep_types) - set(report.types))
     if unused:
@@ -137,10 +142,13 @@ def print_summary(report: ImportReport, command: ConvertCommand) -> None:
         "types": dict(report.types),
         "languages": dict(report.languages),
         "dropped": dict(report.dropped),
-        "repaired": dict(report.repaired),
         "format": report.format,
         "out": str(command.to),
     }
+    if report.repaired:
+        summary["repaired"] = dict(report.repaired)
+    if report.cut_words:
+        summary["cut_words"] = report.cut_words
     print(json.dumps(summary, ensure_ascii=False))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -10,8 +9,7 @@ from collections.abc import Callable, Iterator
 from data.auditing.checks import PLACES, Finding, Parts
 from data.entities import Entity, Example
 from data.spelling import Spelling, canonical
-
-_WORD = re.compile(r"\w")
+from data.texts.words import inside_word
 
 
 def contradictions(parts: Parts) -> Iterator[Finding]:
@@ -99,12 +97,5 @@ def unlabelled_repeats(example: Example) -> int:
         for start, end in spelling.occurrences(value):
             if any(a < end and start < b for a, b in covered):
                 continue
-            count += not (_inside_word(text, start - 1, start) or _inside_word(text, end - 1, end))
+            count += not (inside_word(text, start - 1, start) or inside_word(text, end - 1, end))
     return count
-
-
-def _inside_word(text: str, before: int, after: int) -> bool:
-    """Whether two neighbouring characters belong to one Latin word or number."""
-    if before < 0 or after >= len(text):
-        return False
-    return all(text[place] < "\u2e80" and _WORD.match(text[place]) is not None for place in (before, after))

@@ -64,6 +64,11 @@ _EXPORTS = (
         lambda row: _first(row, "paragraphs", "sentences"),
     ),
     _Export(
+        "DataTurks' JSON",
+        _SPANS + " from `points`, whose ends are inclusive",
+        lambda row: has(row, "content", "annotation") and _first(row, "annotation", "points"),
+    ),
+    _Export(
         "Labelbox's export",
         f"{_SPANS} from `location`",
         lambda row: has(row, "data_row", "projects") or has(row, "Label", "Labeled Data"),

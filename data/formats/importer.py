@@ -20,6 +20,7 @@ from data.formats.foreign import foreign_record
 from data.formats.iob2 import read_iob2
 from data.formats.registry import FORMATS, detect_format
 from data.formats.report import KEPT_PROBLEMS, Draw, Ids, ImportReport
+from data.texts.words import cuts_word
 
 _SAMPLE = 1000
 """Records from which the format and the keys are detected."""
@@ -148,6 +149,8 @@ def _from_records(
             report.mapping[part.used] += 1
             report.dropped.update(part.dropped)
             report.repaired.update(part.repaired)
+            if options.offsets is None and all(mark.value is None for mark in part.marks):
+                report.cut_words += sum(cuts_word(part.text, e.start, e.end) for e in entities)
             report.unread.update([part.unread] if part.unread else [])
             if part.id and not options.new_ids:
                 ids.add(part.id, number)

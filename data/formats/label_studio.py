@@ -125,7 +125,7 @@ def _task(row: Row) -> _Task:
 def _full_task(row: Row) -> _Task:
     key = "annotations" if "annotations" in row else "completions"
     annotations = [object_of(item, "an annotation") for item in list_of(row.get(key), key)]
-    kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    kept = [item for item in annotations if not (item.get("was_cancelled") or item.get("skipped"))]
     if not kept:
         raise Skip("no annotation that was not cancelled")
     read = [_regions_of(annotation) for annotation in kept]
@@ -167,12 +167,21 @@ def _short_task(row: Row) -> _Task:
     regions: list[_Region] = []
     dropped: list[str] = []
     keys: list[str] = []
-    for key, value in row.items():
-        value = literal(value, key) if isinstance(value, str) and _LIST_CELL.match(value) else value
+    decoded = {
+        key: literal(value, key) if isinstance(value, str) and _LIST_CELL.match(value) else value
+        for key, value in row.items()
+    }
+    lists = [value for value in decoded.values() if isinstance(value, list)]
+    # a text or a choice about a region has the place of that region
+    labelled = {_place(item) for value in lists for item in value if _is_place(item) and "labels" in item}
+    for key, value in decoded.items():
         if not isinstance(value, list) or not any(_is_place(item) for item in value):
             continue
         keys.append(key)
         for item in value:
+            if "labels" not in item and _place(item) in labelled:
+                dropped.append("results that are not labelled regions")
+                continue
             mark = _mark(object_of(item, "a region"), f"entity {len(regions) + 1}", dropped)
             # the export does not name the text; regions of one control are on one
             regions.append(_Region(mark, f"\0{key}"))
@@ -183,6 +192,10 @@ def _short_task(row: Row) -> _Task:
 
 def _is_place(item: object) -> bool:
     return isinstance(item, dict) and any(key in item for key in _PLACES)
+
+
+def _place(item: Row) -> tuple[str, str]:
+    return str(item.get("start")), str(item.get("end"))
 
 
 def _mark(region: Row, owner: str, dropped: list[str]) -> Mark:

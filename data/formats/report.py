@@ -30,6 +30,8 @@ class ImportReport:
     dropped: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
+    cut_words: int = 0
+    """Entities without a stated value that begin or end inside a word, as with offsets of another kind."""
     problems: list[Problem] = field(default_factory=list)
     bad: int = 0
     place: str = "line"

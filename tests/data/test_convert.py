@@ -40,7 +40,6 @@ def test_the_command_writes_the_file_and_ends_with_one_json_object(tmp_path: Pat
         "types": {"LOC": 4},
         "languages": {"zh": 3},
         "dropped": {},
-        "repaired": {},
         "format": "iob2",
         "out": str(out),
     }
@@ -113,6 +112,20 @@ def test_tags_are_read_as_conlleval_does_if_asked_for_and_counted(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert "repaired   tag: I- without its B-, read as the start of an entity: 1" in done.stdout
     assert sum(len(example.entities) for example in read_examples(out)) == 4
+
+
+def test_ends_inside_of_words_are_counted_aloud(tmp_path: Path) -> None:
+    source = tmp_path / "pairs.jsonl"
+    pairs = [
+        ["Hello from India", {"entities": [[11, 15, "GPE"]]}],
+        ["Ann met", {"entities": [[0, 3, "PER"]]}],
+    ]
+    source.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    done = run_convert(source, "--to", tmp_path / "a.jsonl")
+    assert "check      1 of 2 entities without a stated value begin or end inside a word" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["cut_words"] == 1
+    done = run_convert(source, "--to", tmp_path / "b.jsonl", "--offsets", "inclusive")
+    assert "check  " not in done.stdout
 
 
 def test_a_missing_source_and_an_existing_target_are_named_together(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ RECORDS = {
     "doccano": {"text": "Ann met", "annotations": [{"label": 2, "start_offset": 0, "end_offset": 3, "user": 1}]},
     "UIMA CAS": {"%TYPES": {}, "%FEATURE_STRUCTURES": []},
     "version 2": {"id": 0, "paragraphs": [{"raw": "Ann", "sentences": []}]},
+    "DataTurks": {"content": "Ann met", "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 2, "text": "Ann"}]}]},
     "Labelbox": {"data_row": {"id": "1"}, "projects": {}},
     "SuperAnnotate": {"metadata": {"name": "a"}, "instances": [SPAN]},
 }  # fmt: skip

@@ -200,3 +200,20 @@ def test_an_export_without_annotations_writes_no_empty_file(tmp_path: Path) -> N
     ]
     with pytest.raises(ValueError, match="holds no document that can be used .*no annotation that was not"):
         imported(saved(tmp_path, "t.json", rows))
+
+
+def test_a_text_about_a_region_has_its_place_and_is_none(tmp_path: Path) -> None:
+    label = [{"start": 0, "end": 3, "text": "Ann", "labels": ["PER"]}]
+    about = [{"start": 0, "end": 3, "text": ["Q42"]}]
+    row = {"id": 1, "ner": "Ann met", "label": label, "entity_id": about, "annotator": 1, "annotation_id": 2}
+    draft = read("label-studio", row)
+    assert draft.marks == [Mark("PER", "Ann", (0, 3))]
+    assert draft.dropped == ["results that are not labelled regions"]
+    with pytest.raises(ValueError, match="entity 2 has a place, but no `labels`"):
+        read("label-studio", {**row, "entity_id": [{"start": 4, "end": 7, "text": ["Q42"]}]})
+
+
+def test_tasks_that_were_skipped_are_left_out_under_both_names() -> None:
+    for name in ("was_cancelled", "skipped"):
+        with pytest.raises(Skip, match="no annotation that was not cancelled"):
+            read("label-studio", {"data": {"text": "Ann"}, "completions": [{name: True, "result": []}]})
