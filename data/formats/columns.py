@@ -38,7 +38,8 @@ def token_blocks(lines: Iterable[tuple[int, str]], problems: list[Problem]) -> I
             document = f"document at line {number}" if columns[0].strip() else document
             continue
         if len(columns) < 2 or not TAG.fullmatch(columns[-1]):
-            if not columns[0].startswith("#"):
+            # within a sentence #word is a token that lacks its tag
+            if not columns[0].startswith("#") or (block and columns[0].strip("#")):
                 what = "must be a token and its tag (O, or like B-TYPE), separated by spaces or tabs; correct the line"
                 problems.append(Problem(number, what))
                 bad = True

@@ -240,7 +240,11 @@ def _field_of(target: str, marks: Sequence[Mark], texts: dict[str, str], labelle
         known = [key for key in keys if key in (holding or texts)]
         if len(known) == 1:
             return known[0]
-    raise ValueError(f"any of `{'`, `'.join(texts) or 'data'}` may be the labelled text; rename it to `text`")
+    if not texts:
+        raise ValueError(
+            "`data` holds no text (a dialogue or a picture, perhaps); put the labelled text there as a string"
+        )
+    raise ValueError(f"any of `{'`, `'.join(texts)}` may be the labelled text; rename it to `text`")
 
 
 LABEL_STUDIO = RowFormat(

@@ -65,6 +65,13 @@ def test_two_columns_with_tags_of_the_same_types_leave_open_which_counts(tmp_pat
     assert imported(saved(tmp_path, "t.conll", chunks))[0][0].entities[0].text == "EU"
 
 
+def test_a_hashtag_without_a_tag_is_no_comment() -> None:
+    problems: list[Problem] = []
+    lines = ["# id = 1", "#FORMAT=x", "Ann B-PER", "# seen", "#love", "", "#1 O"]
+    assert [row["tokens"] for _, row in token_blocks(enumerate(lines, 1), problems)] == [["#1"]]
+    assert [problem.line for problem in problems] == [5]
+
+
 def test_a_type_that_is_called_o_is_no_type(tmp_path: Path) -> None:
     text = "Ann B-PER\nmet O\nKloof I-O\nsaw O\nher O\nin O\n"
     with pytest.raises(DataError, match="conll:3: must be a token and its tag"):
