@@ -23,8 +23,7 @@ from data.formats.draft import (
 )
 
 _TOOL_KEYS = {
-    "id", "inner_id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "file_upload",
-    "completed_by", "agreement", "project",
+    "id", "inner_id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "file_upload", "project",
 }  # fmt: skip
 """Keys of JSON-MIN and CSV that the tool adds to those of the task."""
 _PLACES = ("start", "end", "startOffset", "endOffset")
@@ -101,17 +100,16 @@ def _labelled_fields(record: object) -> list[str]:
 def _draft(task: _Task, by_field: dict[str, list[Mark]]) -> Draft:
     """Return one document for each text field; those of one task stay in one group."""
     drafts = []
+    several = len(by_field) > 1
+    group = task.name if several else ""
     for field, marks in by_field.items():
-        if len(by_field) > 1 and not task.texts[field].strip():
+        if several and not marks and not task.texts[field].strip():
             continue
         text = text_of(task.texts[field], field)
         if any(mark.value is None for mark in marks) and _ADDRESS.fullmatch(text.strip()):
             raise ValueError(f"`{field}` is the address of a file; put the text itself there")
-        several = len(by_field) > 1 and bool(task.name)
-        name = f"{task.name}/{field}" if several else task.name
-        drafts.append(
-            Draft(text, marks, f"text in `{field}`, {task.used}", name, task.name if several else "")
-        )
+        name = f"{group}/{field}" if group else task.name
+        drafts.append(Draft(text, marks, f"text in `{field}`, {task.used}", name, group))
     if not drafts:
         raise Skip("empty text")
     first, *more = drafts
