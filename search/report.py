@@ -33,16 +33,18 @@ def main() -> int:
     options = tyro.cli(ReportOptions)
     started = time.monotonic()
     from search.reporting.sections.write import write_comparison, write_report
+    from search.study.database import check_study
     from search.study.view import find_study
 
     try:
         root = find_study(options.study, options.results_dir.resolve())
+        check_study(root)
         if options.compare is None:
             page = write_report(root, options.show_text, options.png)
         else:
-            page = write_comparison(
-                root, find_study(options.compare, options.results_dir.resolve()), options.png
-            )
+            other = find_study(options.compare, options.results_dir.resolve())
+            check_study(other)
+            page = write_comparison(root, other, options.png)
     except (OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from search.study.database import check_study
 from search.study.files import StudyFiles
 from search.watching.addresses import tensorboard_command
 
@@ -33,7 +34,7 @@ def study_files(options: WatchOptions) -> StudyFiles:
         FileNotFoundError: Lists the studies there are.
     """
     for root in (options.results_dir / options.study, Path(options.study)):
-        if (root / "study.db").is_file():
+        if (root / "study.db").is_file() or (root / "config.json").is_file():
             return StudyFiles(root.resolve())
     known = sorted(path.parent.name for path in options.results_dir.glob("*/study.db"))
     raise FileNotFoundError(
@@ -46,10 +47,11 @@ def main() -> int:
     options = tyro.cli(WatchOptions)
     try:
         files = study_files(options)
+        check_study(files.root)
         from search.watching.study_server import StudyServer
 
         server = StudyServer(files.database, options.port)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"cannot start:\n{error}", file=sys.stderr)
         return 2
     print(f"study page {server.url} (Ctrl-C ends it)")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
+from data.files.own_json import read_settings
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
 from trainable.knob import Choice, Knob, Range, base_name, bits, knobs_of
 from trainable.requirements import Requirements
@@ -220,13 +221,8 @@ class TrialSettings:
     @classmethod
     def load(cls, path: Path) -> TrialSettings:
         """Read what `save` wrote into the folder of the study, wherever that lies now."""
-        values = json.loads(path.read_text(encoding="utf-8"))
-        values |= {name: str(path.absolute().parent / folder) for name, folder in STUDY_FOLDERS.items()}
-        for name in ("rungs", "evaluation_documents", "judges"):
-            values[name] = tuple(values.get(name, ()))
-        for name in ("min_type_recall", "ends_of_turn"):
-            values[name] = tuple((key, value) for key, value in values.get(name, ()))
-        return cls(**values)
+        folders = {name: str(path.absolute().parent / folder) for name, folder in STUDY_FOLDERS.items()}
+        return read_settings(path, cls, "put a copy of it back, or choose another --study", **folders)
 
 
 def split_ray_config(ray_config: Mapping[str, object]) -> tuple[TrialConfig, Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
+from data.files.own_json import DamagedFile, read_own
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.space import SearchSpace, read_space
@@ -18,11 +19,19 @@ from search.planning.trial_settings import system_prompt
 from search.study.config_file import read_config, starting_configs_in
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
-from search.study.json_content import ConfigJson, ParameterJson, ProvenanceJson, Value, as_number
+from search.study.json_content import (
+    ConfigJson,
+    ParameterJson,
+    PendingJson,
+    ProvenanceJson,
+    Value,
+    as_number,
+)
 from search.study.lock import is_held
 from trainable.config import TrialSettings
 from trainable.knob import Choice, KnobValue, Range
 from trainable.model.adapters import WEIGHTS_FILE
+from trainable.model.kept_adapter import mend_winner
 
 MAY_CHANGE = frozenset(
     {"trials", "study", "results_dir", "data_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
@@ -185,16 +194,21 @@ def _is_interrupted(files: StudyFiles) -> bool:
 
 def _confirms(files: StudyFiles) -> bool:
     """Return whether a search whose trials have ended was interrupted while it confirmed the best."""
-    best = json.loads(files.best.read_text(encoding="utf-8")) if files.best.is_file() else {}
-    return bool((best.get("confirmation") or {}).get("pending"))
+    if not files.best.is_file():
+        return False
+    confirmation = read_own(files.best, PendingJson, mend_winner(files.best)).get("confirmation")
+    return bool(confirmation and confirmation["pending"])
 
 
 def _harmless(question: Callable[[], bool]) -> bool:
-    """Answer no for a study that cannot be read: it is not the one that was meant."""
+    """Answer no for a study that cannot be read, and say so: it may be the one that was meant."""
     try:
         return question()
-    except (OSError, ValueError, KeyError, sqlite3.Error):
-        return False
+    except (OSError, DamagedFile, sqlite3.Error) as error:
+        print(f"passed over: {error}", file=sys.stderr)
+    except ValueError:  # another version's
+        pass
+    return False
 
 
 def _newest_first(results_dir: Path) -> list[StudyFiles]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,22 +9,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 from rich.console import Console
 
 from data.corpus import find_corpus
+from data.files.own_json import read_own
 from data.paths import ROOT
 from search.planning.preset import choose_preset
 from search.reporting.sections.write import try_report
 from search.retrain_options import RetrainOptions
 from search.retraining.model_card import model_card
+from search.study.config_file import read_config
 from search.study.files import StudyFiles, write_json
 from search.study.json_content import ProvenanceJson, RetrainJson
 from search.study.provenance import provenance
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import check_init_adapter
 from trainable.model.bases import locate_base
+from trainable.model.kept_adapter import mend_winner
 from trainable.model.library_output import quieten
 from trainable.scoring.intervals import bootstrap_interval
 from trainable.scoring.tables import share, type_table
@@ -39,6 +41,13 @@ from trainable.training.full_length import (
 
 _TOLD = ("micro_recall", "micro_precision", "micro_f1")
 """Numbers in the last line of the command."""
+
+
+class WinningConfigJson(TypedDict):
+    """What of best.json is trained."""
+
+    study: str
+    config: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +90,10 @@ def prepare(options: RetrainOptions) -> RetrainJob:
         )
     if options.epochs < 1:
         raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
-    best = json.loads(best_json.read_text(encoding="utf-8"))
-    saved = json.loads(files.config.read_text(encoding="utf-8"))
-    data_dir = options.data_dir or (
-        Path(saved["options"]["data_dir"]) if saved["options"]["data_dir"] else None
-    )
+    best = read_own(best_json, WinningConfigJson, mend_winner(best_json))
+    saved = read_config(files)
+    stored_dir = saved["options"]["data_dir"]
+    data_dir = options.data_dir or (Path(str(stored_dir)) if stored_dir else None)
     corpus = find_corpus(data_dir.resolve() if data_dir else None)
     config = _changed(TrialConfig.from_dict(best["config"]), options)
     if config.tagged and options.engine == "trl":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
+from data.files.own_json import checked, parsed
 from search.study.files import STUDY_FORMAT, StudyFiles
 from search.study.json_content import ConfigJson, SpaceJson
 from trainable.knob import KnobValue
+
+_MEND = "put a copy of it back, or choose another --study"
 
 
 def read_config(files: StudyFiles) -> ConfigJson:
@@ -16,17 +17,19 @@ def read_config(files: StudyFiles) -> ConfigJson:
         ValueError: If it cannot be read or another version wrote it.
     """
     try:
-        content: ConfigJson = json.loads(files.config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = files.config.read_bytes()
+    except OSError as error:
         raise ValueError(f"{files.config} cannot be read ({error}); choose another --study") from error
-    found = content.get("format", 0)
+    config = checked(parsed(content, files.config, _MEND), dict, files.config, _MEND)
+    found = config.get("format", 0)
     if found != STUDY_FORMAT:
-        commit = content["provenance"]["commit"] if "provenance" in content else "unknown"
+        source = config.get("provenance")
+        commit = source.get("commit", "unknown") if isinstance(source, dict) else "unknown"
         raise ValueError(
             f"study {files.root.name!r} was made by another version (commit {commit}, format {found}; this version "
             f"writes format {STUDY_FORMAT}); go on with that version, or choose another --study"
         )
-    return content
+    return checked(config, ConfigJson, files.config, _MEND)
 
 
 def starting_configs_in(space: SpaceJson) -> dict[str, dict[str, KnobValue]]:

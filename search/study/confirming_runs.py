@@ -6,13 +6,15 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from data.files.own_json import read_own_lines
 from trainable.trial.result import TrialResult
 
 FRESH_SEED = 1000
 """Added to a trial's seed for its confirming run."""
+_MEND = "put a copy of the file back, or delete the line, and the run is done again"
 PHASES_S = ("load_s", "train_s", "generate_s")
 
 
@@ -53,12 +55,13 @@ class ConfirmingRun:
 
 
 def read_runs(path: Path) -> list[ConfirmingRun]:
-    """Return the runs of confirmations.jsonl; a last line torn by a crash is left out."""
-    text = path.read_bytes() if path.is_file() else b""
-    whole = text[: text.rfind(b"\n") + 1].decode("utf-8")
-    known = {field.name for field in fields(ConfirmingRun)}
-    lines = map(json.loads, whole.splitlines())
-    return [ConfirmingRun(**{name: line[name] for name in known & set(line)}) for line in lines]
+    """Return the runs of confirmations.jsonl; a last line torn by a crash is left out.
+
+    Raises:
+        DamagedFile: If another line is damaged.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    return read_own_lines(content, ConfirmingRun, path, _MEND)
 
 
 def append_run(path: Path, run: ConfirmingRun) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from data.files.own_json import read_own_lines
 from trainable.config import JSON, METRIC
 
+_MEND = "put a copy of the file back, or choose another --study"
 PAUSED, CONTINUED, STOPPED, FINISHED = "paused", "continued", "stopped", "finished"
 
 
@@ -64,7 +66,11 @@ class RungsJournal:
             os.fsync(file.fileno())
 
     def lines(self) -> list[RungDecision]:
-        """Return every decision so far, in the order they were taken; what is new in the file is read."""
+        """Return every decision so far, in the order they were taken; what is new in the file is read.
+
+        Raises:
+            DamagedFile: If a line is damaged; a last one torn by a crash is left out.
+        """
         size = self.path.stat().st_size if self.path.is_file() else 0
         if size < self._read_bytes:
             self._lines, self._read_bytes = [], 0
@@ -74,7 +80,7 @@ class RungsJournal:
                 content = file.read()
             whole = content[: content.rfind(b"\n") + 1]
             self._read_bytes += len(whole)
-            self._lines += map(_parse, whole.decode("utf-8").splitlines())
+            self._lines += read_own_lines(whole, RungDecision, self.path, _MEND, len(self._lines))
         return self._lines
 
     def latest(self) -> dict[str, RungDecision]:
@@ -89,11 +95,6 @@ class RungsJournal:
 def read_decisions(journal: Path) -> list[RungDecision]:
     """Read rungs.jsonl; a last line torn by a crash is left out."""
     return RungsJournal(journal).lines()
-
-
-def _parse(line: str) -> RungDecision:
-    known = {field.name for field in fields(RungDecision)}
-    return RungDecision(**{name: value for name, value in json.loads(line).items() if name in known})
 
 
 def _drop_torn_line(journal: Path) -> None:

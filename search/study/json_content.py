@@ -130,6 +130,12 @@ class ConfirmationJson(TypedDict):
     selection_bias: float | None
 
 
+class PendingJson(TypedDict):
+    """What of best.json tells whether confirming runs are left."""
+
+    confirmation: NotRequired[ConfirmationJson | None]
+
+
 class BestJson(TypedDict):
     """best.json."""
 

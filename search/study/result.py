@@ -139,12 +139,8 @@ def load_study(path: Path | str) -> StudyResult:
     Raises:
         ValueError: If the folder is no study, is damaged, or another version wrote it.
     """
-    from search.study.config_file import read_config
-    from search.study.database import database_problems
+    from search.study.database import check_study
 
-    files = StudyFiles(Path(path).resolve())
-    read_config(files)
-    problems = database_problems(files)
-    if problems:
-        raise ValueError("\n".join(problems))
-    return StudyResult(read_study(files.root))
+    root = Path(path).resolve()
+    check_study(root)
+    return StudyResult(read_study(root))

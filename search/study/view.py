@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.files.own_json import checked, parsed, read_own
+from search.study.config_file import read_config
 from search.study.confirmation import Confirmation, confirmation_of, ranked_by_mean
 from search.study.files import StudyFiles
 from search.study.journal import RungDecision, read_decisions
 from search.study.json_content import BestJson, ConfigJson, RetrainJson
 from search.study.storage import study_to_read
 from search.study.trial_view import TrialView, trial_view
+from trainable.model.kept_adapter import mend_winner
 from trainable.scoring.record import RECORD_FILE
 from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
     from trainable.scoring.record import EvaluationRecord
+
+_RETRAIN_AGAIN = "write it again with `python search/retrain.py`"
 
 
 @dataclass(frozen=True)
@@ -158,9 +163,12 @@ def read_study(root: Path) -> StudyView:
 
     Args:
         root: Folder with config.json; without study.db the study has no trials yet.
+
+    Raises:
+        ValueError: If a file is damaged, or another version wrote the study.
     """
     files = StudyFiles(root)
-    config: ConfigJson = json.loads(files.config.read_text(encoding="utf-8"))
+    config = read_config(files)
     trials, ranking, confirmation = _read_database(files, config)
     metrics = root / "retrain" / "metrics.json"
     return StudyView(
@@ -171,10 +179,18 @@ def read_study(root: Path) -> StudyView:
         ranking=ranking,
         decisions=tuple(read_decisions(files.rungs)),
         records=_records(files),
-        retrain=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None,
-        best_text=files.best.read_text(encoding="utf-8") if files.best.is_file() else "",
+        retrain=read_own(metrics, RetrainJson, _RETRAIN_AGAIN) if metrics.is_file() else None,
+        best_text=_best_text(files.best),
         confirmation=confirmation,
     )
+
+
+def _best_text(best: Path) -> str:
+    if not best.is_file():
+        return ""
+    content, mend = best.read_bytes(), mend_winner(best)
+    checked(parsed(content, best, mend), BestJson, best, mend)
+    return content.decode("utf-8")
 
 
 def _read_database(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from data.files.own_json import checked, read_own
 from trainable.config import TrialConfig
 from trainable.model.backend import LanguageModel, LiveFacts
 from trainable.model.kept_adapter import check_step
 from trainable.model.parts import ADAPTER, HEAD, CausalModel, LoraLinear
-from trainable.model.plain_lora import unknown_settings, untrainable_settings
+from trainable.model.plain_lora import AdapterConfigJson, unknown_settings, untrainable_settings
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.weights import is_packed
 from trainable.tokens.tagset import TagSet
@@ -115,9 +115,11 @@ def read_adapter_config(directory: Path) -> dict[str, Any]:
             f"the adapter directory {directory} must hold adapter_config.json and {WEIGHTS_FILE}"
         )
     check_step(directory)
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    mend = "copy the adapter again from where it was trained"
+    content: dict[str, Any] = read_own(file, dict, mend)
     if problems := unknown_settings(content, directory, bool(PredictionSettings.load(directory).tag_types)):
         raise ValueError("\n".join(problems))
+    checked(content, AdapterConfigJson, file, mend)
     return content
 
 

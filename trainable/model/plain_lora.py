@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from trainable.model.parts import ADAPTER, HEAD
 
@@ -26,8 +26,18 @@ _STARTS = (None, True, False, "gaussian", "orthogonal", "eva")
 """Values of `init_lora_weights` that leave the base as it is; with the others an adapter fits a changed base alone."""
 _HEADS = ["classifier", HEAD]
 """What PEFT trains in full where tokens are tagged."""
-_NOTHING = (None, False, "none", [], {}, "")
+_NOTHING: tuple[object, ...] = (None, False, "none", [], {}, "")
 _OUTPUT_OR_INPUT = ("lm_head", "embed_out", "embed_tokens", "wte")
+
+
+class AdapterConfigJson(TypedDict):
+    """What of an adapter_config.json is read here."""
+
+    r: int
+    lora_alpha: float
+    use_rslora: NotRequired[bool]
+    lora_dropout: NotRequired[float]
+    target_modules: NotRequired[list[str] | str | None]
 
 
 def unknown_settings(saved: Mapping[str, object], directory: Path, tagged: bool = False) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from data.files.own_json import read_settings
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
 
 SETTINGS_FILE = "prediction.json"
@@ -48,14 +49,15 @@ class PredictionSettings:
 
     @classmethod
     def load(cls, directory: Path) -> PredictionSettings:
-        """Read what `save` wrote; the defaults if there is no such file."""
+        """Read what `save` wrote; the defaults if there is no such file.
+
+        Raises:
+            DamagedFile: If it is damaged, or has settings that are not known here.
+        """
         file = directory / SETTINGS_FILE
         if not file.is_file():
             return cls()
-        values = json.loads(file.read_text(encoding="utf-8"))
-        return cls(
-            **{**values, "types": tuple(values["types"]), "tag_types": tuple(values.get("tag_types", ()))}
-        )
+        return read_settings(file, cls, "copy the folder again from where it was trained")
 
     def changed(self, **values: int | None) -> PredictionSettings:
         """Return a copy with the given values; those that are None stay as they are."""

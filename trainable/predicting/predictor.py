@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from trainable.model.adapters import read_adapter_config
 from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 from trainable.model.description import is_stored_in_4bit
+from trainable.model.kept_adapter import read_winner
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.tag_head import load_head
 from trainable.predicting.answers import answer_prompts
@@ -50,6 +50,7 @@ def find_model(name: str) -> ModelPlace:
 
     Raises:
         FileNotFoundError: If there is no such model; the message lists what is accepted.
+        ValueError: If one of its files is damaged, or cannot be applied.
     """
     path = Path(name)
     if path.name == "best.json" and path.is_file():
@@ -212,7 +213,7 @@ def _adapter(directory: Path) -> ModelPlace:
 
 
 def _winner(best_json: Path) -> Path:
-    trial = json.loads(best_json.read_text(encoding="utf-8"))["trial"]
+    trial = read_winner(best_json)["trial"]
     for folder in (
         best_json.parent / "adapters" / trial,
         best_json.parent / "checkpoints" / trial / "adapter",

@@ -15,14 +15,26 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, TypedDict
 
 from data.entities import Example
+from data.files.own_json import checked, damaged, read_own
 from trainable.scoring.counts import DocumentCounts, Prediction
 from trainable.scoring.masking import MaskedItem, masked_items
 from trainable.scoring.metrics import Evaluation, evaluate_counts
 
 RECORD_FILE = "evaluation.json"
 _FORMAT = 1
+_MEND = "put a copy of it back, or delete it, and the report shows no errors"
+
+
+class RecordJson(TypedDict):
+    """evaluation.json."""
+
+    format: int
+    step: int
+    min_precision: float
+    documents: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +95,37 @@ def load_record(path: Path) -> EvaluationRecord:
     """Read what `save_record` wrote.
 
     Raises:
-        ValueError: If the file has another format.
+        ValueError: If the file is damaged, or has another format.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = _read(path)
+    try:
+        documents = tuple(
+            DocumentRecord(
+                row["id"], _counts(row["counts"]), tuple(MaskedItem(**item) for item in row["items"])
+            )
+            for row in content["documents"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, _MEND, "a document lacks what belongs to it") from error
+    return EvaluationRecord(content["step"], content["min_precision"], documents)
+
+
+def read_step(path: Path) -> int:
+    """Return the optimizer steps before the evaluation of a record, 0 if they are not known.
+
+    Raises:
+        ValueError: If the file is damaged, or has another format.
+    """
+    return _read(path)["step"]
+
+
+def _read(path: Path) -> RecordJson:
+    content = read_own(path, dict, _MEND)
     if content.get("format") != _FORMAT:
         raise ValueError(
-            f"{path} has format {content.get('format')}, but must have {_FORMAT}; evaluate again"
+            f"{path} has format {content.get('format')}, but must have {_FORMAT}; use the version that wrote it"
         )
-    documents = tuple(
-        DocumentRecord(row["id"], _counts(row["counts"]), tuple(MaskedItem(**item) for item in row["items"]))
-        for row in content["documents"]
-    )
-    return EvaluationRecord(content["step"], content["min_precision"], documents)
+    return checked(content, RecordJson, path, _MEND)
 
 
 def paired_counts(

@@ -15,7 +15,7 @@ from trainable.config import TrialConfig
 from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
 from trainable.scoring.masking import masked_items
 from trainable.scoring.metrics import Evaluation
-from trainable.training.checkpoint import STATE_FILE, read_state
+from trainable.training.checkpoint import STATE_FILE, State, UnreadableState, read_state
 from trainable.training.longer_run import rate_for, write_augmented
 from trainable.training.loop import TrainingRun, schedule_batches
 from trainable.training.parts import Parts, PartsSettings
@@ -172,7 +172,7 @@ def train_full_length(
         on_progress: Called about ten times an epoch with steps done, steps in all and the mean loss since the last call.
 
     Raises:
-        ValueError: If the interrupted run in `out_dir` had another config or length.
+        ValueError: If the interrupted run in `out_dir` had another config or length, or its state is damaged.
     """
     started = time.perf_counter()
     epochs, total = run.settings.epochs, run.total_steps
@@ -182,7 +182,7 @@ def train_full_length(
         "config": run.config.to_dict(), "epochs_planned": epochs, "augmented": run.settings.augmented,
     }  # fmt: skip
     if state.is_file():
-        saved = read_state(state)["extra"]
+        saved = _saved(state)["extra"]
         if {key: saved.get(key) for key in identity} != identity:
             raise ValueError(
                 f"{run.settings.out_dir} holds an interrupted run of another config or length; choose another --out"
@@ -211,6 +211,13 @@ def train_full_length(
         "seconds": time.perf_counter() - started,
     }
     return conclude(run, facts)
+
+
+def _saved(state: Path) -> State:
+    try:
+        return read_state(state)
+    except UnreadableState as error:
+        raise ValueError(f"{state} is damaged; delete it, and the training starts anew") from error
 
 
 def conclude(run: FullLengthRun, facts: Facts) -> FullLengthResult:

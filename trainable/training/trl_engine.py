@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from data.files.own_json import read_own
 from trainable.config import TrialConfig
 from trainable.model.backend import Backend
 from trainable.model.batch import IGNORED
@@ -177,8 +178,9 @@ def train_full_length_trl(run: FullLengthRun, on_epoch: Callable[[EpochResult], 
     checkpoint = get_last_checkpoint(str(out_dir)) if out_dir.is_dir() else None
     if checkpoint is not None:
         done = int(checkpoint.rpartition("-")[2]) // trainer.schedule.steps_per_epoch
-        saved = json.loads((out_dir / EPOCHS_FILE).read_text(encoding="utf-8"))
-        run.epochs = [EpochResult(**epoch) for epoch in saved[:done]]
+        mend = f"delete {out_dir}, and the training starts anew"
+        saved = read_own(out_dir / EPOCHS_FILE, list[EpochResult], mend)
+        run.epochs = [EpochResult(**epoch) for epoch in cast("list[Any]", saved)[:done]]
     trainer.train(resume_from_checkpoint=checkpoint)
     facts = {
         **run.facts(),

@@ -39,7 +39,7 @@ def result_of(error: Exception, step: int, log_file: Path) -> TrialResult:
         raise error
     elif is_full_disk(error):
         outcome = Outcome.DISK_FULL
-    else:
+    elif log_file.parent.parent.is_dir():  # a study that was moved is not made anew
         write_traceback(error, log_file)
     return TrialResult.ended(outcome, f"{type(error).__name__}: {error}", step)
 
@@ -58,7 +58,7 @@ def is_full_disk(error: BaseException | None) -> bool:
 def write_traceback(error: Exception, log_file: Path) -> None:
     """Write an error's traceback, if that is possible."""
     try:
-        log_file.parent.mkdir(exist_ok=True)  # never its parents: the study may have been moved
+        log_file.parent.mkdir(parents=True, exist_ok=True)
         log_file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     except OSError:
         pass  # the reason is in the result

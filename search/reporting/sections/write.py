@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.files.own_json import DamagedFile
 from search.reporting.document import Report, counted
 from search.reporting.html import to_html
 from search.reporting.markdown import to_markdown
@@ -97,6 +98,8 @@ def try_report(root: Path) -> None:
     try:
         if StudyFiles(root).database.is_file():
             write_report(root)
+    except DamagedFile as error:
+        print(f"the report was not written: {error}")
     except Exception as error:
         print(
             f"the report was not written: {type(error).__name__}: {error}; try `python search/report.py {root}`"

@@ -21,16 +21,32 @@ def write(files: StudyFiles, text: str) -> None:
     files.config.write_text(text, encoding="utf-8")
 
 
-def test_the_content_of_this_format_is_returned(files: StudyFiles) -> None:
-    content = {"format": STUDY_FORMAT, "options": {"study": "张"}}
+def test_the_content_of_this_format_is_returned(reference_study: Path) -> None:
+    files = StudyFiles(reference_study)
+    content = json.loads(files.config.read_text(encoding="utf-8"))
+    content["options"]["study"] = "张"
     write(files, json.dumps(content))
     assert read_config(files) == content
 
 
-def test_a_missing_or_torn_file_is_refused_by_its_path(files: StudyFiles) -> None:
-    with pytest.raises(ValueError, match=f"{files.config} cannot be read .*; choose another --study"):
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "line 1 is damaged: no JSON"),
+        ("\n{]", "line 2 is damaged: no JSON"),
+        ("[1]", "is damaged: it is a list"),
+        (json.dumps({"format": STUDY_FORMAT}), "is damaged: .options is missing; .preset is missing; "),
+        ("[" * 100_000, "is damaged: nested too deeply"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_way_to_mend_it(files: StudyFiles, text: str, what: str) -> None:
+    write(files, text)
+    with pytest.raises(ValueError, match="put a copy of it back, or choose another --study") as error:
         read_config(files)
-    write(files, '{"form')
+    assert str(error.value).startswith(f"{files.config} {what}")
+
+
+def test_a_missing_or_torn_file_is_refused_by_its_path(files: StudyFiles) -> None:
     with pytest.raises(ValueError, match=f"{files.config} cannot be read .*; choose another --study"):
         read_config(files)
 

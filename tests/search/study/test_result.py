@@ -55,8 +55,14 @@ def test_the_summary_is_the_last_line_of_the_command(result: StudyResult) -> Non
     assert json.loads(json.dumps(summary)) == summary
 
 
+def test_a_study_whose_database_was_lost_is_refused(reference_study: Path) -> None:
+    (reference_study / "study.db").unlink()
+    with pytest.raises(ValueError, match=r"study.db is missing, with 20 trials that rungs.jsonl tells of"):
+        load_study(reference_study)
+
+
 def test_a_study_whose_trials_have_all_been_lost_has_no_winner(reference_study: Path) -> None:
-    for name in ("study.db", "best.json", "trials.csv"):
+    for name in ("study.db", "rungs.jsonl", "best.json", "trials.csv"):
         (reference_study / name).unlink()
     result = load_study(reference_study)
     assert (result.best_trial, result.best_config, result.metrics, result.interval) == (

@@ -138,7 +138,10 @@ def test_a_report_that_cannot_be_written_ends_nothing(
 ) -> None:
     (reference_study / "config.json").write_text("{", encoding="utf-8")
     try_report(reference_study)
-    assert "the report was not written: JSONDecodeError" in capsys.readouterr().out
+    assert (
+        f"the report was not written: {reference_study / 'config.json'} line 1 is damaged"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.usefixtures("few_resamples")
