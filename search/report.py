@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ def main() -> int:
     from search.study.database import check_study
     from search.study.view import find_study
 
+    os.umask(0o077)  # like the study
     try:
         root = find_study(options.study, options.results_dir.resolve())
         check_study(root)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
+from data.files.private import for_owner_alone
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.ladder import (
@@ -199,7 +200,8 @@ def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
 def _study_files(options: SearchOptions) -> StudyFiles:
     results_dir = options.results_dir.resolve()
     try:
-        results_dir.mkdir(parents=True, exist_ok=True)
+        with for_owner_alone():
+            results_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"`--results-dir` is {results_dir}, but must be a folder: {error.strerror}") from error
     if not os.access(results_dir, os.W_OK):

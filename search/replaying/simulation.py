@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from data.files.private import for_owner_alone
 from search.planning.ladder import rung_documents, rung_judges
 from search.planning.plan import SearchPlan
 from search.planning.settings_files import write_settings
@@ -66,7 +67,12 @@ def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
         The summary that `search/run.py` prints as its last line.
     """
     started = time.monotonic()
-    plan.files.root.mkdir(parents=True, exist_ok=True)
+    with for_owner_alone():
+        plan.files.root.mkdir(parents=True, exist_ok=True)
+        return _run_private(plan, table, started)
+
+
+def _run_private(plan: SearchPlan, table: CurveTable, started: float) -> dict[str, Any]:
     with StudyLock(plan.files.lock):
         source = write_settings(plan)
         plan.documents.drop()

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from data.corpus import find_corpus
 from data.files.own_json import read_own
+from data.files.private import for_owner_alone
 from data.paths import ROOT
 from search.planning.preset import choose_preset
 from search.reporting.sections.write import try_report
@@ -125,7 +126,12 @@ def prepare(options: RetrainOptions) -> RetrainJob:
 
 
 def retrain(job: RetrainJob) -> dict[str, object]:
-    """Train, test, write every file below `out_dir`, and return the summary."""
+    """Train, test, write every file below `out_dir` for its owner alone, and return the summary."""
+    with for_owner_alone():
+        return _retrain(job)
+
+
+def _retrain(job: RetrainJob) -> dict[str, object]:
     started = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights were found by `prepare`
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -20,7 +20,7 @@ from search.study.json_content import ProvenanceJson
 from search.study.lock import StudyLock
 from search.study.result import load_study
 from search.study.trials_table import write_trials_table
-from search.study.winner import keep_best_adapters, write_best
+from search.study.winner import drop_state, keep_best_adapters, write_best
 from search.tuning.assembly import make_scheduler, make_searcher, make_slots
 from trainable.config import METRIC, MODE
 from trainable.trial.faults import is_full_disk, write_traceback
@@ -193,7 +193,12 @@ def finish_and_confirm(
     reasons = {decision.trial: decision.reason for decision in read_decisions(files.rungs)}
     write_trials_table(study, files, fixed, reasons)
     confirmation = confirmation_of(study, files, confirm)
-    write_best(study, files, fixed, source, confirmation)
+    try:
+        write_best(study, files, fixed, source, confirmation)
+    except RuntimeError:
+        if ended_trials(files) >= plan.options.trials:
+            drop_state(files)  # nothing is left to go on with
+        raise
     try:
         if ended_trials(files) >= plan.options.trials and confirm_best(plan, rerun):
             confirmation = confirmation_of(study, files, confirm)

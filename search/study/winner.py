@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from data.files.private import delete_private
 from search.study.confirmation import Confirmation, ranked_by_mean
 from search.study.files import (
     NO_RESULTS,
@@ -86,5 +87,10 @@ def keep_best_adapters(
         elif source.is_dir():
             shutil.rmtree(files.adapters / name, ignore_errors=True)
             shutil.copytree(source, files.adapters / name)
+    drop_state(files)
+
+
+def drop_state(files: StudyFiles) -> None:
+    """Delete resumable state and token ids, and say what could not be deleted."""
     for private in (files.checkpoints, files.token_cache):
-        shutil.rmtree(private, ignore_errors=True)
+        delete_private(private)

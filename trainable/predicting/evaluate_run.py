@@ -14,6 +14,7 @@ from rich.console import Console
 
 from data.entities import Example, entity_types
 from data.files.jsonl import read_examples
+from data.files.private import for_owner_alone
 from trainable.model.library_output import quieten
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.predictions import read_predictions
@@ -185,7 +186,6 @@ def _show_errors(
         console.print(", ".join(f"{status}: {kind} {n}" for (status, kind), n in kinds.most_common()))
         console.print(error_table(rows[: job.options.errors], len(rows)))
     if job.options.out:
-        with job.options.out.open("x", encoding="utf-8", newline="\n") as file:
+        with for_owner_alone(), job.options.out.open("x", encoding="utf-8", newline="\n") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        job.options.out.chmod(0o600)
     return len(rows)

@@ -68,7 +68,7 @@ class TokenizedCorpus:
 
 def tokenized(
     base_dir: Path,
-    data_file: Path,
+    data_file: Path | None,
     window_tokens: int,
     cache_dir: Path,
     overlap_tokens: int | None = None,
@@ -80,11 +80,11 @@ def tokenized(
 
     Args:
         base_dir: Base model whose tokenizer is used.
-        data_file: JSONL in the users' format.
+        data_file: JSONL in the users' format; None for examples that are in no file.
         window_tokens: Most tokens of a sample; longer documents become several, see `trainable.tokens.windowing`.
         cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
         overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
-        examples: The documents of the file, where they have been read already.
+        examples: The documents, where they have been read already.
         prompt: System message, date and end of a turn.
         tagged: Whether each token of the text gets a tag; otherwise the answer is text after a prompt.
 
@@ -93,13 +93,19 @@ def tokenized(
     """
     from datasets import load_from_disk
 
-    path = cache_dir / _cache_key(
-        base_dir, data_file, window_tokens, overlap_tokens, None if tagged else prompt
-    )
+    if data_file is None:
+        data = hashlib.sha256(repr(list(examples or ())).encode()).digest()
+    else:
+        data = data_file.name.encode() + bytes.fromhex(file_checksum(data_file))
+    asked = None if tagged else prompt
+    path = cache_dir / _cache_key(base_dir, data, window_tokens, overlap_tokens, asked)
     if not path.is_dir():
-        examples = read_examples(data_file) if examples is None else examples
+        if examples is None and data_file is not None:
+            examples = read_examples(data_file)
         if not examples:
-            raise ValueError(f"{data_file} is empty, but must hold at least one document")
+            raise ValueError(
+                f"{data_file or 'the training data'} is empty, but must hold at least one document"
+            )
         chat = read_chat_format(base_dir).asked_with(prompt)
         if tagged:
             rows = _tagged_rows(TagWindows(chat, window_tokens, overlap_tokens, examples), examples)
@@ -119,15 +125,16 @@ def answer_limit(corpus: TokenizedCorpus) -> int:
 
 def _cache_key(
     base_dir: Path,
-    data_file: Path,
+    data: bytes,
     window_tokens: int,
     overlap_tokens: int | None,
     prompt: PromptSettings | None,
 ) -> str:
     """Return the name of a corpus in the cache; without a prompt its texts are tagged."""
     digest = hashlib.sha256(f"{_FORMAT} {window_tokens} {overlap_tokens} {prompt}".encode())
-    for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")) + [data_file]:
+    for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")):
         digest.update(path.name.encode() + bytes.fromhex(file_checksum(path)))
+    digest.update(data)
     return digest.hexdigest()[:32]
 
 
@@ -199,6 +206,7 @@ def _write(rows: _Rows, path: Path) -> None:
         info=DatasetInfo(description=json.dumps(rows.facts), features=Features(features)),
     )
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.chmod(0o700)  # it may have been there
     scratch = tempfile.mkdtemp(dir=path.parent)
     dataset.save_to_disk(scratch)
     try:

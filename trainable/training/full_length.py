@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.files.jsonl import read_examples
+from data.files.private import delete_private
 from data.prompt import PromptSettings
 from trainable.config import TrialConfig
 from trainable.model.adapters import load_weights, save_adapter, set_adapter_weights
 from trainable.scoring.masking import masked_items
 from trainable.scoring.metrics import Evaluation
 from trainable.training.checkpoint import STATE_FILE, State, UnreadableState, read_state
-from trainable.training.longer_run import rate_for, write_augmented
+from trainable.training.longer_run import augmented, rate_for
 from trainable.training.loop import TrainingRun, schedule_batches
 from trainable.training.parts import Parts, PartsSettings
 
@@ -108,9 +108,9 @@ class FullLengthRun:
         self.training_corpus, factor = self.parts.corpus, config.oversampling
         self._augmentation: dict[str, int] = {}
         if examples is not None:
-            file = settings.parts.token_cache / "augmented.jsonl"  # goes when the run has ended
-            self._augmentation = write_augmented(config, examples, settings.epochs, file)
-            self.training_corpus, factor = self.parts.tokenized(file), 1.0
+            texts = augmented(config, examples, settings.epochs)
+            self._augmentation = texts.facts()
+            self.training_corpus, factor = self.parts.tokenized(None, texts.examples), 1.0
         self.schedule = schedule_batches(config.with_changes(oversampling=factor), self.training_corpus)
         self.total_steps = self.schedule.steps_per_epoch * (1 if settings.augmented else settings.epochs)
         self.config = config.with_changes(
@@ -224,5 +224,5 @@ def conclude(run: FullLengthRun, facts: Facts) -> FullLengthResult:
     """Test the best epoch once and remove what only a resume needed."""
     result = FullLengthResult(tuple(run.epochs), run.best().epoch, run.test(), facts)
     (run.settings.out_dir / STATE_FILE).unlink(missing_ok=True)
-    shutil.rmtree(run.settings.parts.token_cache, ignore_errors=True)
+    delete_private(run.settings.parts.token_cache)
     return result

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from data.entities import Example
-from data.files.jsonl import write_examples
-from data.texts.augment import augment
+from data.texts.augment import AugmentedTexts, augment
 from trainable.config import TrialConfig
 from trainable.training.batches import oversampled_indices
 
@@ -30,16 +28,13 @@ def rate_for(rate: float, found_at: int | None, steps: int) -> float:
     )
 
 
-def write_augmented(
-    config: TrialConfig, examples: Sequence[Example], epochs: int, to: Path
-) -> dict[str, int]:
-    """Write the texts of all epochs, oversampled as the config says, and return how many were changed.
+def augmented(config: TrialConfig, examples: Sequence[Example], epochs: int) -> AugmentedTexts:
+    """Return the texts of all epochs, oversampled as the config says.
 
     Args:
         config: Has oversampling factor and seed.
         examples: The training texts.
         epochs: How often every text is seen at least.
-        to: Where they go; private, like the training file.
     """
     flags = [example.has_entities for example in examples]
     order = [
@@ -47,6 +42,4 @@ def write_augmented(
         for epoch in range(epochs)
         for index in oversampled_indices(flags, config.oversampling, config.seed, epoch)
     ]
-    texts = augment(examples, order, JOINED_SHARE, config.seed)
-    write_examples(to, texts.examples)
-    return texts.facts()
+    return augment(examples, order, JOINED_SHARE, config.seed)

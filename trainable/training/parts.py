@@ -78,8 +78,8 @@ class Parts:
         self.tag_set = TagSet(self.corpus.types) if config.tagged else None
         self.backend.attach_adapter(config, self.tag_set)
 
-    def tokenized(self, file: Path, examples: Sequence[Example] | None = None) -> TokenizedCorpus:
-        """Return a file of training documents as token ids, see `trainable.tokens.corpus.tokenized`."""
+    def tokenized(self, file: Path | None, examples: Sequence[Example] | None = None) -> TokenizedCorpus:
+        """Return training documents as token ids, see `trainable.tokens.corpus.tokenized`."""
         settings = self.settings
         return tokenized(
             self.base_dir,

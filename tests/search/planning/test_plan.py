@@ -92,6 +92,16 @@ def test_settings_hold_absolute_paths_although_options_are_relative(
     assert plan.n_train == 40
 
 
+def test_a_new_results_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        make_plan(options(tmp_path, results_dir=tmp_path / "new" / "results"))
+        modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "new", tmp_path / "new" / "results")]
+        assert (modes, os.umask(0o022)) == ([0o700, 0o700], 0o022)
+    finally:
+        os.umask(before)
+
+
 def test_an_initial_adapter_fixes_its_model_rank_and_alpha(tmp_path: Path) -> None:
     directory = adapter(tmp_path / "adapter")
     space = make_plan(options(tmp_path, init_adapter=directory)).space

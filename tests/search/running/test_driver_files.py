@@ -107,7 +107,10 @@ def test_a_search_without_a_score_says_where_the_reasons_are(plan: SearchPlan) -
     searcher = make_searcher(plan)
     trial, _ = searcher.next_trial()
     searcher.on_trial_complete(trial, {"step": 0, "score": float("nan"), "outcome": "diverged"})
+    plan.files.token_cache.mkdir()
+    plan = replace(plan, options=replace(plan.options, trials=1))
     with pytest.raises(RuntimeError, match=f"no trial .* see {plan.files.trials} for the reasons"):
         finish_and_confirm(plan, lambda trial, config: pytest.fail(trial), time.monotonic(), SOURCE)
     with plan.files.trials.open(encoding="utf-8", newline="") as file:
         assert [row["state"] for row in csv.DictReader(file)] == ["diverged"]
+    assert not plan.files.token_cache.exists()

@@ -81,6 +81,18 @@ def test_documents_that_were_read_already_are_tokenised_as_the_file_is(
     assert parts.tokenized(empty, examples).samples() == parts.corpus.samples()
 
 
+def test_texts_that_are_in_no_file_lie_on_disk_as_token_ids_alone_for_their_owner(
+    parts: Parts, settings: PartsSettings
+) -> None:
+    examples = read_examples(settings.train_file)[:5]
+    settings.token_cache.chmod(0o755)
+    assert parts.tokenized(None, examples).samples() == parts.corpus.samples()[:5]
+    assert settings.token_cache.stat().st_mode & 0o777 == 0o700
+    stored = [path.read_bytes() for path in settings.token_cache.rglob("*") if path.is_file()]
+    assert stored
+    assert not any(example.text.encode() in content for example in examples for content in stored)
+
+
 def test_trials_of_one_process_share_base_and_corpus(settings: PartsSettings) -> None:
     resident = ResidentBase()
     first = Parts(_CONFIG, settings, resident)
