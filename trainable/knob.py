@@ -111,6 +111,12 @@ def kind_of(config: type, name: str) -> type[bool] | type[str] | type[float]:
     return bool if kinds == {bool} else str if kinds == {str} else float
 
 
+def is_whole(config: type, name: str) -> bool:
+    """Return whether a field holds whole numbers alone; None beside them does not count."""
+    hint = get_type_hints(config)[name]
+    return {kind for kind in get_args(hint) or (hint,) if kind is not type(None)} == {int}
+
+
 def base_name(value: KnobValue) -> str:
     """Return the last part of a path or a hub id."""
     return Path(str(value)).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,13 +32,11 @@ def wrong_values(options: SearchOptions) -> list[str]:
             f"`--overlap-tokens` is {options.overlap_tokens}, but must be at most a third of "
             f"`--window-tokens` ({options.window_tokens})"
         )
-    if options.vram_gb is not None and options.vram_gb <= 0:
-        problems.append(f"`--vram-gb` is {options.vram_gb}, but must be above 0")
-    if (
-        options.trials_per_gpu != "auto"
-        and not options.trials_per_gpu.isdigit()
-        or options.trials_per_gpu == "0"
-    ):
+    if options.vram_gb is not None and not 0 < options.vram_gb < math.inf:
+        rule = "finite" if options.vram_gb > 0 or math.isnan(options.vram_gb) else "above 0"
+        problems.append(f"`--vram-gb` is {options.vram_gb}, but must be {rule}")
+    share = options.trials_per_gpu
+    if share != "auto" and not (share.isdecimal() and int(share) >= 1):
         problems.append(
             f"`--trials-per-gpu` is {options.trials_per_gpu!r}, but must be a number of at least 1, or auto"
         )

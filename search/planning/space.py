@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainable.config import JSON, KNOBS, TAGS, TrialConfig
-from trainable.knob import Choice, KnobValue, Range, kind_of
+from trainable.knob import Choice, KnobValue, Range, is_whole, kind_of
 
 if TYPE_CHECKING:
     import optuna
+
+_LARGEST = 2**53
+"""Whole numbers up to here are exact in every tool that reads a study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +141,20 @@ def read_space(path: Path, default: SearchSpace) -> SearchSpace:
     Raises:
         ValueError: Lists every problem with its line.
     """
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from error
     problems = [f"`{key}` is unknown; the file has one table, [space]" for key in content if key != "space"]
+    entries = content.get("space")
+    if not isinstance(entries, dict):
+        problems.append("the file must have a table [space] with the hyperparameters below it")
+        entries = {}
     parameters, fixed = dict(default.parameters), dict(default.fixed)
-    for name, entry in content.get("space", {}).items():
+    for name, entry in entries.items():
         try:
             parsed = _entry(name, entry)
         except ValueError as error:
@@ -169,31 +179,59 @@ def _entry(name: str, entry: object) -> Choice | Range | KnobValue:
     if isinstance(entry, list):
         if not entry:
             raise ValueError(f"`{name}` is an empty list; give at least one value")
-        values = tuple(_checked(name, value) for value in entry)
+        values = tuple(dict.fromkeys(_checked(name, value) for value in entry))  # each once, also 8 and 8.0
         return Choice(values) if len(values) > 1 else values[0]
     if not isinstance(entry, dict):
         return _checked(name, entry)
+    return _range(name, entry)
+
+
+def _range(name: str, entry: dict[str, object]) -> Range:
     if not {"low", "high"} <= set(entry) <= {"low", "high", "log"}:
         raise ValueError(
             f"`{name}` is a range with {sorted(entry)}, but must have low and high, and may have log"
         )
-    if not entry["low"] < entry["high"] or (entry.get("log") and entry["low"] <= 0):
+    low, high, log = _of_kind(name, entry["low"]), _of_kind(name, entry["high"]), entry.get("log", False)
+    if isinstance(low, bool | str) or isinstance(high, bool | str):
+        raise ValueError(f"`{name}` is no number, so it has no range; give a list of values")
+    if not isinstance(log, bool):
+        raise ValueError(f"`{name}` has log {log!r}, but must have true or false there, without quotes")
+    if not low < high or (log and low <= 0):
         raise ValueError(
-            f"`{name}` has low {entry['low']} and high {entry['high']}; low must be below high, and above 0 if log"
+            f"`{name}` has low {low} and high {high}; low must be below high, and above 0 if log"
         )
-    for value in (entry["low"], entry["high"]):
+    for value in (low, high):
         _checked(name, value)
-    return Range(entry["low"], entry["high"], bool(entry.get("log", False)))
+    usual = KNOBS[name].cpu
+    if not is_whole(TrialConfig, name) and not (isinstance(usual, Range) and usual.whole):
+        low, high = float(low), float(high)  # 0 to 1 means every number between them
+    return Range(low, high, log)
 
 
 def _checked(name: str, value: object) -> KnobValue:
     """Return a value that has the kind of its field and keeps the config's own rules."""
+    kept = _of_kind(name, value)
+    TrialConfig.from_dict({"model": "any", name: kept})
+    return kept
+
+
+def _of_kind(name: str, value: object) -> KnobValue:
+    """Return a value as its field has it; 8.0 is 8 for a whole number."""
     kind = kind_of(TrialConfig, name)
     fits = isinstance(value, bool) if kind is bool else not isinstance(value, bool)
     if not fits or not isinstance(value, (int, float) if kind is float else kind):
         raise ValueError(f"`{name}` has the value {value!r} of the wrong kind")
-    TrialConfig.from_dict({"model": "any", name: value})
-    return value
+    if (
+        isinstance(value, float)
+        and not math.isfinite(value)
+        or isinstance(value, int)
+        and abs(value) > _LARGEST
+    ):
+        raise ValueError(f"`{name}` has the value {value!r:.40}, but must be a finite number")
+    whole = is_whole(TrialConfig, name)
+    if whole and value != int(value):
+        raise ValueError(f"`{name}` has the value {value!r}, but must be a whole number")
+    return int(value) if whole else value
 
 
 def _line_of(text: str, name: str) -> int:

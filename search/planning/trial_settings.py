@@ -59,7 +59,7 @@ def system_prompt(file: Path | None, read: Documents) -> str:
     if file is None:
         return SYSTEM_PROMPT
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"`--system-prompt` is {file}, but must be a text file in UTF-8: {error}") from error
     if not text:

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from trainable.config import KNOBS, TrialConfig
-from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, kind_of, knobs_of
+from trainable.knob import Choice, Knob, KnobValue, Range, base_name, bits, is_whole, kind_of, knobs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ def test_the_kind_of_a_field_is_a_truth_value_a_text_or_a_number() -> None:
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind is str} == {"model", "answers", "optimizer"}
     assert kinds["lora_alpha"] is kinds["label_smoothing"] is float
+    whole = {name for name in kinds if is_whole(BiggerConfig, name)}
+    assert whole == {"lora_rank", "lora_alpha", "effective_batch", "micro_batch"}
 
 
 def test_the_ends_of_a_range_belong_to_it_and_whole_ends_mean_whole_numbers() -> None:

@@ -94,6 +94,42 @@ def test_a_list_of_one_value_is_fixed(tmp_path: Path) -> None:
     assert "lora_rank" not in space.parameters
 
 
+@pytest.mark.parametrize(
+    ("entry", "values"),
+    [("[8, 8.0, 16]", (8, 16)), ("[8.0, 16.0]", (8, 16)), ("[16, 8, 16, 16.0]", (16, 8))],
+)
+def test_equal_values_of_a_choice_are_one_and_whole_numbers_are_written_as_such(
+    tmp_path: Path, entry: str, values: tuple[int, ...]
+) -> None:
+    space = read_space(toml(tmp_path, f"[space]\nlora_rank = {entry}\n"), default_space("cpu", 42))
+    assert space.parameters["lora_rank"] == Choice(values)
+    assert [type(value) for value in values] == [int, int]
+    assert all(type(value) is int for value in space.parameters["lora_rank"].values)  # type: ignore[union-attr]
+
+
+def test_a_choice_of_one_value_written_twice_is_fixed(tmp_path: Path) -> None:
+    text = "[space]\nlora_rank = [8, 8.0]\nmodel = ['small-2m', 'small-2m']\n"
+    space = read_space(toml(tmp_path, text), default_space("cpu", 42))
+    assert (space.fixed["lora_rank"], space.fixed["model"]) == (8, "small-2m")
+
+
+def test_ends_of_a_range_are_of_the_kind_of_the_hyperparameter(tmp_path: Path) -> None:
+    text = (
+        "[space]\nlora_rank = { low = 8.0, high = 16 }\nweight_decay = { low = 0, high = 1 }\n"
+        "oversampling = { low = 1, high = 3 }\n"
+    )
+    parameters = read_space(toml(tmp_path, text), default_space("cpu", 42)).parameters
+    assert [parameters[name].whole for name in ("lora_rank", "weight_decay", "oversampling")] == [  # type: ignore[union-attr]
+        True, False, True,
+    ]  # fmt: skip
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "space.toml"
+    file.write_bytes(b"\xef\xbb\xbf[space]\nlora_rank = [8, 16]\n")
+    assert read_space(file, default_space("cpu", 42)).parameters["lora_rank"] == Choice((8, 16))
+
+
 def test_a_parameter_outside_the_default_space_can_be_searched(tmp_path: Path) -> None:
     space = read_space(toml(tmp_path, "[space]\nlora_dropout = [0.0, 0.1]\n"), default_space("gpu", 42))
     assert space.parameters["lora_dropout"] == Choice((0.0, 0.1))
@@ -147,6 +183,20 @@ def test_a_range_of_whole_numbers_gives_whole_numbers() -> None:
         ("oversampling = { low = 3, high = 1 }", "low must be below high"),
         ("learning_rate = { low = 0, high = 1, log = true }", "above 0 if log"),
         ("lora_dropout = { low = 0.0, high = 1.5 }", "`lora_dropout` is 1.5, but must be in [0, 1)"),
+        ("lora_rank = { low = 8, high = 9.5 }", "`lora_rank` has the value 9.5, but must be a whole number"),
+        ("lora_rank = 8.5", "`lora_rank` has the value 8.5, but must be a whole number"),
+        ("lora_alpha = [8, 16.25]", "`lora_alpha` has the value 16.25, but must be a whole number"),
+        ("lora_rank = inf", "`lora_rank` has the value inf, but must be a finite number"),
+        ("learning_rate = { low = 1e-5, high = inf }", "has the value inf, but must be a finite number"),
+        ("weight_decay = [0.1, nan]", "`weight_decay` has the value nan, but must be a finite number"),
+        (f"weight_decay = 1{'0' * 400}", "but must be a finite number"),
+        ("learning_rate = { low = '1', high = 2 }", "`learning_rate` has the value '1' of the wrong kind"),
+        ("model = { low = 'a', high = 'b' }", "`model` is no number, so it has no range"),
+        ("load_in_4bit = { low = false, high = true }", "`load_in_4bit` is no number, so it has no range"),
+        (
+            "oversampling = { low = 1, high = 2, log = 'false' }",
+            "has log 'false', but must have true or false",
+        ),
         ("optimizer = 'sgd'", "`optimizer` is 'sgd', but must be adamw or adamw_8bit"),
     ],
 )
@@ -155,6 +205,18 @@ def test_every_error_names_its_line(tmp_path: Path, entry: str, complaint: str) 
     assert str(tmp_path / "space.toml") in message
     assert "  line 4: " in message
     assert complaint in message
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "space = 5\n", "[other]\nx = 1\n"])
+def test_a_file_without_the_table_is_refused(tmp_path: Path, text: str) -> None:
+    assert "must have a table [space]" in problems_of(tmp_path, text)
+
+
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "space.toml"
+    file.write_bytes("[space]\nmodel = '张'\n".encode("utf-16"))
+    with pytest.raises(ValueError, match="not UTF-8; save it as UTF-8"):
+        read_space(file, default_space("cpu", 42))
 
 
 def test_all_problems_come_in_one_error(tmp_path: Path) -> None:
