@@ -87,8 +87,19 @@ def _storage(database: Path, mode: str) -> optuna.storages.RDBStorage:
     """Open a file in one of SQLite's modes: rwc (makes it) or ro."""
     import optuna
 
-    path = quote(quote(str(database.resolve())))  # SQLAlchemy and SQLite each undo one
     return optuna.storages.RDBStorage(
-        f"sqlite:///file:{path}?mode={mode}&uri=true",
-        engine_kwargs={"connect_args": {"timeout": TIMEOUT_S}},
+        database_url(database, mode), engine_kwargs={"connect_args": {"timeout": TIMEOUT_S}}
     )
+
+
+def database_url(database: Path, mode: str = "rwc") -> str:
+    """Return SQLAlchemy's URL of an SQLite file, whatever its path.
+
+    It holds a URI of SQLite's, with its own escapes. SQLAlchemy writes the URL itself, since its versions differ in
+    what they escape.
+    """
+    from sqlalchemy import URL
+
+    place = f"file:{quote(str(database.resolve()))}"
+    url = URL.create("sqlite", database=place, query={"mode": mode, "uri": "true"})
+    return url.render_as_string(hide_password=False)

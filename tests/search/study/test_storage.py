@@ -9,10 +9,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 import sqlalchemy.exc
 
 from data.paths import ROOT
-from search.study.storage import connect, open_storage, open_study, open_to_read, study_to_read
+from search.study.database import ended_trials
+from search.study.files import StudyFiles
+from search.study.storage import connect, database_url, open_storage, open_study, open_to_read, study_to_read
 
 
 @pytest.fixture
@@ -41,6 +44,41 @@ def test_a_reader_sees_what_is_written_meanwhile_and_can_write_nothing(folder: P
         with pytest.raises((optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError)):
             study.add_trial(optuna.trial.create_trial(value=1.0))
         assert (folder / "study.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "what?now",
+        "a%20b",
+        "a#b",
+        "a%3Fb",
+        "a%zz",
+        "100%",
+        "a{SCHEMA_VERSION}",
+        "a@b:c",
+        "a+b;c&d=e",
+        "张 三",
+        "a'b\\c",
+    ],
+)
+def test_a_study_lies_in_its_folder_whatever_that_is_called(
+    name: str, tmp_path: Path, empty_study_db: bytes
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "study.db").write_bytes(empty_study_db)
+    optuna.create_study(storage=open_storage(str(folder / "study.db")), study_name=name)
+    with study_to_read(folder) as study:
+        assert study.study_name == name
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert ended_trials(StudyFiles(folder)) == 0
+
+
+def test_a_url_is_written_by_sqlalchemy_and_read_back_by_it(tmp_path: Path) -> None:
+    url = sqlalchemy.make_url(database_url(tmp_path / "what?no%20w" / "x.db"))
+    assert url.database == f"file:{tmp_path}/what%3Fno%2520w/x.db"
+    assert dict(url.query) == {"mode": "rwc", "uri": "true"}
 
 
 def test_a_renamed_folder_is_read_under_the_name_inside(folder: Path) -> None:
@@ -75,7 +113,7 @@ def test_whoever_opens_the_file_waits_for_a_writer(folder: Path) -> None:
 
 
 def test_no_other_module_opens_a_study() -> None:
-    opening = re.compile(r"RDBStorage\(|sqlite3\.connect|sqlite:///(?!\{files\.root / MLFLOW_STORE\})")
+    opening = re.compile(r"RDBStorage\(|sqlite3\.connect|sqlite:///")
     users = {
         path.relative_to(ROOT).as_posix()
         for package in ("data", "trainable", "search")
