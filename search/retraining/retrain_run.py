@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict, cast
@@ -29,7 +29,7 @@ from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import check_init_adapter
 from trainable.model.bases import locate_base
 from trainable.model.kept_adapter import mend_winner
-from trainable.model.library_output import quieten
+from trainable.predicting.library_output import quieten
 from trainable.scoring.intervals import bootstrap_interval
 from trainable.scoring.tables import share, type_table
 from trainable.training.full_length import (
@@ -98,9 +98,7 @@ def prepare(options: RetrainOptions) -> RetrainJob:
     corpus = find_corpus(data_dir.resolve() if data_dir else None)
     config = _changed(TrialConfig.from_dict(best["config"]), options)
     if config.tagged and options.engine == "trl":
-        raise ValueError(
-            "`--engine trl` trains on written answers alone, but this config tags; use --engine own"
-        )
+        raise ValueError("`--engine trl` trains on written answers alone; use --engine own for one that tags")
     locate_base(config.model)
     trial_settings = TrialSettings.load(files.trial_settings)
     preset = choose_preset(saved["preset"]["name"], trial_settings.backend)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from trainable.backends.fresh_adapter import continue_from, lora_config
 from trainable.config import TrialConfig
 from trainable.decoding.generator import Generator
 from trainable.decoding.plain import greedy_decode
@@ -19,8 +20,6 @@ from trainable.model.adapters import (
     check_applied,
     check_init_adapter,
     check_sizes,
-    continue_from,
-    lora_config,
     read_facts,
     without_adapter,
 )

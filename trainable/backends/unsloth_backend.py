@@ -20,10 +20,9 @@ os.environ.setdefault("UNSLOTH_LOCK_TIMEOUT", "60")
 import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
+from trainable.backends.fresh_adapter import continue_from, lora_config
 from trainable.model.adapters import (
     check_init_adapter,
-    continue_from,
-    lora_config,
     read_facts,
     without_adapter,
 )

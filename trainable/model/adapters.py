@@ -10,41 +10,16 @@ from data.files.own_json import checked, read_own
 from trainable.config import TrialConfig
 from trainable.model.backend import LanguageModel, LiveFacts
 from trainable.model.kept_adapter import check_step
-from trainable.model.parts import ADAPTER, HEAD, CausalModel, LoraLinear
+from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
 from trainable.model.plain_lora import AdapterConfigJson, unknown_settings, untrainable_settings
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.weights import is_packed
-from trainable.tokens.tagset import TagSet
 
 if TYPE_CHECKING:
     import torch
-    from peft import LoraConfig, PeftModel
+    from peft import PeftModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"
-
-
-def lora_config(config: TrialConfig, default_targets: Sequence[str], saved: Path | None = None) -> LoraConfig:
-    """Return PEFT's LoraConfig with every value given; where tokens are tagged, the head is trained and saved too.
-
-    Args:
-        config: Hyperparameters.
-        default_targets: Names of the layers that get an adapter if the config names none.
-        saved: Adapter that training goes on from; its layers are adapted, whatever the config says.
-    """
-    from peft import LoraConfig
-
-    targets = config.target_modules or default_targets
-    if saved is not None:
-        targets = read_adapter_config(saved)["target_modules"]
-    return LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        use_rslora=config.use_rslora,
-        bias="none",
-        task_type="TOKEN_CLS" if config.tagged else "CAUSAL_LM",  # the first trains and saves the head too
-    )
 
 
 def save_adapter(model: PeftModel, directory: Path, base_model: str) -> None:
@@ -235,35 +210,3 @@ def without_adapter(model: CausalModel | PeftModel) -> CausalModel:
     """Return the transformers model inside a PEFT wrapper, or the model itself where there is none."""
     base = cast("PeftModel", model).get_base_model() if hasattr(model, "peft_config") else model
     return cast("CausalModel", base)
-
-
-def continue_from(model: PeftModel, directory: Path, tag_set: TagSet | None) -> None:
-    """Copy a trained adapter into a fresh one; a head for tags takes over the weights of the types that both know.
-
-    Args:
-        model: PEFT model with the fresh adapter.
-        directory: Adapter to go on from; it may tag or write answers, whatever the fresh one does.
-        tag_set: Tags of the fresh one's head, None if it has no head.
-
-    Raises:
-        ValueError: If the two adapt other layers.
-    """
-    fresh, saved = adapter_weights(model), load_weights(directory)
-    head = {name for name in (*fresh, *saved) if f".{HEAD}." in name}
-    weights = {name: tensor for name, tensor in saved.items() if name not in head}
-    known = PredictionSettings.load(directory).tag_types
-    for name in head & set(fresh):
-        weights[name] = fresh[name].clone()
-        if tag_set is None or name not in saved or not known:
-            continue
-        places = {tag: place for place, tag in enumerate(TagSet(known).names)}
-        for place, tag in enumerate(tag_set.names):
-            if tag in places:
-                weights[name][place] = saved[name][places[tag]]
-    wrong = sorted(name for name in weights.keys() & fresh.keys() if weights[name].shape != fresh[name].shape)
-    if wrong:
-        raise ValueError(
-            f"{directory / WEIGHTS_FILE} holds {wrong[0]} of shape {tuple(weights[wrong[0]].shape)}, but the base model needs "
-            f"{tuple(fresh[wrong[0]].shape)}: the adapter belongs to another base"
-        )
-    set_adapter_weights(model, weights)

@@ -15,8 +15,8 @@ from rich.console import Console
 from data.entities import Example, entity_types
 from data.files.jsonl import read_examples
 from data.files.private import for_owner_alone
-from trainable.model.library_output import quieten
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.library_output import quieten
 from trainable.predicting.predictions import read_predictions
 from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
 from trainable.predicting.rules import active_rules, add_rules

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
 from data.texts.redact import redacted
-from trainable.model.library_output import quieten
+from trainable.predicting.library_output import quieten
 from trainable.predicting.predictor import Predictor, find_model, load_predictor
 from trainable.predicting.rejects import RejectsFile
 from trainable.predicting.rules import add_rules

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from tests.adapters import backend_with
-from tests.tagging import TAGS, tagging_backend
 from trainable.backends.resident import weights_checksum
 from trainable.config import TrialConfig
 from trainable.model.adapters import save_adapter
@@ -121,54 +120,9 @@ def test_a_saved_adapter_answers_as_it_did_and_can_be_trained_on(
     assert any(p.requires_grad for p in backend.model.parameters())
 
 
-def test_an_adapter_of_either_kind_is_gone_on_from_with_what_both_know(
-    backend: PeftBackend, tmp_path: Path
-) -> None:
-    from trainable.model.adapters import adapter_weights
-    from trainable.model.prediction_settings import PredictionSettings
-    from trainable.tokens.tagset import TagSet
-
-    trained = tagging_backend(_CONFIG.with_changes(answers="tags"))
-    save_adapter(trained.model, tmp_path, "small-2m")
-    PredictionSettings(tag_types=TAGS.types).save(tmp_path)
-    saved = adapter_weights(trained.model)
-    start = {"init_adapter": str(tmp_path)}
-
-    backend.attach_adapter(_CONFIG.with_changes(**start))  # one that writes takes the adapter alone
-    written = adapter_weights(backend.model)
-    assert all(written[name].equal(saved[name]) for name in written)
-    assert len(written) == len(saved) - 2
-    assert set(saved) - set(written) == {f"base_model.model.score.{part}" for part in ("weight", "bias")}
-    backend.detach_adapter()
-
-    more = TagSet(("AGE", "NAME", "PLACE"))
-    backend.attach_adapter(_CONFIG.with_changes(answers="tags", **start), more)
-    head, old = (
-        adapter_weights(backend.model)["base_model.model.score.weight"],
-        saved["base_model.model.score.weight"],
-    )
-    for place, tag in enumerate(more.names):
-        if tag in TAGS.names:
-            assert head[place].equal(old[TAGS.names.index(tag)])
-        else:
-            assert head[place].std() < 0.05  # fresh
-    backend.detach_adapter()
-
-
 def test_unloading_lets_go_of_the_base_and_what_was_made_of_it() -> None:
     backend = backend_with(_CONFIG)
     backend.generate([[5, 6, 7]], 2)
     assert backend.generator.kept_bytes() > 0
     backend.unload_base()
     assert (backend.model, backend.generator.kept_bytes()) == (None, 0)
-
-
-def test_the_configs_values_are_pefts() -> None:
-    from trainable.model.adapters import lora_config
-
-    made = lora_config(
-        _CONFIG.with_changes(use_rslora=True, lora_alpha=40, target_modules=("q_proj", "v_proj")), ("w1",)
-    )
-    assert (made.r, made.lora_alpha, made.lora_dropout, made.use_rslora) == (8, 40, 0.0, True)
-    assert made.target_modules == {"q_proj", "v_proj"}
-    assert lora_config(_CONFIG, ("w1", "w2")).target_modules == {"w1", "w2"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trainable.model.library_output import quieten
+from trainable.predicting.library_output import quieten
 
 
 @pytest.fixture
