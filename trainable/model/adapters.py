@@ -192,11 +192,8 @@ def _adapted_share(model: PeftModel, layers: Sequence[LoraLinear]) -> float:
     base: LanguageModel = model.get_base_model()
     heads = [module for module in (base.get_input_embeddings(), base.get_output_embeddings()) if module]
     ends = {id(weight) for module in heads for weight in module.parameters()}
-    inner = {
-        id(weight): _size(weight)
-        for name, weight in base.named_parameters()
-        if id(weight) not in ends and ".lora_" not in name
-    }
+    frozen = [weight for weight in base.parameters() if not weight.requires_grad]
+    inner = {id(weight): _size(weight) for weight in frozen if id(weight) not in ends}
     adapted = sum(inner.get(id(layer.base_layer.weight), 0) for layer in layers)
     return adapted / sum(inner.values())
 
