@@ -161,10 +161,12 @@ def _remedy(text: str, value: str | None, claimed: tuple[int, int]) -> str:
             "the offsets count UTF-16 units and a line end (CR LF) as one; data/convert.py reads them with",
         ),
     )
-    for units, hint in others:
-        start, end = _converter(text, units)(*claimed)
-        if value and 0 <= start < end <= len(text) and _same(text[start:end], value):
-            return f"{hint} --offsets {units}"
+    # first those that fit to the character
+    for fits in (str.__eq__, _same):
+        for units, hint in others:
+            start, end = _converter(text, units)(*claimed)
+            if value and 0 <= start < end <= len(text) and fits(text[start:end], value):
+                return f"{hint} --offsets {units}"
     return ""
 
 

@@ -63,7 +63,9 @@ def read_marks(row: Row, mapping: Mapping) -> tuple[str, list[Mark]]:
         filled = "`, `".join(key for key, value in others.items() if holds_labels(value))
         raise ValueError(f"entities are in `{path}` and in `{filled}`; keep one of them")
     if not marks:
-        refuse_unread(row)
+        output = row.get("output")
+        stated = "entities" in row or output == [] or (isinstance(output, dict) and "entities" in output)
+        refuse_unread(row, explicit=stated)
     return text, marks
 
 

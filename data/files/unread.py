@@ -40,21 +40,27 @@ def refuse_unconfirmed(row: Row) -> None:
         )
 
 
-def unread_key(row: Row) -> str:
-    """Return the key of a row that seems to hold labels, apart from keys that never do; empty if there is none."""
+def unread_key(row: Row, explicit: bool = False) -> str:
+    """Return the key of a row of which no label was read that seems to hold some; empty if there is none.
+
+    Args:
+        row: The row.
+        explicit: Whether it says under a key that is read that it has no labels. Then only keys named like labels count.
+    """
     for key, value in row.items():
-        if key not in _NO_LABELS and (holds_labels(value) or (key in _NAMES and _holds_items(value))):
+        named = key in _NAMES and (_holds_items(value) or holds_labels(value))
+        if key not in _NO_LABELS and (named or (not explicit and holds_labels(value))):
             return key
     return ""
 
 
-def refuse_unread(row: Row) -> None:
-    """Refuse a row of which no label was read while one of its keys seems to hold some.
+def refuse_unread(row: Row, explicit: bool = False) -> None:
+    """Refuse a row for which `unread_key` finds a key.
 
     Raises:
         ValueError: If there is such a key.
     """
-    key = unread_key(row)
+    key = unread_key(row, explicit)
     if key:
         raise ValueError(f"labels seem to be under `{key}`, which is not read; {RENAME}")
 

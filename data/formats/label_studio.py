@@ -176,11 +176,11 @@ def _short_task(row: Row) -> _Task:
         if not isinstance(value, list) or not any(_is_place(item) for item in value):
             continue
         keys.append(key)
-        for item in value:
-            if "labels" not in item and _place(item) in labelled:
+        for region in [object_of(item, "a region") for item in value]:
+            if "labels" not in region and _place(region) in labelled:
                 dropped.append("results that are not labelled regions")
                 continue
-            mark = _mark(object_of(item, "a region"), f"entity {len(regions) + 1}", dropped)
+            mark = _mark(region, f"entity {len(regions) + 1}", dropped)
             # the export does not name the text; regions of one control are on one
             regions.append(_Region(mark, f"\0{key}"))
     texts = {key: text for key, text in _texts(row).items() if key not in {*_TOOL_KEYS, *keys}}

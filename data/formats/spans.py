@@ -72,12 +72,12 @@ def spans_draft(row: Row, text: str, marks: list[Mark], used: str, keyed: bool =
     `keyed` tells whether the row has a key for labels; one without is noted as `NO_LABELS`.
 
     Raises:
-        ValueError: If the labels are those of an answer that was not accepted, or there are no marks and another key of
-            the row seems to hold some.
+        ValueError: If the labels are those of an answer that was not accepted, or there are no marks and a key named
+            like labels holds some.
     """
     refuse_unconfirmed(row)
     if keyed and not marks:
-        refuse_unread(row)
+        refuse_unread(row, explicit=True)
     return Draft(
         text,
         marks,

@@ -192,7 +192,11 @@ def _read_piilo(record: object, conlleval: bool = False) -> Draft:
 
 
 def _claims_tokens(record: object) -> bool:
-    return isinstance(record, dict) and has(record, "tokens") and any(key in record for key in _TAG_KEYS)
+    if not isinstance(record, dict) or has(
+        record, "full_text", "spans"
+    ):  # presidio-research lists tokens beside its spans
+        return False
+    return has(record, "tokens") and any(key in record for key in _TAG_KEYS)
 
 
 CONLL = RowFormat(

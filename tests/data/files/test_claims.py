@@ -139,6 +139,8 @@ def test_offsets_in_such_a_unit_are_refused_with_its_name_where_a_value_tells() 
     assert problem.endswith(
         "the offsets count a line end (CR LF) as one character; data/convert.py reads them with --offsets lf"
     )
+    (problem,) = problems_of("a\r\nAnn", Mark("PERSON", "Ann", (2, 5)))
+    assert problem.endswith("--offsets lf")
     (problem,) = problems_of("甲\r\n乙\r\n丙丁", Mark("N", "乙\n丙", (2, 5)))
     assert problem.endswith("--offsets lf")
 

@@ -54,15 +54,16 @@ def test_anything_else_is_not(value: object) -> None:
 def test_the_projects_own_files_are_read_by_the_same_rule(tmp_path: Path) -> None:
     rows = [
         {"input": "Ann met", "output": {"entities": []}, "annotations": [SPAN]},
-        {"input": "Ann met", "output": {"entities": [], "found": [SPAN]}},
+        {"input": "Ann met", "found": [SPAN]},
         {"input": "Ann met", "entities": [{"type": "PER", "text": "Ann"}], "labels": [SPAN]},
-        {"input": "Ann met", "output": {"entities": []}, "rule_entities": [{**SPAN, "text": "Ann"}]},
+        {"input": "Ann met", "output": {"entities": []}, "sections": [SPAN]},
+        {"input": "Ann met", "rule_entities": [{**SPAN, "text": "Ann"}]},
     ]
     with pytest.raises(DataError) as error:
         read_examples(saved(tmp_path, "own.jsonl", rows))
     assert [(problem.line, problem.what.split(",")[0]) for problem in error.value.problems] == [
         (1, "labels seem to be under `annotations`"),
-        (2, "labels seem to be under `output`"),
+        (2, "labels seem to be under `found`"),
         (3, "entities are in `entities` and in `labels`; keep one of them"),
     ]
 
