@@ -145,14 +145,16 @@ def _regions_of(annotation: Row) -> tuple[list[_Region], list[str]]:
     results = [object_of(item, "a result") for item in list_of(annotation.get("result"), "result")]
     values = [value if isinstance(value := result.get("value"), dict) else {} for result in results]
     labelled = {
-        result.get("id") for result, value in zip(results, values, strict=True) if value.get("labels")
+        name_of(result, "id") for result, value in zip(results, values, strict=True) if value.get("labels")
     }
     regions: list[_Region] = []
     dropped: list[str] = []
     for result, value in zip(results, values, strict=True):
         kind = str(result.get("type"))
         is_region = any(key in value for key in _PLACES) or any(key.endswith("labels") for key in value)
-        further = "labels" not in value and result.get("id") in labelled and not kind.endswith("labels")
+        further = (
+            "labels" not in value and name_of(result, "id") in labelled - {""} and not kind.endswith("labels")
+        )
         if not is_region or further:
             dropped.append("results that are not labelled regions")
             continue

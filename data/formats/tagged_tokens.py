@@ -23,9 +23,9 @@ def scheme_of(sentences: Iterable[Sequence[str]]) -> str:
     for tags in sentences:
         previous = "O"
         for tag in tags:
-            prefixes.add(tag[0])
-            if tag[0] in "BI" and tag[1:] != previous[1:]:
-                starts.add(tag[0])
+            prefixes.add(tag[:1])
+            if tag[:1] in ("B", "I") and tag[1:] != previous[1:]:
+                starts.add(tag[:1])
             previous = tag
     if prefixes & set("MESLU"):
         return "BMES" if "M" in prefixes else "BIOES"

@@ -183,6 +183,13 @@ def test_what_is_said_about_a_labelled_region_is_no_region() -> None:
     assert draft.dropped == ["results that are not labelled regions"]
 
 
+@pytest.mark.parametrize("name", [None, {}, ""])
+def test_a_region_without_an_id_is_about_no_other_one(name: object) -> None:
+    about = {"value": {"start": 4, "end": 7, "choices": ["PER"]}, "type": "choices", "id": name}
+    with pytest.raises(ValueError, match="entity 2 has a place, but no `labels`"):
+        read("label-studio", task({"text": "Ann met"}, {**region(0, 3, "PER"), "id": name}, about))
+
+
 def test_exports_of_old_versions_call_annotations_completions() -> None:
     record = {"id": 1, "data": {"text": "Ann met"}, "completions": [{"result": [region(0, 3, "PER")]}]}
     assert FORMATS["label-studio"].claims(record)

@@ -66,6 +66,7 @@ def test_any_tags_give_ordered_spans_or_an_error_that_names_a_token(tags: list[s
         ([["B-A", "I-A", "O"]], "IOB2"),
         ([["O"]], "IOB2"),
         ([], "IOB2"),
+        ([["", "B-A"]], "IOB2"),
         ([["I-A", "I-A", "O"], ["I-B"]], "IOB1"),
         ([["I-A"], ["B-A"]], "IOB2"),
         ([["B-A", "E-A"]], "BIOES"),
