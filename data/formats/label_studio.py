@@ -61,15 +61,13 @@ def _claims(record: object) -> bool:
 def _is_regions(value: object) -> bool:
     """Whether a value of JSON-MIN or a cell of CSV lists regions of a text."""
     if isinstance(value, str):
-        return bool(_LIST_CELL.match(value)) and all(
-            f'"{key}"' in value for key in ("start", "end", "labels")
-        )
+        return bool(_LIST_CELL.match(value)) and all(key in value for key in ('"start"', '"end"', '"labels"'))
     first = value[0] if isinstance(value, list) and value else None
-    return (
-        isinstance(first, dict)
-        and has(first, "start", "end")
-        and any(key.endswith("labels") for key in first)
-    )
+    return isinstance(first, dict) and has(first, "start", "end") and any(map(_is_label_key, first))
+
+
+def _is_label_key(key: str) -> bool:
+    return key.endswith("labels")
 
 
 def _prepare(records: Sequence[object]) -> Reader:
@@ -131,9 +129,8 @@ def _full_task(row: Row) -> _Task:
     best = max(range(len(kept)), key=lambda at: (bool(kept[at].get("ground_truth")), len(read[at][0])))
     regions, dropped = read[best]
     dropped = ["annotations of further annotators"] * (len(kept) - 1) + dropped
-    return _Task(
-        name_of(row, "id"), _texts(object_of(row["data"], "`data`")), regions, f"regions in `{key}`", dropped
-    )
+    texts = _texts(object_of(row["data"], "`data`"))
+    return _Task(name_of(row, "id"), texts, regions, f"regions in `{key}`", dropped)
 
 
 def _regions_of(annotation: Row) -> tuple[list[_Region], list[str]]:
@@ -144,18 +141,15 @@ def _regions_of(annotation: Row) -> tuple[list[_Region], list[str]]:
     """
     results = [object_of(item, "a result") for item in list_of(annotation.get("result"), "result")]
     values = [value if isinstance(value := result.get("value"), dict) else {} for result in results]
-    labelled = {
-        name_of(result, "id") for result, value in zip(results, values, strict=True) if value.get("labels")
-    }
+    names = [name_of(result, "id") for result in results]
+    labelled = {name for name, value in zip(names, values, strict=True) if name and value.get("labels")}
     regions: list[_Region] = []
     dropped: list[str] = []
-    for result, value in zip(results, values, strict=True):
-        kind = str(result.get("type"))
-        is_region = any(key in value for key in _PLACES) or any(key.endswith("labels") for key in value)
-        further = (
-            "labels" not in value and name_of(result, "id") in labelled - {""} and not kind.endswith("labels")
-        )
-        if not is_region or further:
+    for name, result, value in zip(names, results, values, strict=True):
+        is_region = _is_place(value) or any(map(_is_label_key, value))
+        if not is_region or (
+            name in labelled and not any(map(_is_label_key, (*value, str(result.get("type")))))
+        ):
             dropped.append("results that are not labelled regions")
             continue
         mark = _mark(value, f"entity {len(regions) + 1}", dropped)
@@ -204,7 +198,7 @@ def _mark(region: Row, owner: str, dropped: list[str]) -> Mark:
     Raises:
         ValueError: If it is a region of something else, or has no label.
     """
-    others = [key for key in region if key.endswith("labels") and key != "labels"]
+    others = [key for key in region if _is_label_key(key) and key != "labels"]
     if others or "startOffset" in region or "endOffset" in region:
         what = f"`{others[0]}`" if others else "a place in HTML or in a dialogue"
         raise ValueError(
@@ -229,9 +223,8 @@ def _field_of(target: str, marks: Sequence[Mark], texts: dict[str, str], labelle
         ValueError: If it cannot be told.
     """
     values = [folded(mark.value) for mark in marks if mark.value]
-    holding = [
-        key for key, text in texts.items() if values and all(value in folded(text) for value in values)
-    ]
+    bare = {key: folded(text) for key, text in texts.items()}
+    holding = [key for key, text in bare.items() if values and all(value in text for value in values)]
     if target in texts and (target in holding or not holding):
         return target
     if len(holding) == 1 or len(texts) == 1:
@@ -241,9 +234,7 @@ def _field_of(target: str, marks: Sequence[Mark], texts: dict[str, str], labelle
         if len(known) == 1:
             return known[0]
     if not texts:
-        raise ValueError(
-            "`data` holds no text (a dialogue or a picture, perhaps); put the labelled text there as a string"
-        )
+        raise ValueError("`data` holds no text, but a dialogue or a picture; put the text there as a string")
     raise ValueError(f"any of `{'`, `'.join(texts)}` may be the labelled text; rename it to `text`")
 
 
