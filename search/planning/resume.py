@@ -53,7 +53,7 @@ def choose_study(options: SearchOptions) -> StudyFiles:
         if options.resume and not files.config.is_file():
             raise ValueError(_unknown_study(results_dir))
         return files
-    for files in _newest_first(results_dir):
+    for files in () if options.simulate else _newest_first(results_dir):  # a simulation starts anew
         if _is_interrupted(files) and (options.resume or _same_command(options, files)):
             return files
     if options.resume:

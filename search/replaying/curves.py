@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,11 @@ class CurveTable:
         return [json.loads(text) for text in self.configs.tolist()]
 
     @cached_property
+    def _varied(self) -> set[str]:
+        """The hyperparameters that a recorded config names; all others are as usual."""
+        return {name for config in self.parsed_configs for name in config}
+
+    @cached_property
     def totals(self) -> np.ndarray:
         """Found, wrong and missed entities of each document: uint16 (configs, seeds, steps, documents, 3)."""
         import numpy as np
@@ -119,8 +124,9 @@ class CurveTable:
             config: The hyperparameters.
             used: Indices that may not be returned.
         """
+        names = [name for name in _USUAL if name in self._varied or name in config]
         distances = {
-            index: _distance(config, recorded)
+            index: _distance(config, recorded, names)
             for index, recorded in enumerate(self.parsed_configs)
             if index not in used
         }
@@ -187,8 +193,8 @@ def snapped_rungs(rungs: tuple[int, ...], table: CurveTable) -> tuple[int, ...]:
     return (*sorted(snapped - {steps[-1]}), steps[-1])
 
 
-def _distance(a: Mapping[str, object], b: Mapping[str, object]) -> float:
-    return sum(_apart(name, a.get(name, usual), b.get(name, usual)) for name, usual in _USUAL.items())
+def _distance(a: Mapping[str, object], b: Mapping[str, object], names: Iterable[str]) -> float:
+    return sum(_apart(name, a.get(name, _USUAL[name]), b.get(name, _USUAL[name])) for name in names)
 
 
 def _apart(name: str, a: object, b: object) -> float:

@@ -42,6 +42,8 @@ def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
         )
     if options.trials > len(table.configs):
         problems.append(f"`--trials` is {options.trials}, but the table holds {len(table.configs)} configs")
+    if plan.files.config.is_file():
+        problems.append(f"{plan.files.root} exists, but a simulation starts anew; choose another --study")
     if problems:
         raise ValueError("\n".join(problems))
     rungs = snapped_rungs(
@@ -103,7 +105,16 @@ def _rerun(plan: SearchPlan, table: CurveTable, place: int, controller: ReplayCo
 
 
 def _replay(plan: SearchPlan, results: ReplayedResults) -> ReplayController:
-    journal = RungsJournal(plan.files.rungs)
+    """Replay the trials in memory, and write the study once: each write to the database takes as long as a decision."""
+    import optuna
+
+    from search.study.storage import open_storage
+
+    journal, memory, name = (
+        RungsJournal(plan.files.rungs),
+        optuna.storages.InMemoryStorage(),
+        plan.files.root.name,
+    )
 
     def show(trial: ReplayedTrial) -> None:
         decision = journal.latest().get(trial.trial_id)
@@ -111,8 +122,12 @@ def _replay(plan: SearchPlan, results: ReplayedResults) -> ReplayController:
         print(f"{trial.trial_id} step {trial.last_result[TIME_ATTR]}: {reason}", flush=True)
 
     controller = ReplayController(
-        make_searcher(plan), make_scheduler(plan, make_slots(plan)), results, plan.options.trials,
+        make_searcher(plan, memory), make_scheduler(plan, make_slots(plan)), results, plan.options.trials,
         plan.concurrent_trials, show,
     )  # fmt: skip
-    controller.run()
+    try:
+        controller.run()
+    finally:
+        disk = open_storage(str(plan.files.database), durable=False)
+        optuna.copy_study(from_study_name=name, from_storage=memory, to_storage=disk)
     return controller

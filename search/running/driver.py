@@ -203,7 +203,7 @@ def finish_and_confirm(
         if ended_trials(files) >= plan.options.trials and confirm_best(plan, rerun):
             confirmation = confirmation_of(study, files, confirm)
             write_best(study, files, fixed, source, confirmation)
-            _tell_study_page(plan)
+        _tell_study_page(plan)
         result = load_study(files.root)
         if not result.interrupted:
             keep_best_adapters(study, files, confirmation)

@@ -114,7 +114,7 @@ def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
     Those that reached the horizon and meet every requirement come first, then the furthest, then by score.
     """
-    scored = [trial for trial in study.trials if trial.intermediate_values]
+    scored = [trial for trial in study.get_trials(deepcopy=False) if trial.intermediate_values]
     usable = [
         trial for trial in scored if outcome_of(trial) in (Outcome.COMPLETED, Outcome.STOPPED, Outcome.PAUSED)
     ]

@@ -52,10 +52,11 @@ class RungsJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: list[RungDecision] = []
+        self._latest: dict[str, RungDecision] = {}
         self._read_bytes = 0
 
     def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "_lines": [], "_read_bytes": 0}  # the file is the state
+        return {"path": self.path, "_lines": [], "_latest": {}, "_read_bytes": 0}  # the file is the state
 
     def append(self, decision: RungDecision) -> None:
         """Add one line."""
@@ -73,19 +74,22 @@ class RungsJournal:
         """
         size = self.path.stat().st_size if self.path.is_file() else 0
         if size < self._read_bytes:
-            self._lines, self._read_bytes = [], 0
+            self._lines, self._latest, self._read_bytes = [], {}, 0
         if size > self._read_bytes:
             with self.path.open("rb") as file:
                 file.seek(self._read_bytes)
                 content = file.read()
             whole = content[: content.rfind(b"\n") + 1]
             self._read_bytes += len(whole)
-            self._lines += read_own_lines(whole, RungDecision, self.path, _MEND, len(self._lines))
+            news = read_own_lines(whole, RungDecision, self.path, _MEND, len(self._lines))
+            self._lines += news
+            self._latest.update((decision.trial, decision) for decision in news)
         return self._lines
 
     def latest(self) -> dict[str, RungDecision]:
         """Return the last decision about each trial, in the order in which trials first got one."""
-        return {decision.trial: decision for decision in self.lines()}
+        self.lines()
+        return self._latest
 
     def paused(self) -> set[str]:
         """Return the trials that wait for a promotion."""

@@ -33,7 +33,7 @@ def write_trials_table(
         fixed: Hyperparameters that were not searched.
         reasons: Last rung decision of each Ray trial.
     """
-    asked = [trial for trial in study.trials if trial.state.name != "WAITING"]
+    asked = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     rows = [{**fixed, **trial.params, **_results(trial), **_about(trial, reasons)} for trial in asked]
     header = [*_ABOUT_COLUMNS, *_knob_columns(asked), *_RESULT_COLUMNS]
     scratch = files.trials.with_suffix(".tmp")

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,8 +134,12 @@ class StudyView:
 
     def reason(self, trial: TrialView) -> str:
         """Return in words why a trial ended, or where it stands."""
-        reasons = [line.reason for line in self.decisions if line.trial == trial.name]
-        return str(trial.metrics.get("reason") or (reasons[-1] if reasons else trial.state))
+        return str(trial.metrics.get("reason") or self._reasons.get(trial.name) or trial.state)
+
+    @cached_property
+    def _reasons(self) -> dict[str, str]:
+        """The reason of the last decision about each trial."""
+        return {line.trial: line.reason for line in self.decisions}
 
     @staticmethod
     def _ended(trials: Iterable[TrialView]) -> list[TrialView]:
@@ -201,7 +206,11 @@ def _read_database(
         return [], (), None
     fixed = config["space"]["fixed"]
     with study_to_read(files.root) as study:
-        trials = [trial_view(trial, fixed) for trial in study.trials if trial.state.name != "WAITING"]
+        trials = [
+            trial_view(trial, fixed)
+            for trial in study.get_trials(deepcopy=False)
+            if trial.state.name != "WAITING"
+        ]
         confirmation = confirmation_of(study, files, str(config["options"].get("confirm", "0")))
         ranked = ranked_by_mean(study, confirmation)
     return trials, tuple(trial.user_attrs.get("ray_trial_id", "") for trial in ranked), confirmation

@@ -8,13 +8,22 @@ from search.planning.plan import SearchPlan
 from trainable.config import SETTINGS_KEY
 
 if TYPE_CHECKING:
+    import optuna
+
     from search.tuning.scheduler import PausingScheduler
     from search.tuning.searcher import TruthfulOptunaSearch
     from search.tuning.slots import Slots
 
 
-def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
-    """Return a searcher on the study's database, new or as far as it is."""
+def make_searcher(
+    plan: SearchPlan, storage: optuna.storages.BaseStorage | None = None
+) -> TruthfulOptunaSearch:
+    """Return a searcher on the study's database, new or as far as it is.
+
+    Args:
+        plan: The search.
+        storage: Where the study lives instead.
+    """
     import optuna
 
     from search.planning.memory import MemoryModel
@@ -23,7 +32,7 @@ def make_searcher(plan: SearchPlan) -> TruthfulOptunaSearch:
     from search.tuning.searcher import TruthfulOptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = open_storage(str(plan.files.database), durable=plan.options.simulate is None)
+    storage = storage or open_storage(str(plan.files.database))
     return TruthfulOptunaSearch(
         SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),
         horizon_steps=plan.rungs[-1],

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from search.planning.ladder import described, shown
-from search.study.journal import CONTINUED, PAUSED, RungDecision
-from search.tuning.noise import resampled_scores
-from trainable.config import JSON, METRIC
-from trainable.scoring.packed import unpack_counts
-
-if TYPE_CHECKING:
-    import numpy as np
+from search.tuning.standings import Peer, Standings
+from trainable.config import METRIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +41,7 @@ class RacePolicy:
         """Return what a rung compares trials by."""
         return self.judges[rung] if self.judges else METRIC
 
-    def choose(self, peers: Collection[Peer], near: Collection[str] = ()) -> Promotion | None:
+    def choose(self, peers: Standings, near: Container[str] = ()) -> Promotion | None:
         """Return the trial to promote when no new one will be started; None if no trial has earned it.
 
         The lowest rung comes first, so that a rung is decided when all that will get there have.
@@ -58,35 +51,39 @@ class RacePolicy:
             near: Trials that are cheapest to run now; of those that will go past a rung anyway they come first.
         """
         for rung in range(len(self.rungs) - 1):
-            for answers in dict.fromkeys(peer.answers for peer in peers):
-                if promotion := self._choose_at(rung, self.compared(rung, peers, answers), near):
+            for answers in self._races(rung, peers):
+                if promotion := self._choose_at(rung, peers, near, answers):
                     return promotion
         return None
 
-    def compared(self, rung: int, peers: Collection[Peer], answers: str) -> list[Peer]:
-        """Return the trials with which one that answers in this way is compared at a rung.
+    def _races(self, rung: int, peers: Standings) -> tuple[str | None, ...]:
+        """Return the ways to answer that have a race of their own at a rung; None stands for all together.
 
-        The loss of an answer's token says nothing about that of a tag: where losses are compared, each way to answer
-        has a race of its own. Scores are compared among all.
+        The loss of an answer's token says nothing about that of a tag, so losses are compared within one way.
         """
-        return [peer for peer in peers if self.judge(rung) == METRIC or peer.answers == answers]
+        return (None,) if self.judge(rung) == METRIC else peers.ways()
 
-    def bar(self, rung: int, peers: Collection[Peer]) -> tuple[float | None, int]:
-        """Return the standing that suffices at a rung (None if no trial is there) and the number compared."""
-        here = sorted((peer.standings[rung] for peer in peers if rung in peer.standings), reverse=True)
-        places = self._places(rung, len(here), peers)
-        return (here[places - 1] if places else None), len(here)
+    def bar(self, rung: int, peers: Standings, answers: str | None = None) -> tuple[float | None, int]:
+        """Return the standing that suffices at a rung (None if no trial is there) and the number compared.
 
-    def _places(self, rung: int, arrived: int, peers: Collection[Peer]) -> int:
-        return min(arrived, max(1, round(len(peers) * self.shares[rung])))
+        Args:
+            rung: Its place in the ladder.
+            peers: All trials.
+            answers: How the trial answers that is compared; None where all answer in one way.
+        """
+        race = None if self.judge(rung) == METRIC else answers
+        here = peers.at(rung, race)
+        places = self._places(rung, len(here), peers, race)
+        return (here[places - 1].standings[rung] if places else None), len(here)
 
-    def _choose_at(self, rung: int, peers: Collection[Peer], near: Collection[str]) -> Promotion | None:
-        here = sorted(
-            (peer for peer in peers if rung in peer.standings),
-            key=lambda peer: peer.standings[rung],
-            reverse=True,
-        )
-        places = self._places(rung, len(here), peers)
+    def _places(self, rung: int, arrived: int, peers: Standings, answers: str | None) -> int:
+        return min(arrived, max(1, round(peers.count(answers) * self.shares[rung])))
+
+    def _choose_at(
+        self, rung: int, peers: Standings, near: Container[str], answers: str | None
+    ) -> Promotion | None:
+        here = peers.at(rung, answers)
+        places = self._places(rung, len(here), peers, answers)
         if not places:
             return None
         last = here[places - 1]
@@ -103,58 +100,8 @@ class RacePolicy:
         passed = sum(peer.passed(rung) for peer in here)
         if self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
             return None
-        for peer in here[places:]:
-            if not peer.waits_at(rung):
-                continue
-            luck = chance_to_beat(peer.counts[rung], last.counts[rung], self.min_precision)
+        below = [peer for peer in here[places:] if peer.waits_at(rung)]
+        for peer, luck in zip(below, peers.chances(rung, below, last, self.min_precision), strict=True):
             if luck >= self.chance:
                 return promotion(peer, f"; chance alone explains the difference ({luck:.0%} to be above)")
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What is known of one trial: its standing and counts at each rung, and what was last decided."""
-
-    trial: str
-    standings: dict[int, float]
-    counts: dict[int, str]
-    state: str
-    """The last decision about it."""
-    answers: str = JSON
-    """How it answers."""
-
-    def waits_at(self, rung: int) -> bool:
-        """Return whether the trial is paused at this rung."""
-        return self.state == PAUSED and max(self.standings) == rung
-
-    def passed(self, rung: int) -> bool:
-        """Return whether the trial went on past this rung."""
-        return max(self.standings) > rung or (max(self.standings) == rung and self.state == CONTINUED)
-
-
-def peers_of(decisions: Iterable[RungDecision]) -> list[Peer]:
-    """Return what the lines of a rung journal say about each trial."""
-    known: dict[str, Peer] = {}
-    for decision in decisions:
-        before = known.get(decision.trial) or Peer(decision.trial, {}, {}, "")
-        known[decision.trial] = Peer(
-            decision.trial,
-            {**before.standings, decision.rung: decision.ranked_by},
-            {**before.counts, decision.rung: decision.counts or before.counts.get(decision.rung, "")},
-            decision.decision,
-            decision.answers,
-        )
-    return list(known.values())
-
-
-def chance_to_beat(counts: str, other: str, min_precision: float) -> float:
-    """Return how often a trial scores at least as high as another when the documents are drawn anew."""
-    if not counts or not other:
-        return 0.0
-    return float((_resampled(counts, min_precision) >= _resampled(other, min_precision)).mean())
-
-
-@lru_cache(maxsize=512)
-def _resampled(counts: str, min_precision: float) -> np.ndarray:
-    return resampled_scores(unpack_counts(counts), min_precision)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import optuna
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from search.planning.ladder import standing
@@ -27,11 +28,15 @@ class PausingTPESampler(optuna.samplers.TPESampler):
     Args:
         judges: What each rung's step compares trials by; a step that is missing compares scores.
         seed: Seed of everything drawn.
+        common: What all trials of the study have in common; it takes up only those that came since it was last asked.
     """
 
-    def __init__(self, judges: Mapping[int, str], seed: int) -> None:
+    def __init__(
+        self, judges: Mapping[int, str], seed: int, common: IntersectionSearchSpace | None = None
+    ) -> None:
         super().__init__(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True)
         self._judges = judges
+        self._common = common or IntersectionSearchSpace(include_pruned=True)
         self._ranked: optuna.Study | None = None
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -43,7 +48,9 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return what all trials have in common, paused ones included."""
-        return super().infer_relative_search_space(*self._in_copy(study, trial))
+        ranked, _ = self._in_copy(study, trial)
+        common = self._common.calculate(ranked)
+        return {name: distribution for name, distribution in common.items() if not distribution.single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -67,14 +74,33 @@ class PausingTPESampler(optuna.samplers.TPESampler):
 
 
 def _ranked_as_in_the_race(study: optuna.Study, number: int, judges: Mapping[int, str]) -> optuna.Study:
-    """Return a copy of a study in which running trials count as pruned at their last step.
+    """Return a view of a study in which running trials count as pruned at their last step.
 
     Their value there is what the rung compares. The trial of this number, which is being suggested, goes on running.
     """
-    ranked = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction=study.direction)
-    for trial in study.get_trials(deepcopy=False):
-        ranked.add_trial(trial if trial.number == number else _as_pruned(trial, judges))
-    return ranked
+    trials = [
+        trial if trial.number == number else _as_pruned(trial, judges)
+        for trial in study.get_trials(deepcopy=False)
+    ]
+    return optuna.create_study(storage=_FixedTrials(trials), direction=study.direction)
+
+
+class _FixedTrials(optuna.storages.InMemoryStorage):
+    """A study of these very trials, none of which is copied."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._fixed = trials
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return those in one of the states."""
+        trials = [trial for trial in self._fixed if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: object) -> None:
+        """Let go of what the sampler notes for other processes; the parameters themselves go to the real study."""
 
 
 def _as_pruned(trial: FrozenTrial, judges: Mapping[int, str]) -> FrozenTrial:
@@ -91,11 +117,14 @@ def _as_pruned(trial: FrozenTrial, judges: Mapping[int, str]) -> FrozenTrial:
 
 
 def make_sampler(
-    seed: int, number: int = 0, judges: Mapping[int, str] | None = None
+    seed: int,
+    number: int = 0,
+    judges: Mapping[int, str] | None = None,
+    common: IntersectionSearchSpace | None = None,
 ) -> optuna.samplers.BaseSampler:
     """Return the TPE sampler that suggests one trial of a study.
 
     A fresh one for each trial, seeded by its number: what it suggests then follows from the finished
     trials alone and not from how often the search was interrupted.
     """
-    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32)
+    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32, common)

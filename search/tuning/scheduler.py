@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,8 +13,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.planning.ladder import described, shown, standing
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
-from search.tuning.promotion import RacePolicy, peers_of
+from search.tuning.promotion import RacePolicy
 from search.tuning.slots import Slots
+from search.tuning.standings import JournalStandings, Standings, standings_of
 from trainable.config import JSON, METRIC, TIME_ATTR
 from trainable.scoring.packed import DOCUMENT_COUNTS
 
@@ -67,6 +69,7 @@ class PausingScheduler(FIFOScheduler):
     def __init__(self, journal: Path, policy: RacePolicy, slots: Slots) -> None:
         super().__init__()
         self._journal, self._policy, self._slots = RungsJournal(journal), policy, slots
+        self._standings = JournalStandings(self._journal)
 
     @property
     def metric(self) -> str:
@@ -88,10 +91,10 @@ class PausingScheduler(FIFOScheduler):
         One whose last result was lost, since the search was killed before the study had it, starts, reports
         that result again and pauses.
         """
-        if trial.status != Trial.PENDING or trial.trial_id not in self._journal.paused():
+        last = self._journal.latest().get(trial.trial_id)
+        if trial.status != Trial.PENDING or last is None or last.decision != PAUSED:
             return
-        step = self._journal.latest()[trial.trial_id].step
-        if tune_controller.search_alg.knows(trial.trial_id, step):
+        if tune_controller.search_alg.knows(trial.trial_id, last.step):
             tune_controller.search_alg.waiting.add(trial.trial_id)
             trial.set_status(Trial.PAUSED)
             trial.init_local_path()  # Tune wants it at the end, also of a trial that does not start again
@@ -105,10 +108,10 @@ class PausingScheduler(FIFOScheduler):
         rungs = self._policy.rungs
         if step not in rungs:
             return TrialScheduler.CONTINUE
-        known = [line for line in self._journal.lines() if (line.trial, line.step) == (trial.trial_id, step)]
-        if not known:
+        decided = self._standings.now().decided(trial.trial_id, step)
+        if not decided:
             self._arrive(trial, rungs.index(step), result)
-        elif known[-1].decision == CONTINUED:  # reported again by a trial that has just been restored
+        elif decided == CONTINUED:  # reported again by a trial that has just been restored
             return TrialScheduler.CONTINUE
         state = self._journal.latest()[trial.trial_id].decision
         if state in (FINISHED, STOPPED):
@@ -160,10 +163,8 @@ class PausingScheduler(FIFOScheduler):
         if rung == len(self._policy.rungs) - 1:
             reason, decision = f"reached the horizon (step {step})", FINISHED
         else:
-            peers = sum(line.rung == rung and line.decision == PAUSED for line in self._journal.lines())
-            reason = (
-                f"paused at rung {rung + 1} (step {step}): {described(judge, value)}, trial {peers + 1} here"
-            )
+            place = self._standings.now().pauses(rung) + 1
+            reason = f"paused at rung {rung + 1} (step {step}): {described(judge, value)}, trial {place} here"
             decision = PAUSED
         self._journal.append(
             RungDecision(
@@ -179,14 +180,13 @@ class PausingScheduler(FIFOScheduler):
         trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
         active = [trial for trial in trials.values() if trial.status in (Trial.RUNNING, Trial.PENDING)]
         busy = sum(trial is not leaving for trial in active + _off_their_slot(tune_controller))
+        free = self._slots.now() - busy
+        if free < 1:
+            return
         base = None if leaving is None else _base(leaving)
         near = {name for name, trial in trials.items() if _base(trial) == base}
-        for _ in range(self._slots.now() - busy):
-            peers = [
-                peer
-                for peer in peers_of(self._journal.lines())
-                if peer.state != PAUSED or peer.trial in trials
-            ]
+        for _ in range(free):
+            peers = self._racing(trials.keys())
             promotion = self._policy.choose(peers, near)
             if promotion is None:
                 return
@@ -199,12 +199,19 @@ class PausingScheduler(FIFOScheduler):
             )  # fmt: skip
             tune_controller.search_alg.waiting.discard(promotion.trial)
 
+    def _racing(self, trials: Set[str]) -> Standings:
+        """Return the standings without trials that are paused, but not handed out again in this session."""
+        standings = self._standings.now()
+        if absent := standings.paused - trials:
+            return standings_of(line for line in self._journal.lines() if line.trial not in absent)
+        return standings
+
     def _end(self, tune_controller: Controller, paused: list[Trial]) -> None:
         """Stop the trials that nobody will promote any more, and say why."""
-        peers = peers_of(self._journal.lines())
+        peers = self._standings.now()
         for trial in paused:
             last = self._journal.latest()[trial.trial_id]
-            needed, count = self._policy.bar(last.rung, self._policy.compared(last.rung, peers, last.answers))
+            needed, count = self._policy.bar(last.rung, peers, last.answers)
             stands = described(last.judge, last.ranked_by)
             reason = f"stopped at rung {last.rung + 1} (step {last.step}): {stands}"
             if needed is not None:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from search.planning.memory import MemoryModel
 from search.planning.space import SpaceSampler
 from search.study.files import STARTING_CONFIG
+from search.tuning.kept_study import KeptStudy
 from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
 from trainable.knob import KnobValue
@@ -66,14 +68,15 @@ class TruthfulOptunaSearch(Searcher):
         judges: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
-        self._space, self._storage, self._horizon_steps = space, storage, horizon_steps
+        self._space, self._storage, self._horizon_steps = space, KeptStudy(storage), horizon_steps
         self._sampler_seed, self._judges = seed, judges
+        self._common = IntersectionSearchSpace(include_pruned=True)
         self._requirements = requirements or Requirements()
         self._memory = memory or MemoryModel(None)
         self._trials: dict[str, optuna.Trial] = {}
         self._configs: dict[str, TrialConfig] = {}
         self.study = optuna.create_study(
-            storage=storage, sampler=make_sampler(seed, judges=judges), pruner=optuna.pruners.NopPruner(),
+            storage=self._storage, sampler=make_sampler(seed, judges=judges), pruner=optuna.pruners.NopPruner(),
             study_name=study_name, direction="maximize", load_if_exists=True,
         )  # fmt: skip
         for name, config in starting_configs.items():
@@ -134,7 +137,7 @@ class TruthfulOptunaSearch(Searcher):
 
     def _resumed(self, number: int) -> optuna.Trial:
         """Take up a trial again; a crash may have fallen between two suggestions: those made are read back."""
-        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges)
+        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common)
         study_id = self._storage.get_study_id_from_name(self.study.study_name)
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
         return optuna.Trial(self.study, trial_id)
@@ -143,7 +146,7 @@ class TruthfulOptunaSearch(Searcher):
         trials = self.study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         number = min(waiting, default=len(trials))
-        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges)
+        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common)
         return self.study.ask()
 
     def suggest(self, trial_id: str) -> dict[str, KnobValue]:

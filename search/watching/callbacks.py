@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ray.tune import Callback
 
 from search.planning.plan import SearchPlan
-from search.watching.live_report import ReportCallback
+from search.watching.live_report import ReportCallback, Sparing
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
@@ -35,7 +35,14 @@ def trial_end_functions(plan: SearchPlan) -> list[TrialEnd]:
     """Return what is done after each trial that ends, in this order; add new functions here."""
     from search.watching.study_page import update_study_note
 
-    return [update_study_note]
+    note = Sparing()
+
+    @functools.wraps(update_study_note)
+    def follow(plan: SearchPlan, trial_id: str) -> None:
+        """Write the note, which reads the whole study; the driver writes it once more at the end."""
+        note.do(lambda: update_study_note(plan, trial_id))
+
+    return [follow]
 
 
 class TrialEndCallback(Callback):

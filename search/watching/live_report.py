@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ray.tune import Callback
 
 MAX_SHARE = 0.05
 """Of the time since the last one, a report may take this much; else a later event writes it."""
+
+
+class Sparing:
+    """Does something at most so often that it takes `MAX_SHARE` of the time; a later call does it otherwise."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_next_s": 0.0}  # another process has another clock
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Do it, if it is time."""
+        started = time.monotonic()
+        if started < self._next_s:
+            return
+        try:
+            action()
+        finally:
+            ended = time.monotonic()
+            self._next_s = ended + (ended - started) / MAX_SHARE
 
 
 class ReportCallback(Callback):
@@ -20,10 +42,7 @@ class ReportCallback(Callback):
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._next_s = 0.0
-
-    def __getstate__(self) -> dict[str, object]:
-        return {"_root": self._root, "_next_s": 0.0}  # another process has another clock
+        self._sparing = Sparing()
 
     def on_trial_result(self, *args: object, **info: object) -> None:
         """Follow a rung."""
@@ -38,13 +57,6 @@ class ReportCallback(Callback):
         self._write_if_due()
 
     def _write_if_due(self) -> None:
-        started = time.monotonic()
-        if started < self._next_s:
-            return
         from search.reporting.sections.write import write_report
 
-        try:
-            write_report(self._root)
-        finally:
-            ended = time.monotonic()
-            self._next_s = ended + (ended - started) / MAX_SHARE
+        self._sparing.do(lambda: write_report(self._root))

@@ -42,13 +42,13 @@ def study_note(
     parts = [_best(trials[0], fixed, horizon_steps) if trials else "## No trial has a score yet"]
     if confirmation is not None and confirmation.confirmed:
         parts.append(f"Trained again with fresh seeds: {confirmation.words()}.")
-    rows = [_row(trial) for trial in study.trials if starting_config_of(trial)]
+    rows = [_row(trial) for trial in study.get_trials(deepcopy=False) if starting_config_of(trial)]
     if rows:
         table = "\n".join(rows)
         parts.append(
             f"| starting config | trial | state | recall | precision |\n|---|---|---|---|---|\n{table}"
         )
-    full = sum(trial.state.name == "COMPLETE" for trial in study.trials)
+    full = sum(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False))
     parts.append(
         f"A trial that was stopped at a rung is *pruned*. Importances are computed from the trials that "
         f"reached the horizon ({full} so far)."

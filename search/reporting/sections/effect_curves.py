@@ -19,6 +19,8 @@ MIN_TRIALS = 8
 LENGTH_BOUNDS = (0.2, 1.5)
 """Length scales of the process in units of a hyperparameter's range. The upper end keeps the intervals wide:
 otherwise a few trials would look like proof that a hyperparameter has no effect."""
+MOST_TRIALS = 200
+"""A process fitted to more takes time that grows with the cube of their number, and tells little more."""
 Z = 2.576
 """Half-width of an interval in standard deviations: 99 %, as best and worst value are picked after seeing the scores."""
 _GRID = 17
@@ -76,7 +78,8 @@ class EffectModel:
     """A Gaussian process over the hyperparameters, fitted to the scores at the horizon.
 
     Numbers are scaled to 0..1 over their range (learning rates and ranks by their logarithm), two
-    choices are 0 and 1, more choices have a coordinate each.
+    choices are 0 and 1, more choices have a coordinate each. Of more than `MOST_TRIALS` it takes as many, spread
+    evenly from the lowest score to the highest.
 
     Args:
         view: A study with at least `MIN_TRIALS` usable trials.
@@ -90,7 +93,7 @@ class EffectModel:
         from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
         self._view = view
-        scores = projected_scores(view)
+        scores = spread(projected_scores(view), MOST_TRIALS)
         self._configs = [trial.config for trial in view.trials if trial.name in scores]
         x, y = self._encoded(self._configs), np.array(list(scores.values()))
         kernel = ConstantKernel(1.0, (0.05, 20.0)) * RBF(np.ones(x.shape[1]), LENGTH_BOUNDS) + WhiteKernel(
@@ -177,6 +180,20 @@ class EffectModel:
         if are_numbers(tried):
             return min(tried), max(tried)
         return levels[0], levels[-1]
+
+
+def spread(scores: Mapping[str, float], most: int) -> dict[str, float]:
+    """Return at most so many trials, evenly from the lowest score to the highest, in the order given.
+
+    Example:
+        >>> spread({"a": 0.3, "b": 0.1, "c": 0.2, "d": 0.4}, 2)
+        {'b': 0.1, 'd': 0.4}
+    """
+    if len(scores) <= most:
+        return dict(scores)
+    ranked = sorted(scores, key=lambda trial: scores[trial])
+    kept = {ranked[round(place * (len(ranked) - 1) / (most - 1))] for place in range(most)}
+    return {trial: score for trial, score in scores.items() if trial in kept}
 
 
 def _scaled(value: float, log: bool) -> float:

@@ -9,15 +9,16 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from search.study.trial_view import TrialView
 from search.study.view import StudyView
 
 if TYPE_CHECKING:
-    import numpy as np
     import optuna
 
 TOP_SHARE = 1 / 3
 """Importance is how well a hyperparameter separates this share of the trials, the best ones, from the rest."""
+
+MOST_DRAWN, FEWEST_RESAMPLES = 10_000, 20
+"""Trials in all resamples together, as long as there are enough of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,36 +75,41 @@ def importances(view: StudyView, resamples: int, seed: int = 0) -> dict[str, Sha
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # otherwise it reports each study in memory
     scores = projected_scores(view)
     trials = [trial for trial in view.trials if trial.name in scores]
-    values = np.array([scores[trial.name] for trial in trials])
+    distributions = {name: _distribution(view, name) for name in view.searched}
+    known = [
+        optuna.trial.create_trial(
+            value=scores[trial.name], distributions=distributions,
+            params={name: trial.config[name] for name in view.searched},
+        )
+        for trial in trials
+    ]  # fmt: skip
     rng = np.random.default_rng(seed)
-    point = _ped_anova(view, trials, values)
-    draws = [rng.integers(len(trials), size=len(trials)) for _ in range(resamples)]
-    drawn = [_ped_anova(view, [trials[i] for i in draw], values[draw]) for draw in draws]
+    point = _ped_anova(known, view.searched)
+    draws = [rng.integers(len(trials), size=len(trials)) for _ in range(_affordable(resamples, len(trials)))]
+    drawn = [_ped_anova([known[i] for i in draw], view.searched) for draw in draws]
     spread = {name: np.percentile([each[name] for each in drawn], [5, 95]) for name in point}
     return {
         name: Share(share, float(spread[name][0]), float(spread[name][1])) for name, share in point.items()
     }
 
 
-def _ped_anova(view: StudyView, trials: Sequence[TrialView], values: np.ndarray) -> dict[str, float]:
-    """Return the share of each hyperparameter, given the trials and their scores, shape (trials,)."""
+def _affordable(resamples: int, trials: int) -> int:
+    """Return how many resamples are drawn: of many trials fewer suffice, and each takes longer."""
+    return min(resamples, max(FEWEST_RESAMPLES, MOST_DRAWN // trials))
+
+
+def _ped_anova(trials: Sequence[optuna.trial.FrozenTrial], searched: Sequence[str]) -> dict[str, float]:
+    """Return the share of each hyperparameter, given trials with their scores."""
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    distributions = {name: _distribution(view, name) for name in view.searched}
     study = optuna.create_study(direction="maximize")
-    study.add_trials([
-        optuna.trial.create_trial(
-            value=float(value), distributions=distributions,
-            params={name: trial.config[name] for name in view.searched},
-        )
-        for trial, value in zip(trials, values, strict=True)
-    ])  # fmt: skip
+    study.add_trials(trials)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
     with warnings.catch_warnings():  # a draw in which all trials are equal gives equal shares
         warnings.filterwarnings("ignore", message="Target and region quantiles")
         found = get_param_importances(study, evaluator=evaluator)
-    return {name: float(found.get(name, 0.0)) for name in view.searched}
+    return {name: float(found.get(name, 0.0)) for name in searched}
 
 
 def _distribution(view: StudyView, name: str) -> optuna.distributions.BaseDistribution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from search.planning.plan import make_plan
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
 from search.replaying.simulation import run_simulation, simulated_plan
+from search.reporting.sections.write import write_report
 from search.study.confirming_runs import read_runs
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, read_decisions
 from search.study.storage import open_storage
+from tests.conftest import made_up_curves
 from trainable.requirements import Requirements
 
 TRIALS = 12
@@ -26,14 +29,8 @@ TRIALS = 12
 
 def simulate(folder: Path, table: CurveTable, corpus: Path, **options: Any) -> tuple[Path, dict[str, Any]]:
     table.save(folder / "table.npz")
-    wanted = SearchOptions(
-        trials=TRIALS,
-        results_dir=folder / "results",
-        data_dir=corpus,
-        study="replayed",
-        simulate=folder / "table.npz",
-        **options,
-    )
+    usual = {"trials": TRIALS, "results_dir": folder / "results", "data_dir": corpus, "study": "replayed"}
+    wanted = SearchOptions(**{**usual, "simulate": folder / "table.npz", **options})
     plan, read = simulated_plan(make_plan(wanted))
     return plan.files.root, run_simulation(plan, read)
 
@@ -151,3 +148,51 @@ def test_a_table_smaller_than_the_search_is_refused(
         ValueError, match="`--horizon-steps` is 99, but the table ends at 153\n`--trials` is 61"
     ):
         simulated_plan(make_plan(options))
+
+
+def test_a_simulation_never_goes_on_with_a_study_that_is_there(
+    replayed: tuple[Path, dict[str, Any]], curve_table: CurveTable, small_corpus: Path
+) -> None:
+    folder = replayed[0].parent.parent
+    with pytest.raises(
+        ValueError, match="replayed exists, but a simulation starts anew; choose another --study"
+    ):
+        simulate(folder, curve_table, small_corpus, concurrent_trials=1)
+
+
+def test_what_was_replayed_before_an_interruption_is_on_disk(
+    curve_table: CurveTable, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = ReplayedResults.result, []
+
+    def result(results: ReplayedResults, config: int, rung: int) -> Any:
+        calls.append(config)
+        if len(calls) > 5:
+            raise KeyboardInterrupt
+        return real(results, config, rung)
+
+    monkeypatch.setattr(ReplayedResults, "result", result)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path, curve_table, small_corpus, concurrent_trials=1)
+    study = tmp_path / "results" / "replayed"
+    trials = optuna.load_study(study_name="replayed", storage=open_storage(str(study / "study.db"))).trials
+    assert sum(bool(trial.intermediate_values) for trial in trials) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_study_of_five_hundred_trials_is_replayed_and_reported_in_time(
+    small_corpus: Path, tmp_path: Path
+) -> None:
+    """In processor time, which does not depend on what else the machine does; 1,000 trials take about twice as long."""
+    started = time.process_time()
+    study, summary = simulate(
+        tmp_path, made_up_curves(500, 60, seed=0), small_corpus, trials=500, concurrent_trials=2
+    )
+    assert summary["trials"] == 500
+    assert time.process_time() - started < 60
+    started = time.process_time()
+    write_report(study)
+    assert time.process_time() - started < 30
+    assert (study / "report.html").stat().st_size < 10_000_000
+    assert (study / "summary.md").stat().st_size < 1_000_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision
-from search.tuning.promotion import RacePolicy, chance_to_beat, peers_of
+from search.study.journal import CONTINUED, PAUSED, STOPPED, RungDecision
+from search.tuning.promotion import RacePolicy
+from search.tuning.standings import standings_of
 from trainable.scoring.packed import pack_counts
 
 RUNGS = (1, 3, 9)
@@ -28,20 +28,14 @@ def test_a_difference_that_could_be_chance_does_not_stop_a_trial_near_the_bar() 
         for name, found in {"leader": leader, "close": close, "far": far}.items()
     ]
     policy = RacePolicy(RUNGS, (0.34, 0.1), chance=0.2, extra=2.0)
-    first = policy.choose(peers_of(lines))
+    first = policy.choose(standings_of(lines))
     assert first is not None
     score = next(line.score for line in lines if line.trial == first.trial)
     lines.append(RungDecision(first.trial, 0, 1, score, None, 0, CONTINUED, ""))
-    second = policy.choose(peers_of(lines))
+    second = policy.choose(standings_of(lines))
     assert second is not None
     assert {first.trial, second.trial} == {"leader", "close"}
     assert "chance" in second.reason
-
-
-def test_of_two_equal_trials_neither_is_surely_better_and_a_better_one_wins() -> None:
-    weak, strong = counts_of([1] * 30), counts_of([3] * 30)
-    assert chance_to_beat(strong, weak, 0.0) == 1.0
-    assert chance_to_beat(weak, strong, 0.0) == 0.0
 
 
 def arrived(**scores: float) -> list[RungDecision]:
@@ -55,7 +49,7 @@ def after(line: RungDecision, decision: str, rung: int = 0) -> RungDecision:
 
 def test_the_best_share_goes_on_best_first_and_no_more() -> None:
     policy, lines, promoted = RacePolicy(RUNGS, (0.5, 0.25)), arrived(a=0.1, b=0.4, c=0.3, d=0.2), []
-    while promotion := policy.choose(peers_of(lines)):
+    while promotion := policy.choose(standings_of(lines)):
         promoted.append(promotion.trial)
         lines.append(after(next(line for line in lines if line.trial == promotion.trial), CONTINUED))
         assert (promotion.needed, promotion.peers) == (0.3, 4)
@@ -65,7 +59,7 @@ def test_the_best_share_goes_on_best_first_and_no_more() -> None:
 
 def test_one_always_goes_on_however_small_the_share() -> None:
     policy = RacePolicy(RUNGS, (0.01, 0.01))
-    choice = policy.choose(peers_of(arrived(a=0.2, b=0.1)))
+    choice = policy.choose(standings_of(arrived(a=0.2, b=0.1)))
     assert choice is not None
     assert choice.trial == "a"
     assert choice.reason == "continued past rung 1 (step 1): score 0.200, needed 0.200 among 2"
@@ -73,7 +67,7 @@ def test_one_always_goes_on_however_small_the_share() -> None:
 
 def test_of_those_that_go_on_anyway_the_nearest_comes_first() -> None:
     policy, lines = RacePolicy(RUNGS, (0.5, 0.25)), arrived(a=0.4, b=0.3, c=0.2, d=0.1)
-    near, far = policy.choose(peers_of(lines), near=["b"]), policy.choose(peers_of(lines), near=["c"])
+    near, far = policy.choose(standings_of(lines), near=["b"]), policy.choose(standings_of(lines), near=["c"])
     assert near is not None
     assert far is not None
     assert (near.trial, far.trial) == ("b", "a")
@@ -82,7 +76,7 @@ def test_of_those_that_go_on_anyway_the_nearest_comes_first() -> None:
 def test_a_lower_rung_is_decided_before_a_higher_one() -> None:
     lines = arrived(a=0.4, b=0.3, c=0.2, d=0.1)
     lines += [after(lines[0], CONTINUED), after(lines[0], PAUSED, rung=1)]
-    choice = RacePolicy(RUNGS, (0.5, 0.25)).choose(peers_of(lines))
+    choice = RacePolicy(RUNGS, (0.5, 0.25)).choose(standings_of(lines))
     assert choice is not None
     assert choice.trial == "b"
     assert "past rung 1" in choice.reason
@@ -92,24 +86,9 @@ def test_a_trial_that_was_stopped_counts_among_the_others_but_never_goes_on() ->
     lines = arrived(a=0.4, b=0.3)
     lines.append(after(lines[0], STOPPED))
     policy = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)
-    assert policy.choose(peers_of(lines)) is None
-    assert policy.bar(0, peers_of(lines)) == (0.4, 2)
-    assert policy.bar(1, peers_of(lines)) == (None, 0)
-
-
-def test_what_the_journal_says_of_a_trial_is_put_together() -> None:
-    first = RungDecision(
-        "a", 0, 1, 0.1, None, 0, PAUSED, "", judge="validation_loss", standing=-2.0, counts="x"
-    )
-    [peer] = peers_of([first, after(first, CONTINUED), after(first, FINISHED, rung=2)])
-    assert peer.standings == {0: 0.1, 2: 0.1}  # the last line about a rung counts
-    assert peer.counts == {0: "x", 2: ""}
-    assert (peer.state, peer.passed(0), peer.waits_at(2)) == (FINISHED, True, False)
-
-
-@pytest.mark.parametrize("missing", [("", "x"), ("x", "")])
-def test_nothing_is_put_down_to_chance_without_counts(missing: tuple[str, str]) -> None:
-    assert chance_to_beat(*missing, 0.85) == 0.0
+    assert policy.choose(standings_of(lines)) is None
+    assert policy.bar(0, standings_of(lines)) == (0.4, 2)
+    assert policy.bar(1, standings_of(lines)) == (None, 0)
 
 
 def by_loss(answers: str, **losses: float) -> list[RungDecision]:
@@ -124,21 +103,22 @@ def test_losses_of_different_ways_to_answer_are_not_compared() -> None:
     policy = RacePolicy(RUNGS, (0.5, 0.25), judges=("validation_loss", "score", "score"))
     lines = by_loss("json", a=0.9, b=0.8, c=0.7, d=0.6) + by_loss("tags", e=0.04, f=0.03, g=0.02, h=0.01)
     promoted = []
-    while promotion := policy.choose(peers_of(lines)):
+    while promotion := policy.choose(standings_of(lines)):
         promoted.append(promotion.trial)
         line = next(line for line in lines if line.trial == promotion.trial)
         lines.append(replace(line, decision=CONTINUED))
         assert promotion.peers == 4
     assert promoted == ["d", "c", "h", "g"]
-    paused = peers_of(lines)
-    assert policy.bar(0, policy.compared(0, paused, "json")) == (-0.7, 4)
+    paused = standings_of(lines)
+    assert policy.bar(0, paused, "json") == (-0.7, 4)
+    assert policy.bar(0, paused, "tags") == (-0.02, 4)
 
 
 def test_scores_are_compared_among_all_ways_to_answer() -> None:
     policy = RacePolicy(RUNGS, (0.25, 0.25))
     lines = [replace(line, answers="tags" if line.trial in "cd" else "json") for line in arrived(a=0.1, b=0.2, c=0.3, d=0.4)]  # fmt: skip
-    first = policy.choose(peers_of(lines))
+    first = policy.choose(standings_of(lines))
     assert first is not None
     assert (first.trial, first.peers) == ("d", 4)
     lines.append(replace(lines[3], decision=CONTINUED))
-    assert policy.choose(peers_of(lines)) is None
+    assert policy.choose(standings_of(lines)) is None
