@@ -12,6 +12,7 @@ from search.planning.plan import SearchPlan
 from search.planning.settings_files import note_session, write_settings
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.process_state import put_back_afterwards
+from search.running.ray_processes import RayWatch
 from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
 from search.study.database import ended_trials
@@ -92,31 +93,45 @@ def _run_trials(plan: SearchPlan) -> None:
     left = plan.options.trials - searcher.ended()
     if left < 1:
         return
-    display = None
+    display = watch = None
     try:
-        start_ray(plan)
+        watch = RayWatch(start_ray(plan), ray_broke)
         slots = make_slots(plan)
         tuner, display = _make_tuner(plan, searcher, left, slots)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-        with reusing_workers():
+        with reusing_workers(), watch.raising():
             tuner.fit()
-    except Exception as error:
-        raise SearchBroke(what_broke(error, plan.files)) from error
+    except BaseException as error:
+        if watch is not None and watch.died:  # whatever became of it on its way through Ray
+            watch.kill()
+            raise SearchBroke(ray_broke(watch.died)) from error
+        if isinstance(error, Exception):
+            raise SearchBroke(what_broke(error, plan.files)) from error
+        raise
     finally:
         if display is not None:
             display.close()
         ray.shutdown()
+        if watch is not None:
+            watch.close()
+
+
+_GOES_ON = "repeat the command; trials that have ended stay, running ones go on from their last rung"
+
+
+def ray_broke(died: str) -> str:
+    """Return in words that Ray has lost a process of its own, and what to do."""
+    return f"the search broke: Ray cannot go on, {died}; {_GOES_ON}"
 
 
 def what_broke(error: Exception, files: StudyFiles) -> str:
     """Return in words what stopped the search and what to do; the traceback goes to errors/search.txt."""
-    goes_on = "repeat the command; trials that have ended stay, running ones go on from their last rung"
     if is_full_disk(error):
-        return f"no space left for {files.root}: make room, then {goes_on}"
+        return f"no space left for {files.root}: make room, then {_GOES_ON}"
     write_traceback(error, files.errors / "search.txt")
     first = (str(error).strip().splitlines() or [""])[-1]
-    return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {goes_on}"
+    return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {_GOES_ON}"
 
 
 def _make_tuner(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from search.planning.plan import SearchPlan
+from search.running.ray_processes import recorded_starts
 from search.watching.addresses import hide_token, job_metadata, pages
 
 T = TypeVar("T")
@@ -39,15 +41,15 @@ def set_environment(plan: SearchPlan) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
 
 
-def start_ray(plan: SearchPlan) -> None:
-    """Start Ray, or join the cluster of `--address`, and tell where its pages are."""
+def start_ray(plan: SearchPlan) -> list[subprocess.Popen[bytes]]:
+    """Start Ray, or join the cluster of `--address`, and tell where its pages are; return the processes started."""
     import ray
 
     local, settings = plan.options.address == "local", plan.settings
     job = ray.job_config.JobConfig(metadata=job_metadata(plan.files))
     if not local:  # workers of a cluster that runs already do not inherit this process's environment
         job.set_runtime_env({"env_vars": {name: os.environ[name] for name in _ENVIRONMENT}})
-    context = _patiently(
+    context, started = _patiently(
         lambda: ray.init(
             plan.options.address,
             object_store_memory=256 << 20 if local else None,
@@ -64,18 +66,24 @@ def start_ray(plan: SearchPlan) -> None:
     if local and context.dashboard_url and plan.options.dashboard:
         session = Path(context.address_info["session_dir"])  # type: ignore[attr-defined]  # a local Ray has it
         print(pages(plan.files, context.dashboard_url, session), flush=True)
+    return started
 
 
-def _patiently(start: Callable[[], T]) -> T:
-    """Start or join Ray; again if a busy machine was too slow for Ray's own limit of 30 seconds."""
+def _patiently(start: Callable[[], T]) -> tuple[T, list[subprocess.Popen[bytes]]]:
+    """Start or join Ray; again if a busy machine was too slow for Ray's own limit of 30 seconds.
+
+    Returns:
+        What `start` returned, and the processes that it started.
+    """
     import ray
 
-    for _ in range(RAY_STARTS - 1):
+    for left in reversed(range(RAY_STARTS)):
         try:
-            return start()
+            with recorded_starts() as started:
+                return start(), started
         except Exception as error:
-            if "timed out during startup" not in str(error):
+            if not left or "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
             print("Ray was too slow to start on this busy machine; trying again", flush=True)
-    return start()
+    raise AssertionError("the last try returns or raises")
