@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -35,20 +36,18 @@ def recorded_starts() -> Iterator[list[subprocess.Popen[bytes]]]:
     A service manager and a terminal send their signals to the whole group. Ray's processes would end at once, and
     the search with them, instead of stopping in good order; without that they end with this process.
     """
-    from ray._private import services
+    before, started = subprocess.Popen.__init__, list[subprocess.Popen[bytes]]()
 
-    before, started = services.ConsolePopen, []
+    @functools.wraps(before)
+    def in_own_group(self: subprocess.Popen[bytes], *args: Any, **kwargs: Any) -> None:
+        before(self, *args, **{"process_group": 0, **kwargs})
+        started.append(self)
 
-    class OwnGroup(before):  # type: ignore[misc, valid-type]  # a subclass of subprocess.Popen
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "process_group": 0})
-            started.append(self)
-
-    services.ConsolePopen = OwnGroup
+    setattr(subprocess.Popen, "__init__", in_own_group)  # noqa: B010  # Ray offers no hook
     try:
         yield started
     finally:
-        services.ConsolePopen = before
+        setattr(subprocess.Popen, "__init__", before)  # noqa: B010
 
 
 class RayWatch:
@@ -124,5 +123,6 @@ def _how(process: subprocess.Popen[bytes]) -> str:
 
 def _program(process: subprocess.Popen[bytes]) -> str:
     arguments = process.args
-    assert isinstance(arguments, list)  # as Ray calls it
-    return Path(os.fsdecode(arguments[0])).name
+    return (
+        Path(os.fsdecode(arguments[0])).name if isinstance(arguments, list) else ""
+    )  # Ray calls it with a list

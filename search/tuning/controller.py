@@ -21,8 +21,6 @@ Each of these has no public hook. What is used of Ray's private names, in the wh
  9. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
     when a worker starts, after which the package setproctitle has no effect)
 10. `ray._private.gcs_utils.create_gcs_channel`: a worker's name on the dashboard (trainable/trial/dashboard_name.py)
-11. `ray._private.services.ConsolePopen`, replaced while Ray starts: how it starts its processes
-    (search/running/ray_processes.py: each gets a process group of its own, and is watched)
 
 Of Optuna's there are none. `ray.tune.tune.TuneController` is looked up when a search starts, and is put back after it.
 """
