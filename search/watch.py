@@ -10,7 +10,6 @@ from typing import Annotated
 
 import tyro
 
-from search.study.database import check_study
 from search.study.files import StudyFiles
 from search.watching.addresses import tensorboard_command
 
@@ -47,6 +46,8 @@ def main() -> int:
     options = tyro.cli(WatchOptions)
     try:
         files = study_files(options)
+        from search.study.database import check_study
+
         check_study(files.root)
         from search.watching.study_server import StudyServer
 

@@ -1,4 +1,4 @@
-"""Reads the JSON files that this project wrote itself: whole and of the right shape, or an error that names file and line."""
+"""Reads JSON files that this project wrote itself, and those of models: whole and of the right shape, or an error that names file and line."""
 
 from __future__ import annotations
 

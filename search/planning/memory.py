@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from data.files.own_json import read_own
 from trainable.config import TrialConfig
 from trainable.model.bases import PLAIN_FAMILIES, locate_base
 from trainable.model.description import Linear, default_targets, read_base
@@ -47,7 +47,7 @@ class ModelShape:
         Raises:
             ValueError: If a dimension is missing, or it is no causal language model.
         """
-        values = json.loads((base_dir / "config.json").read_text(encoding="utf-8"))
+        values = read_own(base_dir / "config.json", dict, "copy or download the model again")
         if values.get("model_type", PLAIN_FAMILIES[0]) not in PLAIN_FAMILIES:
             base = read_base(base_dir)
             linear = sum(layer.weights for layer in base.linears)

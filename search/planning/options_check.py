@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def wrong_values(options: SearchOptions) -> list[str]:
     if options.track != "none" and importlib.util.find_spec(options.track) is None:
         problems.append(
             f"`--track {options.track}` needs a package; run: pip install {_TRACKERS[options.track]}"
+        )
+    store = str(options.results_dir.resolve() / options.study)
+    if options.track == "mlflow" and not os.environ.get("MLFLOW_TRACKING_URI") and set(store) & set("?#%"):
+        problems.append(
+            f"`--track mlflow` cannot keep its store in {store}: MLflow misreads ?, # and % in a path; choose another "
+            "`--results-dir` and `--study`, or set MLFLOW_TRACKING_URI to a server"
         )
     return problems
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from data.files.own_json import read_own
 from search.planning.space import SearchSpace, with_tagging_sisters
 from trainable.config import KNOBS
 from trainable.knob import Choice, KnobValue, Range
@@ -50,7 +50,7 @@ def expected_rate(width: int, rank: int, effective_batch: int, steps: int) -> fl
 
 def model_width(model: str) -> int | None:
     """Return the hidden size of a base model; None if its config.json does not tell."""
-    content = json.loads((locate_base(model) / "config.json").read_text(encoding="utf-8"))
+    content = read_own(locate_base(model) / "config.json", dict, "copy or download the model again")
     width = content.get("hidden_size") or (content.get("text_config") or {}).get("hidden_size")
     return int(width) if width else None
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
 from search.study.files import StudyFiles
-from search.study.storage import database_url
 from trainable.config import TIME_ATTR
 from trainable.trial.ray_trainable import SETTINGS_KEY
 
@@ -40,7 +39,7 @@ def make_trackers(files: StudyFiles, track: str) -> list[LoggerCallback]:
     if track == "mlflow":
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or database_url(files.root / MLFLOW_STORE)
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{files.root / MLFLOW_STORE}"
         loggers.append(MLflowLoggerCallback(tracking_uri=uri, experiment_name=files.root.name))
     if track == "wandb":
         loggers.append(_wandb_logger(files))

