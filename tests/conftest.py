@@ -29,7 +29,7 @@ settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 
 _NEED_TRANSFORMERS = (
-    "tests/trainable/", "tests/bench/", "tests/search/planning/", "tests/search/test_run.py",
+    "tests/trainable/", "tests/bench/", "tests/search/planning/", "tests/search/test_run",
     "tests/search/running/test_confirming.py", "tests/search/watching/test_forecast.py", "tests/whole/test_knob_everywhere.py", "tests/data/formats/test_hub.py",
 )  # fmt: skip
 _SAMPLE_DIR = ROOT / "data" / "sample"
