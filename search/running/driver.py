@@ -12,6 +12,7 @@ from search.planning.plan import SearchPlan
 from search.planning.settings_files import note_session, write_settings
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.process_state import put_back_afterwards
+from search.running.ray_folders import check_ray_can_start
 from search.running.ray_processes import RayWatch
 from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
@@ -25,7 +26,6 @@ from search.study.winner import drop_state, keep_best_adapters, write_best
 from search.tuning.assembly import make_scheduler, make_searcher, make_slots
 from trainable.config import METRIC, MODE
 from trainable.trial.faults import is_full_disk, write_traceback
-from trainable.trial.ray_trainable import TunerTrial
 
 if TYPE_CHECKING:
     from ray import tune
@@ -51,13 +51,14 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
     Raises:
         StudyInUse: If another process runs the study.
         SearchBroke: If the search itself (not a trial) broke.
-        OSError: If the disk is too small.
+        OSError: If the disk is too small, or Ray has no folder where it can start.
         RuntimeError: If no trial got a score.
     """
     from search.watching.forecast import check_disk
 
     started = time.monotonic()
     check_disk(plan)
+    check_ray_can_start(plan.options.address)
     with put_back_afterwards():
         os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
         plan.files.root.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,10 @@ def what_broke(error: Exception, files: StudyFiles) -> str:
         return f"no space left for {files.root}: make room, then {_GOES_ON}"
     write_traceback(error, files.errors / "search.txt")
     first = (str(error).strip().splitlines() or [""])[-1]
-    return f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; {_GOES_ON}"
+    return (
+        f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; "
+        f"mend what it names, then {_GOES_ON}"
+    )
 
 
 def _make_tuner(
@@ -145,6 +149,7 @@ def _make_tuner(
     from search.watching.fault_watch import FaultWatch
     from search.watching.live import SearchDisplay
     from search.watching.time_left import SearchShape
+    from trainable.trial.ray_trainable import TunerTrial
 
     files, options = plan.files, plan.options
     shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from search.planning.plan import SearchPlan
+from search.running.ray_folders import ray_folder
 from search.running.ray_processes import recorded_starts
 from search.watching.addresses import hide_token, job_metadata, pages
 
@@ -29,11 +30,14 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # weights were found before the start
     "UNSLOTH_DISABLE_STATISTICS": "1",
 }
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes Ray listen on this machine alone, as it does by itself on Windows and macOS; it reads this when it is imported."""
 
 
 def set_environment(plan: SearchPlan) -> None:
     """Set what Ray and the libraries of trials read; must come before Ray is started."""
-    for name, value in _ENVIRONMENT.items():
+    local = _LOOPBACK if plan.options.address == "local" else {}
+    for name, value in {**_ENVIRONMENT, **local}.items():
         os.environ.setdefault(name, value)
     # workers that start at a time; left to itself Tune waits for one before it starts the next
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(plan.concurrent_trials)
@@ -57,12 +61,19 @@ def start_ray(plan: SearchPlan) -> list[subprocess.Popen[bytes]]:
             num_gpus=math.ceil(settings.gpus) if local else None,
             include_dashboard=plan.options.dashboard if local else None,
             dashboard_host="127.0.0.1",
+            _temp_dir=str(ray_folder()) if local else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
             job_config=job,
         )
     )
     hide_token()
+    if local and (host := context.address_info["node_ip_address"]) != "127.0.0.1":  # type: ignore[attr-defined]
+        print(
+            f"Ray listens on {host}, so other machines can reach its ports: it was imported before the search; "
+            "start the search in a new process to keep it on this machine",
+            flush=True,
+        )
     if local and context.dashboard_url and plan.options.dashboard:
         session = Path(context.address_info["session_dir"])  # type: ignore[attr-defined]  # a local Ray has it
         print(pages(plan.files, context.dashboard_url, session), flush=True)

@@ -84,7 +84,8 @@ def _reading_only(app: WSGIApplication) -> WSGIApplication:
             return _refuse(start_response, "403 Forbidden", "ask for 127.0.0.1 or localhost")
         if environ["REQUEST_METHOD"] not in _READING:
             return _refuse(start_response, "405 Method Not Allowed", "this page only reads the study")
-        return app(environ, start_response)
+        # optuna-dashboard takes it for granted, and fails without it
+        return app({"HTTP_ACCEPT_ENCODING": "", **environ}, start_response)
 
     return guarded
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pytest
 
 from data.paths import ROOT
 from search.running.driver import ray_broke
+from search.running.ray_folders import ray_folder
 from search.running.ray_processes import RayDied, RayWatch
 
 
@@ -140,16 +142,30 @@ def test_a_search_whose_ray_dies_says_so_within_a_minute_and_goes_on_when_repeat
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_signal_to_the_whole_group_stops_the_search_in_good_order(
+def test_others_cannot_reach_a_search_and_a_signal_to_its_group_stops_it_in_good_order(
     command: list[str], tmp_path: Path
 ) -> None:
-    process = started(command, tmp_path)
-    family = psutil.Process(process.pid).children(recursive=True)
+    process = started([part for part in command if part != "--no-dashboard"], tmp_path)
+    search = psutil.Process(process.pid)
+    family = search.children(recursive=True)
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for one in (search, *family)
+        for connection in one.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    [raylet] = [one for one in family if one.name() == "raylet"]
+    session = next(part for part in raylet.cmdline() if part.startswith("--session_dir")).partition("=")[2]
+    assert Path(session).is_relative_to(ray_folder())
+    private = ray_folder().parent.stat()
+    assert (stat.S_IMODE(private.st_mode), private.st_uid) == (0o700, os.getuid())
     assert not [one for one in family if os.getpgid(one.pid) == process.pid]
     os.killpg(process.pid, signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stdout[-2000:] + stderr[-2000:]
     assert "Failed to connect to GCS" not in stdout + stderr
+    assert "other machines can reach" not in stdout
     summary = json.loads(stdout.splitlines()[-1])
     assert (summary["interrupted"], summary["failed"]) == (True, 0)
     assert left_of(family) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import subprocess
@@ -96,6 +97,19 @@ def test_the_page_changes_nothing(study: optuna.Study, server: StudyServer) -> N
         status, answer = request(f"{server.url}/api/studies/1", method)
         assert (status, answer) == (405, {"reason": "this page only reads the study"})
     assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize("accepted", [None, "", "gzip", "identity"])
+def test_the_scripts_of_the_page_are_sent_whatever_encodings_are_accepted(
+    accepted: str | None, server: StudyServer
+) -> None:
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
+    connection.putrequest("GET", "/static/bundle.js", skip_accept_encoding=True)
+    if accepted is not None:
+        connection.putheader("Accept-Encoding", accepted)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, len(answer.read()) > 100_000) == (200, True)
 
 
 def test_a_page_on_another_site_cannot_read_the_study(server: StudyServer) -> None:
