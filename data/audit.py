@@ -20,6 +20,7 @@ from data.corpus import SPLITS
 from data.entities import Example
 from data.files.jsonl import read_examples
 from data.files.lines import DataError
+from data.terminal import parsed, run_command
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def print_summary(summary: AuditSummary, command: AuditCommand) -> None:
 
 def main() -> None:
     """Run the command line."""
-    command = tyro.cli(AuditCommand, description=AuditCommand.__doc__)
+    command = parsed(tyro.cli(AuditCommand, description=AuditCommand.__doc__))
     try:
         summary = run_audit(command)
     except (ValueError, OSError) as error:
@@ -107,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -21,6 +21,7 @@ from data.files.lines import DataError
 from data.formats.importer import ImportOptions, Tags, import_examples
 from data.formats.registry import FORMATS
 from data.formats.report import ImportReport
+from data.terminal import parsed, run_command
 
 _DROPPED_LISTED = 20
 _FORMATS = "".join(f"\n  {name}: {form.what}" for name, form in FORMATS.items())
@@ -158,7 +159,7 @@ def _counts(dropped: Mapping[str, int]) -> str:
 
 def main() -> None:
     """Run the command line."""
-    command = tyro.cli(ConvertCommand, description=ConvertCommand.__doc__)
+    command = parsed(tyro.cli(ConvertCommand, description=ConvertCommand.__doc__))
     try:
         report = convert(command)
     except (ValueError, OSError) as error:
@@ -167,4 +168,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

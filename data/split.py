@@ -20,6 +20,7 @@ import tyro
 from data.corpus import SPLITS, USER_PREFIX
 from data.entities import Example
 from data.files.jsonl import read_examples, write_examples
+from data.terminal import parsed, run_command
 from data.texts.groups import groups_of, skeleton
 
 By = Literal["group", "skeleton", "near"]
@@ -174,7 +175,7 @@ def print_summary(parts: Mapping[str, Sequence[Example]], command: SplitCommand)
 
 def main() -> None:
     """Run the command line."""
-    command = tyro.cli(SplitCommand, description=SplitCommand.__doc__)
+    command = parsed(tyro.cli(SplitCommand, description=SplitCommand.__doc__))
     try:
         parts = split_file(command)
     except (ValueError, OSError) as error:
@@ -183,4 +184,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import tyro
 
+from data.terminal import parsed, run_command
+
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
@@ -31,7 +33,7 @@ class ReportOptions:
 
 def main() -> int:
     """Write the report; return the exit code."""
-    options = tyro.cli(ReportOptions)
+    options = parsed(tyro.cli(ReportOptions))
     started = time.monotonic()
     from search.reporting.sections.write import write_comparison, write_report
     from search.study.database import check_study
@@ -63,4 +65,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

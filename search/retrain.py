@@ -9,12 +9,13 @@ import sys
 
 import tyro
 
+from data.terminal import parsed, run_command
 from search.retrain_options import RetrainOptions
 
 
 def main() -> int:
     """Train, test and sum up; return the exit code."""
-    options = tyro.cli(RetrainOptions)
+    options = parsed(tyro.cli(RetrainOptions))
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads crawl on a busy machine
     from search.retraining.retrain_run import prepare, retrain
@@ -36,4 +37,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main, goes_on=True)

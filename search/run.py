@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from data.terminal import parsed, run_command
 from search.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Plan, run and sum up one search; return the exit code."""
-    options = tyro.cli(SearchOptions)
+    options = parsed(tyro.cli(SearchOptions))
     from search.planning.plan import make_plan
 
     try:
@@ -85,4 +86,4 @@ def print_plan(plan: SearchPlan) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main, goes_on=True)

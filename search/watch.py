@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from data.terminal import parsed, run_command
 from search.study.files import StudyFiles
 from search.watching.addresses import tensorboard_command
 
@@ -43,7 +44,7 @@ def study_files(options: WatchOptions) -> StudyFiles:
 
 def main() -> int:
     """Serve until interrupted; return the exit code."""
-    options = tyro.cli(WatchOptions)
+    options = parsed(tyro.cli(WatchOptions))
     try:
         files = study_files(options)
         from search.study.database import check_study
@@ -67,4 +68,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main, goes_on=True)

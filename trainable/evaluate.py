@@ -11,12 +11,13 @@ import sys
 
 import tyro
 
+from data.terminal import parsed, run_command
 from trainable.predicting.options import EvaluateOptions
 
 
 def main() -> int:
     """Evaluate and sum up; return the exit code."""
-    options = tyro.cli(EvaluateOptions)
+    options = parsed(tyro.cli(EvaluateOptions))
     from trainable.predicting.evaluate_run import check, evaluate
 
     try:
@@ -34,4 +35,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from data.terminal import parsed, run_command
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -91,7 +93,7 @@ def _end_at(model: PreTrainedModel, token: int) -> None:
 
 def main() -> int:
     """Merge and say where; return the exit code."""
-    options = tyro.cli(MergeOptions)
+    options = parsed(tyro.cli(MergeOptions))
     try:
         merge_adapter(options)
     except (OSError, ValueError) as error:
@@ -102,4 +104,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -11,12 +11,13 @@ import sys
 
 import tyro
 
+from data.terminal import parsed, run_command
 from trainable.predicting.options import PredictOptions
 
 
 def main() -> int:
     """Predict and sum up; return the exit code."""
-    options = tyro.cli(PredictOptions)
+    options = parsed(tyro.cli(PredictOptions))
     from trainable.predicting.predict_run import PredictionRun, open_run
 
     try:
@@ -39,4 +40,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main, results=True)

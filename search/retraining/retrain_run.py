@@ -17,6 +17,7 @@ from data.corpus import find_corpus
 from data.files.own_json import read_own
 from data.files.private import for_owner_alone
 from data.paths import ROOT
+from data.terminal import plain_stdout
 from search.planning.preset import choose_preset
 from search.reporting.sections.write import try_report
 from search.retrain_options import RetrainOptions
@@ -151,7 +152,7 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
     (out / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
     try_report(job.options.best_json.resolve().parent)
     if result.test:
-        Console().print(type_table(result.test, "test set"))
+        Console(file=plain_stdout()).print(type_table(result.test, "test set"))
     if job.options.merge:
         del run  # on a GPU its memory is needed
         _free_memory()

@@ -13,6 +13,7 @@ from ray.tune import Callback
 from rich.console import Console
 from rich.live import Live
 
+from data.terminal import plain_stdout
 from search.study.journal import RungsJournal
 from search.tuning.slots import Slots
 from search.watching.live_table import live_view, number
@@ -68,7 +69,7 @@ class SearchDisplay(Callback):
         """Start drawing; decisions of an earlier session are not told again."""
         self._started = self._progress_told = time.monotonic()
         self._told = self._before = len(self._journal.lines())
-        console = self._console or Console()
+        console = self._console or Console(file=plain_stdout())
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, refresh_per_second=2)
             self._live.start()

@@ -18,7 +18,7 @@ PACKAGES = ("data", "trainable", "search")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 _FILES = frozenset(FILES)
 SHARED = {
-    "data": {"entities", "paths", "prompt", "corpus", "spelling"},
+    "data": {"entities", "paths", "prompt", "corpus", "spelling", "terminal"},
     "trainable": {"config", "config_words", "knob", "requirements"},
     "search": {"options", "retrain_options"},
 }

@@ -15,6 +15,7 @@ from rich.console import Console
 from data.entities import Example, entity_types
 from data.files.jsonl import read_examples
 from data.files.private import for_owner_alone
+from data.terminal import escaped, plain_stdout
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.library_output import quieten
 from trainable.predicting.predictions import read_predictions
@@ -92,15 +93,16 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
     def score(predictions: Sequence[Prediction]) -> Evaluation:
         return evaluate_predictions(examples, predictions, known_types=known, min_precision=floor)
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(file=plain_stdout(), width=None if sys.stdout.isatty() else 120)
     predictions = _predictions(job.system, job)
     evaluation = score(predictions)
-    console.print(type_table(evaluation, f"{options.file.name}: {len(examples)} documents, by type"))
+    console.print(type_table(evaluation, f"{escaped(options.file.name)}: {len(examples)} documents, by type"))
     console.print(slice_table(evaluation, "by slice"))
     compared = [("model only", evaluation)] if options.with_rules else [(job.system.name, evaluation)]
     if options.with_rules:
         compared.append(("model + rules", score(with_rules(examples, predictions, tuple(known)))))
-        console.print("rules: " + (", ".join(f"{a} as {b}" for a, b in active_rules(tuple(known))) or "none"))
+        rules = ", ".join(f"{a} as {b}" for a, b in active_rules(tuple(known))) or "none"
+        console.print(f"rules: {escaped(rules)}", markup=False)
     if job.other:
         compared.append((job.other.name, score(_predictions(job.other, job))))
     console.print(comparison_table(compared, _STATISTICS))

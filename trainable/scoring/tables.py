@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from data.terminal import escaped
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
 from trainable.scoring.metrics import Evaluation
 
@@ -23,7 +24,7 @@ def type_table(evaluation: Evaluation, title: str) -> Table:
     table.caption = _caption(evaluation)
     for row in evaluation.per_type:
         table.add_row(
-            escape(row.type),
+            _shown(row.type),
             *map(str, (row.support, row.predicted, row.tp)),
             *map(share, (row.recall, row.precision, row.f1)),
         )
@@ -42,7 +43,7 @@ def slice_table(evaluation: Evaluation, title: str) -> Table:
     for row in evaluation.slices:
         numbers = row.micro_recall, row.micro_precision, row.micro_f1, row.leak_rate, row.pii_free_fpr
         table.add_row(
-            f"{row.slice} {escape(row.value)}", str(row.n_documents), str(row.n_gold), *map(share, numbers)
+            f"{row.slice} {_shown(row.value)}", str(row.n_documents), str(row.n_gold), *map(share, numbers)
         )
     return table
 
@@ -55,7 +56,7 @@ def comparison_table(systems: Sequence[tuple[str, Evaluation]], statistics: Sequ
     table = Table("", title="with 95 % intervals over documents")
     first = systems[0][1]
     for name, evaluation in systems:
-        table.add_column(escape(name))
+        table.add_column(_shown(name))
         if evaluation is not first:
             table.add_column("gain")
     for statistic in statistics:
@@ -80,7 +81,7 @@ def error_table(rows: Sequence[dict[str, str]], n_errors: int) -> Table:
     table = Table("document", "type", "error", "text", title=f"{len(rows)} of {n_errors} errors")
     for row in rows:
         text = row.get("text", row.get("shape", ""))
-        table.add_row(*map(escape, (row["id"], row["type"], f"{row['status']}: {row['kind']}", text)))
+        table.add_row(*map(_shown, (row["id"], row["type"], f"{row['status']}: {row['kind']}", text)))
     return table
 
 
@@ -94,3 +95,8 @@ def _caption(evaluation: Evaluation) -> str:
         f"leak rate {share(evaluation.leak_rate)}, false alarms on texts without personal data "
         f"{share(evaluation.pii_free_fpr)}"
     )
+
+
+def _shown(text: str) -> str:
+    """Return a text that neither rich nor the terminal takes for a command."""
+    return escape(escaped(text))

@@ -70,3 +70,10 @@ def test_errors_show_the_shape_unless_the_text_is_given() -> None:
 
 def test_an_undefined_share_is_a_dash() -> None:
     assert (share(None), share(0.12345)) == ("-", "0.123")
+
+
+def test_control_characters_of_a_type_are_shown_and_not_obeyed() -> None:
+    gold = Example("d", "Wei", locate("Wei", [("NA\x1b[2J\u202eME", "Wei")])[0], language="en")
+    found = Prediction(Parsed((("NA\x1b[2J\u202eME", "Wei"),), valid=True), False)
+    evaluation = evaluate_predictions([gold], [found], known_types=frozenset({"NA\x1b[2J\u202eME"}))
+    assert rows_of(type_table(evaluation, "by type"))[0][0] == "NA\\u001b[2J\\u202eME"
