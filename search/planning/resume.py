@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
@@ -98,8 +98,8 @@ def stored_space(files: StudyFiles) -> SearchSpace:
     return SearchSpace(parameters, fixed, starting_configs_in(content))
 
 
-def _hashable(value: KnobValue) -> KnobValue:
-    return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
+def _hashable(value: KnobValue | list[str]) -> KnobValue:
+    return cast("KnobValue", tuple(value)) if isinstance(value, list) else value  # JSON knows no tuples
 
 
 def _parameter(entry: ParameterJson) -> Choice | Range:

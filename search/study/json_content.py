@@ -28,7 +28,7 @@ class SpaceJson(TypedDict):
     """The search space."""
 
     parameters: dict[str, ParameterJson]
-    fixed: dict[str, KnobValue]
+    fixed: dict[str, KnobValue | list[str]]
     starting_configs: NotRequired[dict[str, dict[str, KnobValue]]]
     plans: NotRequired[dict[str, dict[str, KnobValue]]]
     """What older studies call the starting configs."""

@@ -74,7 +74,7 @@ class TrialView:
         return as_number(self.metrics.get(name))
 
 
-def trial_view(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, Value]) -> TrialView:
+def trial_view(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, object]) -> TrialView:
     """Read a trial.
 
     Args:
