@@ -18,7 +18,10 @@ _BEGIN, _INSIDE, _END, _SINGLE = range(4)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Tokens `first` to `last`, both included, tagged as an entity; `certainty` is the probability of its least sure tag."""
+    """Tokens `first` to `last`, both included, tagged as an entity.
+
+    `certainty` is how probable it is for its tokens, in the mean, that they belong to an entity of this type.
+    """
 
     type: str
     first: int
@@ -69,7 +72,8 @@ class TagSet:
         if not len(log_probabilities):
             return []
         path = self._best_path(log_probabilities)
-        certainties = np.exp(log_probabilities[np.arange(len(path)), path])
+        # of each token and type; where exactly an entity begins or ends is no part of it
+        belongs = np.exp(log_probabilities[:, 1:]).reshape(len(path), len(self.types), len(PREFIXES)).sum(-1)
         spans, first = [], 0
         for token, tag in enumerate(path):
             if tag == OUTSIDE:
@@ -78,7 +82,7 @@ class TagSet:
             if prefix in (_BEGIN, _SINGLE):
                 first = token
             if prefix in (_END, _SINGLE):
-                certainty = float(certainties[first : token + 1].min())
+                certainty = float(belongs[first : token + 1, number].mean())
                 spans.append(Span(self.types[number], first, token, certainty))
         return spans
 

@@ -48,7 +48,7 @@ def test_tags_come_back_as_the_entities_that_they_were_made_of(parts: list[tuple
         place += gap + length
     found = TAGS.decode(scores_of(TAGS.encode(place, spans)))
     assert [(span.type, span.first, span.last) for span in found] == spans
-    assert all(span.certainty == pytest.approx(0.9) for span in found)
+    assert all(span.certainty == pytest.approx(0.9 + 3 * 0.1 / 8) for span in found)
 
 
 def legal(path: tuple[int, ...]) -> bool:
@@ -71,10 +71,13 @@ def test_the_path_is_the_best_of_all_legal_ones(n_tokens: int, seed: int) -> Non
     assert TAGS.encode(n_tokens, spans) == list(best)
 
 
-def test_the_least_sure_tag_is_an_entitys_certainty_and_no_tokens_hold_no_entity() -> None:
-    scores = scores_of(TAGS.encode(3, [("NAME", 0, 2)]))
-    scores[1, TAGS.names.index("I-NAME")] = np.log(0.5)
-    [span] = TAGS.decode(scores)
-    assert span.certainty == pytest.approx(0.5)
+def test_certainty_is_the_mean_probability_of_the_type_and_no_tokens_hold_no_entity() -> None:
+    probabilities = np.full((3, len(TAGS)), 0.01)
+    for token, (tag, probability) in enumerate((("B-NAME", 0.92), ("I-NAME", 0.52), ("E-NAME", 0.92))):
+        probabilities[token, TAGS.names.index(tag)] = probability
+    probabilities[1, TAGS.names.index("E-NAME")] = 0.41  # where it ends is no part of the certainty
+    [span] = TAGS.decode(np.log(probabilities))
+    assert (span.type, span.first, span.last) == ("NAME", 0, 2)
+    assert span.certainty == pytest.approx((0.95 + 0.95 + 0.95) / 3)
     assert TAGS.decode(np.zeros((0, len(TAGS)))) == []
     assert TAGS.names.index("O") == OUTSIDE
