@@ -33,6 +33,16 @@ def tagging_backend(config: TrialConfig = CONFIG, base: Path | None = None, seed
     return backend
 
 
+def save_tagging_adapter(folder: Path) -> Path:
+    """Write the adapter and head of `tagging_backend` with what prediction needs, and return the folder."""
+    from trainable.model.adapters import save_adapter
+    from trainable.model.prediction_settings import PredictionSettings
+
+    save_adapter(tagging_backend().model, folder, CONFIG.model)
+    PredictionSettings(types=TAGS.types, max_new_tokens=0, tag_types=TAGS.types).save(folder)
+    return folder
+
+
 def tagged_samples(n: int, seed: int = 0, vocabulary: int = 4000) -> list[tuple[list[int], list[int]]]:
     """Return token ids and tags of so many texts of different lengths."""
     rng = random.Random(seed)

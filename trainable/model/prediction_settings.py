@@ -36,6 +36,8 @@ class PredictionSettings:
     """The token that ends its answers; empty: the one that the base model's template closes a turn with."""
     tag_types: tuple[str, ...] = ()
     """Types of the tags of its head, in their order; empty if it writes its answers."""
+    min_confidence: float = 0.0
+    """Entities less certain than this are left out, where it tags; 0 keeps all."""
 
     @property
     def prompt(self) -> PromptSettings:
@@ -59,7 +61,7 @@ class PredictionSettings:
             return cls()
         return read_settings(file, cls, "copy the folder again from where it was trained")
 
-    def changed(self, **values: int | None) -> PredictionSettings:
+    def changed(self, **values: float | None) -> PredictionSettings:
         """Return a copy with the given values; those that are None stay as they are."""
         given = {name: value for name, value in values.items() if value is not None}
         return replace(self, **given)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from trainable.predicting.library_output import quieten
 from trainable.predicting.predictions import read_predictions
 from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
 from trainable.predicting.rules import active_rules, add_rules
+from trainable.scoring.confidence import confident, least_problems, no_certainty, tells_certainty
 from trainable.scoring.counts import Prediction
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
 from trainable.scoring.masking import FOUND, items_of, masked_items
@@ -47,6 +48,13 @@ class System:
         """Return how the model was trained; the defaults for a file."""
         return self.place.settings if self.place else PredictionSettings()
 
+    @property
+    def tells_certainty(self) -> bool:
+        """Whether each entity has one: of a model if it tags, of a file if it holds them."""
+        if self.place:
+            return bool(self.place.settings.tag_types)
+        return all(map(tells_certainty, self.predictions))
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationJob:
@@ -62,10 +70,11 @@ def check(options: EvaluateOptions) -> EvaluationJob:
     """Read the file and find both systems.
 
     Raises:
-        OSError: If a file or model is missing, or --out exists; it lists all problems.
+        OSError: If a file or model is missing, --out exists, or the model tells no certainty that is asked for; it
+            lists all problems.
         ValueError: If a file is unreadable or empty.
     """
-    problems = []
+    problems = least_problems(options.min_confidence)
     if options.out and options.out.exists():
         problems.append(f"`--out` {options.out} exists; remove it or choose another name")
     if not options.file.is_file():
@@ -73,12 +82,13 @@ def check(options: EvaluateOptions) -> EvaluationJob:
     examples = read_examples(options.file)
     if not examples:
         raise ValueError(f"{options.file} is empty, but must hold at least one document")
-    systems = []
-    for name in (options.model, options.against):
+    systems: list[System | None] = [None, None]
+    for number, name in enumerate((options.model, options.against)):
         try:
-            systems.append(_system(name, examples) if name else None)
+            systems[number] = _system(name, examples) if name else None
         except (OSError, ValueError) as error:
             problems.append(str(error))
+    problems += _confidence_problems(options, systems[0])
     if problems or systems[0] is None:
         raise OSError("\n".join(problems))
     return EvaluationJob(options, examples, systems[0], systems[1])
@@ -98,6 +108,9 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
     evaluation = score(predictions)
     console.print(type_table(evaluation, f"{escaped(options.file.name)}: {len(examples)} documents, by type"))
     console.print(slice_table(evaluation, "by slice"))
+    left_out = sum(prediction.left_out for prediction in predictions)
+    if left_out:
+        console.print(f"left out as too uncertain: {left_out} entities")
     compared = [("model only", evaluation)] if options.with_rules else [(job.system.name, evaluation)]
     if options.with_rules:
         compared.append(("model + rules", score(with_rules(examples, predictions, tuple(known)))))
@@ -108,6 +121,7 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
     console.print(comparison_table(compared, _STATISTICS))
     n_errors = _show_errors(console, job, predictions, known)
     summary = {"model": job.system.name, "file": str(options.file.resolve()), **_numbers(evaluation)}
+    summary["left_out_as_uncertain"] = left_out
     summary["rules"] = _numbers(compared[1][1], evaluation) if options.with_rules else None
     summary["against"] = None
     if job.other:
@@ -136,16 +150,28 @@ def _system(name: str, examples: Sequence[Example]) -> System:
     return System(str(place), place)
 
 
+def _confidence_problems(options: EvaluateOptions, system: System | None) -> list[str]:
+    """Return why the system cannot leave out what it is not certain of, if that is asked for."""
+    if options.min_confidence is None or system is None or system.tells_certainty:
+        return []
+    return [no_certainty("--min-confidence", system.name)]
+
+
 def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
-    """Return the stored predictions, or let the model answer; its memory is free afterwards."""
-    if system.place is None:
-        return list(system.predictions)
-    quieten()
+    """Return the stored predictions, or let the model answer; its memory is free afterwards.
+
+    `--min-confidence` is for the first system; the one that it is compared with keeps what is stored with it.
+    """
     options = job.options
+    least = options.min_confidence if system is job.system else None
+    if system.place is None:
+        return [confident(one, least) for one in system.predictions] if least else list(system.predictions)
+    quieten()
     settings = system.settings.changed(
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
         max_new_tokens=options.max_new_tokens,
+        min_confidence=least,
     )
     predictor = load_predictor(system.place, settings, options.once)
     print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)

@@ -27,6 +27,8 @@ class PredictOptions:
     """File for lines that cannot be read, as they were (none: beside the output, made only if needed)."""
     with_rules: bool = False
     """Add what rules with checksums find: resident ids, cards, phones, e-mail addresses, plates."""
+    min_confidence: float | None = None
+    """Leave out entities less certain than this, 0 to 1; models that tag tell how certain they are (none: as stored with the model, else all are kept)."""
     window_tokens: int | None = None
     """Most tokens of a window with prompt and answer (none: as in training)."""
     overlap_tokens: int | None = None
@@ -57,6 +59,8 @@ class EvaluateOptions:
     """File for all errors, one a line; it must not exist."""
     min_precision: float | None = None
     """Precision below this is taken off the score (none: as in training)."""
+    min_confidence: float | None = None
+    """Leave out entities less certain than this, 0 to 1; models that tag tell how certain they are (none: as stored with the model, else all are kept)."""
     window_tokens: int | None = None
     """Most tokens of a window with prompt and answer (none: as in training)."""
     overlap_tokens: int | None = None

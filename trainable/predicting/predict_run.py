@@ -15,9 +15,11 @@ from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
 from data.texts.redact import redacted
 from trainable.predicting.library_output import quieten
+from trainable.predicting.output_lines import json_row, text_line
 from trainable.predicting.predictor import Predictor, find_model, load_predictor
 from trainable.predicting.rejects import RejectsFile
 from trainable.predicting.rules import add_rules
+from trainable.scoring.confidence import least_problems, no_certainty
 from trainable.scoring.counts import Prediction
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class PredictionRun:
     characters: int = 0
     entities: int = 0
     rule_entities: int = 0
+    left_out: int = 0
     invalid: int = 0
     incomplete: list[str] = field(default_factory=list)
     not_in_text: list[str] = field(default_factory=list)
@@ -78,6 +81,9 @@ class PredictionRun:
             list(dict.fromkeys(self.not_in_text)),
             "NOT IN TEXT: in {} documents the model named values that do not occur there, which have no place to mark",
         )
+        if self.left_out:
+            least = self.predictor.settings.min_confidence
+            print(f"LEFT OUT: {self.left_out} entities less certain than {least:g}", file=sys.stderr)
         return self.summary()
 
     def _warn(self, ids: list[str], what: str) -> None:
@@ -88,7 +94,7 @@ class PredictionRun:
 
     def summary(self) -> dict[str, object]:
         """Return the numbers of the run."""
-        seconds = time.monotonic() - self._started
+        seconds, settings = time.monotonic() - self._started, self.predictor.settings
         return {
             "out": str(self.options.out.resolve()) if self.options.out else None,
             "documents": self.documents,
@@ -96,6 +102,8 @@ class PredictionRun:
             "windows": self.windows,
             "entities": self.entities,
             "rule_entities": self.rule_entities if self.options.with_rules else None,
+            "min_confidence": settings.min_confidence if settings.tag_types else None,
+            "left_out_as_uncertain": self.left_out,
             "invalid_answers": self.invalid,
             "incomplete_documents": len(self.incomplete),
             "values_not_in_text": len(self.not_in_text),
@@ -130,6 +138,7 @@ class PredictionRun:
         self.documents += 1
         self.windowed_documents += n_windows > 1
         self.entities += len(prediction.parsed.items)
+        self.left_out += prediction.left_out
         self.invalid += not prediction.parsed.valid
         if prediction.truncated or not prediction.parsed.valid:
             self.incomplete.append(document.id)
@@ -145,9 +154,11 @@ class PredictionRun:
             out.write(row + "\n" if document.key else text + "\n" * (self.options.input != "whole"))
         elif self.options.format == "text":
             for origin, found in (("model", entities), ("rule", by_rules)):
-                out.writelines(_line(document, entity, origin) + "\n" for entity in found)
+                out.writelines(text_line(document, entity, origin) + "\n" for entity in found)
         else:
-            out.write(json.dumps(_row(document, prediction, by_rules, n_windows), ensure_ascii=False) + "\n")
+            out.write(
+                json.dumps(json_row(document, prediction, by_rules, n_windows), ensure_ascii=False) + "\n"
+            )
 
     def _tell(self, n_windows: int, n_characters: int, last: bool = False) -> None:
         """Print progress on standard error, at most every two seconds."""
@@ -171,10 +182,10 @@ def open_run(options: PredictOptions) -> PredictionRun:
     """Check everything that can go wrong before the first document, then load the model.
 
     Raises:
-        OSError: If a file is missing, or one to be written exists.
+        OSError: If a file is missing, one to be written exists, or the model tells no certainty that is asked for.
         ValueError: If window and overlap do not fit each other.
     """
-    problems = []
+    problems = least_problems(options.min_confidence)
     if options.source != "-" and not Path(options.source).is_file():
         problems.append(f"{options.source} is no file; name one with texts, or - for standard input")
     for flag, path in (("--out", options.out), ("--rejects", options.rejects)):
@@ -184,6 +195,8 @@ def open_run(options: PredictOptions) -> PredictionRun:
             problems.append(f"`{flag}` {path}: there is no folder {path.parent}; make it first")
     try:
         place = find_model(options.model)
+        if options.min_confidence is not None and not place.settings.tag_types:
+            problems.append(no_certainty("--min-confidence", options.model))
     except (OSError, ValueError) as error:
         problems.append(str(error))
     if problems:
@@ -192,6 +205,7 @@ def open_run(options: PredictOptions) -> PredictionRun:
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
         max_new_tokens=options.max_new_tokens,
+        min_confidence=options.min_confidence,
     )
     quieten()
     print(f"model      {place}", file=sys.stderr)
@@ -210,34 +224,3 @@ def _free_rejects(options: PredictOptions) -> Path:
         number += 1
         path = beside.with_name(f"{beside.name}.rejects-{number}")
     return path
-
-
-def _row(
-    document: Document, prediction: Prediction, by_rules: tuple[Entity, ...], n_windows: int
-) -> dict[str, object]:
-    """Return one line of predictions: what `data.files.jsonl` reads, and what the metric needs besides."""
-    placed = [_item(entity) for entity in prediction.entities]
-    for item, certainty in zip(placed, prediction.certainties, strict=bool(prediction.certainties)):
-        item["certainty"] = round(certainty, 4)
-    left = list(prediction.parsed.items)
-    for entity in prediction.entities:
-        left.remove((entity.type, entity.text))
-    row: dict[str, object] = {"id": document.id, "input": document.text, "output": {"entities": placed}}
-    if by_rules:
-        row["rule_entities"] = [_item(entity) for entity in by_rules]
-    if left:
-        row["not_in_text"] = [{"type": kind, "text": text} for kind, text in left]
-    facts = {
-        "valid": prediction.parsed.valid, "truncated": prediction.truncated,
-        "malformed": prediction.parsed.malformed, "windows": n_windows,
-    }  # fmt: skip
-    return {**row, **facts}
-
-
-def _item(entity: Entity) -> dict[str, object]:
-    return {"type": entity.type, "text": entity.text, "start": entity.start, "end": entity.end}
-
-
-def _line(document: Document, entity: Entity, origin: str) -> str:
-    text = json.dumps(entity.text, ensure_ascii=False)
-    return "\t".join((document.id, entity.type, f"{entity.start}-{entity.end}", text, origin))

@@ -32,7 +32,7 @@ def read_predictions(path: Path, examples: Sequence[Example]) -> list[Prediction
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             what = (
                 'must be {"id": ..., "input": ..., "output": {"entities": [{"type", "text"}]}}, with offsets in code '
-                "points if there are any"
+                "points if there are any, and with certainties from 0 to 1 if there are any"
             )
             problems.append(Problem(number, what))
             continue
@@ -57,11 +57,23 @@ def _prediction(row: dict[str, Any]) -> Prediction:
     spans = [(item.get("start"), item.get("end")) for item in row["output"]["entities"]]
     if all(type(start) is int and type(end) is int for start, end in spans):
         entities = tuple(Entity(*pair, *span) for pair, span in zip(items, spans, strict=True))
+        certainties = _certainties(row["output"]["entities"])
         text = row.get("input", "")
         if text and any(text[entity.start : entity.end] != entity.text for entity in entities):
             raise ValueError
     else:
+        certainties = ()
         entities, missing = locate_in_order(row.get("input", ""), items)
         items = [*((entity.type, entity.text) for entity in entities), *missing]
     parsed = Parsed((*items, *extra), bool(row.get("valid", True)), int(row.get("malformed", 0)))
-    return Prediction(parsed, bool(row.get("truncated", False)), entities)
+    return Prediction(parsed, bool(row.get("truncated", False)), entities, certainties)
+
+
+def _certainties(items: Sequence[dict[str, Any]]) -> tuple[float, ...]:
+    """Return the certainty of each entity, none if one of them has none."""
+    if any(item.get("certainty") is None for item in items):
+        return ()
+    found = [item["certainty"] for item in items]
+    if not all(type(value) in (int, float) and 0 <= value <= 1 for value in found):
+        raise ValueError
+    return tuple(map(float, found))

@@ -20,6 +20,7 @@ from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.tag_head import load_head
 from trainable.predicting.answers import answer_prompts
 from trainable.predicting.tags import tag_texts
+from trainable.scoring.confidence import confident
 from trainable.scoring.counts import Prediction
 from trainable.tokens.tagging import TagWindows
 from trainable.tokens.tagset import TagSet
@@ -88,7 +89,7 @@ def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool =
 
     Args:
         place: From `find_model`.
-        settings: Window, overlap and longest answer to use.
+        settings: Window, overlap, longest answer and least certainty to use.
         once: Ask for each window once, as evaluations in training do; tags are always read once.
     """
     from trainable.backends.peft_backend import PeftBackend
@@ -111,7 +112,7 @@ class TagPredictor:
 
     Args:
         backend: Holds the model with its head.
-        settings: Window and overlap to use.
+        settings: Window, overlap and least certainty to use.
         tag_set: Tags of the head.
     """
 
@@ -127,7 +128,8 @@ class TagPredictor:
             tokenised = self._windows.tokenize(chunk)
             counts = [len(self._windows.cut(len(text.ids))) for text in tokenised]
             found = tag_texts(self.backend, self._windows, self._tag_set, tokenised)
-            results += list(zip(found, counts, strict=True))
+            kept = [confident(prediction, self.settings.min_confidence) for prediction in found]
+            results += list(zip(kept, counts, strict=True))
             if on_progress:
                 on_progress(sum(counts), sum(map(len, chunk)))
         return results

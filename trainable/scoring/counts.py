@@ -19,13 +19,15 @@ class Prediction:
     """What the model said about one document; `truncated` when it hit the limit of new tokens.
 
     `entities` are the items of `parsed` that occur in the text, with their places, in order of appearance;
-    `certainties` has the model's probability of each, and is empty where the model tells none.
+    `certainties` has the model's probability of each, and is empty where the model tells none; `left_out` counts
+    those that were less certain than was asked for.
     """
 
     parsed: Parsed
     truncated: bool
     entities: tuple[Entity, ...] = ()
     certainties: tuple[float, ...] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 
 CHANGED = PredictionSettings(
-    True, 384, 24, 96, ("姓名", "PHONE"), 0.9, "Find names.", "2026-05-01", "<|end|>", ("PHONE",)
+    True, 384, 24, 96, ("姓名", "PHONE"), 0.9, "Find names.", "2026-05-01", "<|end|>", ("PHONE",), 0.5
 )
 
 
@@ -28,6 +28,7 @@ def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
         "date": "2026-05-01",
         "end_of_turn": "<|end|>",
         "tag_types": ["PHONE"],
+        "min_confidence": 0.5,
     }
 
 

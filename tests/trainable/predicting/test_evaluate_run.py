@@ -73,6 +73,32 @@ def test_errors_go_masked_to_a_file_unless_the_text_is_asked_for(
     assert plain.stat().st_mode & 0o777 == 0o600
 
 
+def test_entities_that_are_not_certain_enough_are_left_out_of_both_recall_and_precision(
+    gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [("王芳", 0, 0.9), ("李雷", 0, 0.6), ("天气", 2, 0.4), ("会议", 0, 0.7)]
+    unsure = tmp_path / "unsure.jsonl"
+    with unsure.open("w", encoding="utf-8") as file:
+        for number, ((text, _), (value, start, certainty)) in enumerate(zip(_ROWS, found, strict=True)):
+            item = {"type": "PERSON", "text": value, "start": start, "end": start + 2, "certainty": certainty}
+            row = {"id": f"d{number}", "input": text, "output": {"entities": [item]}}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    summary = evaluate(check(EvaluateOptions(str(unsure), gold, min_confidence=0.65, against=str(unsure))))
+    assert (summary["micro_recall"], summary["micro_precision"]) == (1 / 4, 1 / 2)
+    assert summary["left_out_as_uncertain"] == 2
+    assert summary["against"]["micro_precision"] == 2 / 4  # the other system keeps all
+    assert "left out as too uncertain: 2 entities" in capsys.readouterr().out
+
+
+def test_a_least_certainty_is_refused_where_none_is_told(gold: Path, weak: Path) -> None:
+    with pytest.raises(OSError, match=r"needs the certainty of each entity, but .*weak.jsonl has none"):
+        check(EvaluateOptions(str(weak), gold, min_confidence=0.5))
+    with pytest.raises(OSError, match="but small-2m has none|but .*small-2m has none"):
+        check(EvaluateOptions("small-2m", gold, min_confidence=0.5))
+    with pytest.raises(OSError, match="is 2, but must be a probability"):
+        check(EvaluateOptions(str(gold), gold, min_confidence=2.0))
+
+
 def test_predictions_that_lack_a_document_are_refused(gold: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.jsonl"
     short.write_text("".join(gold.read_text("utf-8").splitlines(keepends=True)[:3]), encoding="utf-8")

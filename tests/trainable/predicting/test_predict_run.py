@@ -17,6 +17,7 @@ from data.paths import ROOT
 from data.spelling import canonical
 from data.texts.redact import redacted
 from tests.commands import run_script
+from tests.tagging import save_tagging_adapter
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.predicting.predictor import find_model, load_predictor
@@ -178,3 +179,39 @@ def test_a_document_in_another_spelling_loses_no_entity(
         ]
         assert all(other[entity.start : entity.end] == entity.text for entity in found.entities)
         assert not [e.text for e in expected.entities if e.text in canonical(redacted(other, found.entities))]
+
+
+@pytest.mark.timeout(300)
+def test_entities_that_are_not_certain_enough_are_left_out_and_counted(tmp_path: Path) -> None:
+    adapter = save_tagging_adapter(tmp_path / "adapter")
+    texts = ("Call Orla Quist, 王小明, at 0711 555 0199. " * 3 + "\n").encode() * 2
+
+    def entities(*flags: str) -> tuple[list[dict[str, object]], dict[str, object], str]:
+        done = run_script("trainable/predict.py", str(adapter), "-", *flags, stdin=texts)
+        assert done.returncode == 0, done.stderr.decode()
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        summary = json.loads(done.stderr.splitlines()[-1])
+        return [item for row in rows for item in row["output"]["entities"]], summary, done.stderr.decode()
+
+    every, summary, told = entities()
+    assert (summary["min_confidence"], summary["left_out_as_uncertain"]) == (0.0, 0)
+    assert "LEFT OUT" not in told
+    middle = sorted(float(str(item["certainty"])) for item in every)[len(every) // 2] - 1e-6
+    expected = [item for item in every if float(str(item["certainty"])) >= middle]
+    kept, summary, told = entities("--min-confidence", str(middle))
+    assert 0 < len(kept) < len(every)
+    assert kept == expected
+    assert summary["left_out_as_uncertain"] == len(every) - len(kept)
+    assert f"LEFT OUT: {len(every) - len(kept)} entities less certain than" in told
+    place = find_model(str(adapter))
+    replace(place.settings, min_confidence=middle).save(adapter)
+    assert entities()[0] == expected
+    assert entities("--min-confidence", "0")[0] == every
+
+
+def test_a_least_certainty_is_refused_for_a_model_that_writes_its_answers(tmp_path: Path) -> None:
+    done = run_script("trainable/predict.py", "small-2m", "none.txt", "--min-confidence", "0.5", cwd=tmp_path)
+    assert done.returncode == 2
+    told = done.stderr.decode()
+    assert "none.txt is no file" in told
+    assert "`--min-confidence` needs the certainty of each entity, but small-2m has none" in told

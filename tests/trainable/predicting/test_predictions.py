@@ -52,6 +52,18 @@ def test_what_the_metric_needs_besides_comes_back(tmp_path: Path) -> None:
     assert (second.truncated, second.parsed.valid, second.parsed.malformed) == (False, True, 0)
 
 
+def test_certainties_come_back_where_every_entity_has_one(tmp_path: Path) -> None:
+    sure, half = row("d1", _TEXT), row("d2", "nobody")
+    wei = {"type": "NAME", "text": "Wei", "start": 0, "end": 3}
+    sure["output"]["entities"] = [{**wei, "certainty": 0.25}, {**wei, "start": 8, "end": 11, "certainty": 1}]
+    half["output"]["entities"] = [{"type": "NAME", "text": "no", "certainty": 0.5}]
+    first, second = read_predictions(file_of(tmp_path, sure, half), _EXAMPLES)
+    assert (first.certainties, second.certainties) == ((0.25, 1.0), ())
+    sure["output"]["entities"][0]["certainty"] = 7
+    with pytest.raises(DataError, match="with certainties from 0 to 1 if there are any"):
+        read_predictions(file_of(tmp_path, sure, half), _EXAMPLES)
+
+
 def test_every_line_that_cannot_be_read_is_listed(tmp_path: Path) -> None:
     bad = row("d2", "nobody")
     bad["output"]["entities"] = [{"type": "NAME", "text": 7}]
