@@ -45,9 +45,11 @@ class PredictionSettings:
         return PromptSettings(self.system_prompt, self.date, self.end_of_turn)
 
     def save(self, directory: Path) -> None:
-        """Write `prediction.json`."""
+        """Write `prediction.json`; one that is there stays whole until the new one is."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
-        (directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        fresh = directory / f"{SETTINGS_FILE}.new"
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(directory / SETTINGS_FILE)
 
     @classmethod
     def load(cls, directory: Path) -> PredictionSettings:

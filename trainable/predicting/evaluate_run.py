@@ -17,11 +17,17 @@ from data.files.jsonl import read_examples
 from data.files.private import for_owner_alone
 from data.terminal import escaped, plain_stdout
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.least_certainty import (
+    at_operating_point,
+    flag_problems,
+    model_problems,
+    store_least,
+)
 from trainable.predicting.library_output import quieten
 from trainable.predicting.predictions import read_predictions
 from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
 from trainable.predicting.rules import active_rules, add_rules
-from trainable.scoring.confidence import confident, least_problems, no_certainty, tells_certainty
+from trainable.scoring.confidence import confident, tells_certainty
 from trainable.scoring.counts import Prediction
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
 from trainable.scoring.masking import FOUND, items_of, masked_items
@@ -74,7 +80,7 @@ def check(options: EvaluateOptions) -> EvaluationJob:
             lists all problems.
         ValueError: If a file is unreadable or empty.
     """
-    problems = least_problems(options.min_confidence)
+    problems = flag_problems(options)
     if options.out and options.out.exists():
         problems.append(f"`--out` {options.out} exists; remove it or choose another name")
     if not options.file.is_file():
@@ -88,7 +94,8 @@ def check(options: EvaluateOptions) -> EvaluationJob:
             systems[number] = _system(name, examples) if name else None
         except (OSError, ValueError) as error:
             problems.append(str(error))
-    problems += _confidence_problems(options, systems[0])
+    if systems[0]:
+        problems += model_problems(options, options.model, systems[0].tells_certainty, systems[0].place)
     if problems or systems[0] is None:
         raise OSError("\n".join(problems))
     return EvaluationJob(options, examples, systems[0], systems[1])
@@ -104,7 +111,11 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
         return evaluate_predictions(examples, predictions, known_types=known, min_precision=floor)
 
     console = Console(file=plain_stdout(), width=None if sys.stdout.isatty() else 120)
-    predictions = _predictions(job.system, job)
+    predictions, least = _predictions(job.system, job), _least(job.system, job)
+    if options.operating_point:
+        predictions, least = at_operating_point(
+            options.operating_point, examples, predictions, score, console
+        )
     evaluation = score(predictions)
     console.print(type_table(evaluation, f"{escaped(options.file.name)}: {len(examples)} documents, by type"))
     console.print(slice_table(evaluation, "by slice"))
@@ -121,7 +132,9 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
     console.print(comparison_table(compared, _STATISTICS))
     n_errors = _show_errors(console, job, predictions, known)
     summary = {"model": job.system.name, "file": str(options.file.resolve()), **_numbers(evaluation)}
-    summary["left_out_as_uncertain"] = left_out
+    summary |= {"min_confidence": least, "left_out_as_uncertain": left_out, "saved": None}
+    if options.save and job.system.place and least is not None:
+        summary["saved"] = str(store_least(job.system.place, least))
     summary["rules"] = _numbers(compared[1][1], evaluation) if options.with_rules else None
     summary["against"] = None
     if job.other:
@@ -150,20 +163,25 @@ def _system(name: str, examples: Sequence[Example]) -> System:
     return System(str(place), place)
 
 
-def _confidence_problems(options: EvaluateOptions, system: System | None) -> list[str]:
-    """Return why the system cannot leave out what it is not certain of, if that is asked for."""
-    if options.min_confidence is None or system is None or system.tells_certainty:
-        return []
-    return [no_certainty("--min-confidence", system.name)]
+def _least(system: System, job: EvaluationJob) -> float | None:
+    """Return the certainty below which a system's entities are left out; None if it tells none.
+
+    The flags are for the first system; the one that it is compared with keeps what is stored with it. To choose an
+    operating point, everything is kept.
+    """
+    if not system.tells_certainty:
+        return None
+    options, stored = job.options, system.settings.min_confidence
+    if system is not job.system:
+        return stored
+    if options.operating_point:
+        return 0.0
+    return stored if options.min_confidence is None else options.min_confidence
 
 
 def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
-    """Return the stored predictions, or let the model answer; its memory is free afterwards.
-
-    `--min-confidence` is for the first system; the one that it is compared with keeps what is stored with it.
-    """
-    options = job.options
-    least = options.min_confidence if system is job.system else None
+    """Return the stored predictions, or let the model answer; its memory is free afterwards."""
+    options, least = job.options, _least(system, job)
     if system.place is None:
         return [confident(one, least) for one in system.predictions] if least else list(system.predictions)
     quieten()
