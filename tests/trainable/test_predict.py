@@ -29,6 +29,23 @@ def test_with_a_file_for_the_results_the_summary_is_the_last_line(tmp_path: Path
     assert summary["out"] == str(tmp_path / "out.txt")
 
 
+def test_the_same_value_has_one_pseudonym_in_all_texts_and_every_mention_is_listed(tmp_path: Path) -> None:
+    texts = "call 13800138000\nor 13900139000\n13800138000, x13800138000x\n"
+    (tmp_path / "texts.txt").write_text(texts, encoding="utf-8")
+    arguments = ("small-2m", "texts.txt", "--with-rules", "--out")
+    done = run_script("trainable/predict.py", *arguments, "names.txt", "--format", "pseudonyms", cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "names.txt").read_text(encoding="utf-8").splitlines() == [
+        "call [PHONE_1]", "or [PHONE_2]", "[PHONE_1], x[PHONE_1]x",
+    ]  # fmt: skip
+    assert json.loads(done.stdout.splitlines()[-1])["other_mentions"] is None
+    done = run_script("trainable/predict.py", *arguments, "all.jsonl", "--every-mention", cwd=tmp_path)
+    last = json.loads((tmp_path / "all.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert [item["start"] for item in last["rule_entities"]] == [0]
+    assert [(item["start"], item["type"]) for item in last["other_mentions"]] == [(14, "PHONE")]
+    assert json.loads(done.stdout.splitlines()[-1])["other_mentions"] == 1
+
+
 def test_what_cannot_start_is_told_on_standard_error_and_ends_with_2(tmp_path: Path) -> None:
     done = run_script("trainable/predict.py", "no-such-model", "none.txt", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")

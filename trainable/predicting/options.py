@@ -17,8 +17,8 @@ class PredictOptions:
     """Adapter folder, merged model folder, study folder or best.json."""
     source: tyro.conf.Positional[str] = "-"
     """File with texts, gzip allowed; - reads standard input."""
-    format: Literal["jsonl", "text", "redacted"] = "jsonl"
-    """jsonl: entities with places, in the project's own format; text: one entity a line; redacted: the texts with each entity replaced by its type."""
+    format: Literal["jsonl", "text", "redacted", "pseudonyms"] = "jsonl"
+    """jsonl: entities with places, in the project's own format; text: one entity a line; redacted: the texts with each entity replaced by its type; pseudonyms: by a name that the same value has throughout the run, such as [PERSON_1], and that is stored nowhere."""
     input: Literal["auto", "jsonl", "lines", "whole"] = "auto"
     """How the source holds texts: one JSON object a line, one text a line, or one text in all."""
     out: Path | None = None
@@ -27,6 +27,8 @@ class PredictOptions:
     """File for lines that cannot be read, as they were (none: beside the output, made only if needed)."""
     with_rules: bool = False
     """Add what rules with checksums find: resident ids, cards, phones, e-mail addresses, plates."""
+    every_mention: bool = False
+    """List each further mention of a found value too (`other_mentions`); redacted and pseudonyms replace all of them in any case."""
     min_confidence: float | None = None
     """Leave out entities less certain than this, 0 to 1; models that tag tell how certain they are (none: as stored with the model, else all are kept)."""
     window_tokens: int | None = None

@@ -10,7 +10,11 @@ from trainable.scoring.counts import Prediction
 
 
 def json_row(
-    document: Document, prediction: Prediction, by_rules: tuple[Entity, ...], n_windows: int
+    document: Document,
+    prediction: Prediction,
+    by_rules: tuple[Entity, ...],
+    mentions: tuple[Entity, ...],
+    n_windows: int,
 ) -> dict[str, object]:
     """Return one line of predictions: what `data.files.jsonl` reads, and what the metric needs besides."""
     placed = [_item(entity) for entity in prediction.entities]
@@ -22,6 +26,8 @@ def json_row(
     row: dict[str, object] = {"id": document.id, "input": document.text, "output": {"entities": placed}}
     if by_rules:
         row["rule_entities"] = [_item(entity) for entity in by_rules]
+    if mentions:
+        row["other_mentions"] = [_item(entity) for entity in mentions]
     if left:
         row["not_in_text"] = [{"type": kind, "text": text} for kind, text in left]
     facts = {

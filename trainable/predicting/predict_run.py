@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
-from data.texts.redact import redacted
+from data.texts.redact import StandIns, other_mentions, redacted
 from trainable.predicting.library_output import quieten
 from trainable.predicting.output_lines import json_row, text_line
 from trainable.predicting.predictor import Predictor, find_model, load_predictor
@@ -44,7 +44,9 @@ class PredictionRun:
     characters: int = 0
     entities: int = 0
     rule_entities: int = 0
+    mentions: int = 0
     left_out: int = 0
+    stand_ins: StandIns = field(default_factory=StandIns)
     invalid: int = 0
     incomplete: list[str] = field(default_factory=list)
     not_in_text: list[str] = field(default_factory=list)
@@ -102,6 +104,7 @@ class PredictionRun:
             "windows": self.windows,
             "entities": self.entities,
             "rule_entities": self.rule_entities if self.options.with_rules else None,
+            "other_mentions": self.mentions if self._lists_mentions() else None,
             "min_confidence": settings.min_confidence if settings.tag_types else None,
             "left_out_as_uncertain": self.left_out,
             "invalid_answers": self.invalid,
@@ -148,17 +151,24 @@ class PredictionRun:
         if self.options.with_rules:
             by_rules = add_rules(document.text, entities, self.predictor.settings.types)
             self.rule_entities += len(by_rules)
-        if self.options.format == "redacted":
-            text = redacted(document.text, [*entities, *by_rules])
-            row = json.dumps({"id": document.id, document.key: text}, ensure_ascii=False)
-            out.write(row + "\n" if document.key else text + "\n" * (self.options.input != "whole"))
+        found = [*entities, *by_rules]
+        mentions = other_mentions(document.text, found) if self._lists_mentions() else ()
+        self.mentions += len(mentions)
+        if self.options.format in ("redacted", "pseudonyms"):
+            named = self.options.format == "pseudonyms"
+            text = redacted(document.text, found, self.stand_ins) if named else redacted(document.text, found)
+            line = json.dumps({"id": document.id, document.key: text}, ensure_ascii=False)
+            out.write(line + "\n" if document.key else text + "\n" * (self.options.input != "whole"))
         elif self.options.format == "text":
-            for origin, found in (("model", entities), ("rule", by_rules)):
-                out.writelines(text_line(document, entity, origin) + "\n" for entity in found)
+            for origin, part in (("model", entities), ("rule", by_rules), ("mention", mentions)):
+                out.writelines(text_line(document, entity, origin) + "\n" for entity in part)
         else:
-            out.write(
-                json.dumps(json_row(document, prediction, by_rules, n_windows), ensure_ascii=False) + "\n"
-            )
+            row = json_row(document, prediction, by_rules, mentions, n_windows)
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _lists_mentions(self) -> bool:
+        """Say whether further mentions are listed; in texts they are replaced in any case."""
+        return self.options.every_mention and self.options.format in ("jsonl", "text")
 
     def _tell(self, n_windows: int, n_characters: int, last: bool = False) -> None:
         """Print progress on standard error, at most every two seconds."""

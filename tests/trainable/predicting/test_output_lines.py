@@ -14,18 +14,23 @@ _WEI = Entity("NAME", "Wei", 0, 3)
 
 def test_entities_have_places_and_certainties_and_what_has_no_place_is_apart() -> None:
     parsed = Parsed((("NAME", "Wei"), ("CITY", "Bonn")), valid=True)
-    row = json_row(_DOCUMENT, Prediction(parsed, False, (_WEI,), (0.12345678,)), (), 1)
+    row = json_row(_DOCUMENT, Prediction(parsed, False, (_WEI,), (0.12345678,)), (), (), 1)
     item = {"type": "NAME", "text": "Wei", "start": 0, "end": 3, "certainty": 0.123457}
     assert row["output"] == {"entities": [item]}
     assert row["not_in_text"] == [{"type": "CITY", "text": "Bonn"}]
     assert (row["id"], row["input"], row["windows"]) == ("d1", "Wei met\tLi", 1)
-    assert "rule_entities" not in row
+    assert not {"rule_entities", "other_mentions"} & set(row)
 
 
 def test_what_rules_find_is_apart() -> None:
-    row = json_row(_DOCUMENT, Prediction(Parsed((), valid=True), False), (_WEI,), 1)
+    row = json_row(_DOCUMENT, Prediction(Parsed((), valid=True), False), (_WEI,), (), 1)
     assert row["output"] == {"entities": []}
     assert row["rule_entities"] == [{"type": "NAME", "text": "Wei", "start": 0, "end": 3}]
+
+
+def test_further_mentions_are_apart() -> None:
+    row = json_row(_DOCUMENT, Prediction(Parsed((), valid=True), False), (), (_WEI,), 1)
+    assert row["other_mentions"] == [{"type": "NAME", "text": "Wei", "start": 0, "end": 3}]
 
 
 def test_a_tab_in_a_value_does_not_break_a_line_of_text() -> None:
