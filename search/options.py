@@ -38,6 +38,8 @@ class SearchOptions:
     """Best trials to train again with a fresh seed before one is chosen by the mean of its scores: a number, 0 for none, or auto (the two best where their scores differ by at most 0.03)."""
     evaluation_documents: int | None = None
     """Validation documents that a trial generates answers for (none: the preset's)."""
+    goals: Path | None = None
+    """TOML file with the goals and the starting point that the report compares with, see data/goals.example.toml (none: goals.toml beside the data, if there is one)."""
     seed: int = 42
     """Seed of the sampler and of every trial."""
     min_precision: float = 0.85

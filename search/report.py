@@ -25,6 +25,8 @@ class ReportOptions:
     """Folder of all studies."""
     compare: Path | None = None
     """Another study, as a folder or by its name: write a page that compares the two instead."""
+    goals: Path | None = None
+    """TOML file with goals and starting point, kept in the study from now on (none: the study's, or goals.toml beside its data)."""
     png: bool = False
     """Also write each figure as a PNG file (needs `pip install -e ".[figures]"` and Chromium)."""
     show_text: bool = False
@@ -35,6 +37,7 @@ def main() -> int:
     """Write the report; return the exit code."""
     options = parsed(tyro.cli(ReportOptions))
     started = time.monotonic()
+    from search.goals import keep_goals, read_goals
     from search.reporting.sections.write import write_comparison, write_report
     from search.study.database import check_study
     from search.study.view import find_study
@@ -43,6 +46,9 @@ def main() -> int:
     try:
         root = find_study(options.study, options.results_dir.resolve())
         check_study(root)
+        if options.goals is not None:
+            read_goals(options.goals)
+            keep_goals(options.goals, root)
         if options.compare is None:
             page = write_report(root, options.show_text, options.png)
         else:

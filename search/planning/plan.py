@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
 from data.files.private import for_owner_alone
+from search.goals import GOALS_FILE, goals_problems
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.ladder import (
@@ -39,7 +40,7 @@ T = TypeVar("T")
 MAX_CPU_TRIALS = 4
 """Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
 trial loads while another trains. More of them would decide with too few finished peers."""
-_FIRST_FILES = {"study.lock", "trial_settings.json"}
+_FIRST_FILES = {"study.lock", "trial_settings.json", GOALS_FILE}
 """What a search that was killed before it had written config.json leaves behind."""
 MIN_FREE_GIB = 2.0
 """Ray's session files, checkpoints of a search and the token cache together stay below this."""
@@ -114,6 +115,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     fallback = default_space(preset.name, options.seed)
     space = fallback if goes_on else _gather(problems, lambda: _space(options, preset)) or fallback
     corpus = _gather(problems, lambda: find_corpus(options.data_dir))
+    problems += goals_problems(given.goals, corpus.train if corpus else None)
     documents = Documents(corpus) if corpus else None
     n_train = n_validation = 0
     if corpus and documents:

@@ -34,7 +34,7 @@ from trainable.model.adapters import WEIGHTS_FILE
 from trainable.model.kept_adapter import mend_winner
 
 MAY_CHANGE = frozenset(
-    {"trials", "study", "results_dir", "data_dir", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
+    {"trials", "study", "results_dir", "data_dir", "goals", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
 )  # fmt: skip
 """Options that a study may be continued with although it was started with others; checksums tell whether data that
 lie elsewhere now are the same."""

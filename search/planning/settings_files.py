@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data.auditing.summary import short_audit
 from data.files.checksum import file_checksum
+from search.goals import keep_goals
 from search.planning.plan import SearchPlan
 from search.study.config_file import read_config
 from search.study.files import STUDY_FORMAT, write_json
@@ -28,6 +29,7 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
     if plan.files.config.exists():
         raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
     plan.settings.save(plan.files.trial_settings)
+    keep_goals(plan.options.goals, plan.files.root)
     audit = short_audit(plan.documents.parts())
     print(f"audit      {audit.verdict}", flush=True)
     values = asdict(plan.options).items()
@@ -58,6 +60,7 @@ def note_session(plan: SearchPlan) -> ProvenanceJson:
         The provenance of the study.
     """
     plan.settings.save(plan.files.trial_settings)
+    keep_goals(plan.options.goals, plan.files.root)
     config = read_config(plan.files)
     data_dir = str(plan.options.data_dir.resolve()) if plan.options.data_dir else None
     config["options"] |= {

@@ -1,20 +1,14 @@
-"""Configs, hyperparameters and intervals in words, and the goals that the report compares with."""
+"""Configs, hyperparameters and intervals in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from search.study.json_content import Value
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
 from trainable.config import KNOBS, TAGS, TrialConfig
 from trainable.config_words import unusual_knobs
-
-GOAL_RECALL, GOAL_F1 = (0.88, 0.92), (0.90, 0.93)
-"""What the users want to reach, as shares from ... to."""
-BASELINE: Mapping[str, Value] = {"micro_precision": 0.94, "micro_recall": 0.74, "micro_f1": 0.835}
-"""What the users had before: Qwen3-0.6B, fine-tuned in 16-bit, on their own data."""
 
 
 def knob(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.files.own_json import checked, parsed, read_own
+from search.goals import Goals, find_goals
 from search.study.config_file import read_config
 from search.study.confirmation import Confirmation, confirmation_of, ranked_by_mean
 from search.study.files import StudyFiles
@@ -77,6 +78,15 @@ class StudyView:
     def min_precision(self) -> float:
         """Required precision; what precision falls short of it was taken off the score."""
         return float(self.config_json["trial_settings"]["min_precision"])
+
+    @cached_property
+    def goals(self) -> Goals:
+        """The users' goals and starting point; both empty without a goals.toml.
+
+        Raises:
+            ValueError: If that file is wrong.
+        """
+        return find_goals(self.root, Path(self.config_json["trial_settings"]["train_file"]))
 
     @property
     def bundled(self) -> bool:

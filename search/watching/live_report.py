@@ -57,6 +57,6 @@ class ReportCallback(Callback):
         self._write_if_due()
 
     def _write_if_due(self) -> None:
-        from search.reporting.sections.write import write_report
+        from search.reporting.sections.write import try_report
 
-        self._sparing.do(lambda: write_report(self._root))
+        self._sparing.do(lambda: try_report(self._root))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data.paths import ROOT
 from search.report import main
 
 
@@ -56,3 +57,17 @@ def test_an_unknown_study_is_told_on_the_error_stream(
     assert told.out == ""
     assert "nothing is no study" in told.err
     assert "study-001" in told.err
+
+
+def test_goals_are_kept_in_the_study_and_wrong_ones_change_nothing(
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[goals]\nrecall = 88\n", encoding="utf-8")
+    assert run(monkeypatch, small_study, "--goals", wrong) == 2
+    assert "[goals] `recall` is 88, but must be a share" in capsys.readouterr().err
+    assert not (small_study / "goals.toml").exists()
+    assert run(monkeypatch, small_study, "--goals", ROOT / "data" / "goals.example.toml") == 0
+    assert "below the goal of 88-92 %" in (small_study / "summary.md").read_text(encoding="utf-8")
+    assert run(monkeypatch, small_study) == 0
+    assert "below the goal of 88-92 %" in (small_study / "summary.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Section 1 of the report: the best config, how certain its numbers are, and how far they are from the goals."""
+"""Section 1 of the report: the best config, how certain its numbers are, and how far they are from the users' goals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from search.reporting.document import (
     listed,
     percent,
 )
+from search.reporting.goal_words import against_goals, span_words
 from search.reporting.style import BLUE, GREEN, INK, figure, look
-from search.reporting.words import BASELINE, GOAL_F1, GOAL_RECALL, config_words, interval_words, short_config
+from search.reporting.words import config_words, interval_words, short_config
 from search.study.config_file import starting_configs_in
 from search.study.json_content import Value, as_number
 from search.study.trial_view import TrialView
@@ -30,13 +31,9 @@ _TITLE = "Result"
 _WAYS = {JSON: "writes JSON", TAGS: "tags"}
 _STARTING_CONFIGS = ("conservative", "oversampling", "bigger model", "all of it")
 _HEADER = ("", "recall", "95 % interval", "precision", "F1", "leak rate", "false alarms", "steps", "state", "config")  # fmt: skip
-_GOALS = (
-    "The goals and the baseline are those of a 0.6B model on the users' own data; this study ran small models on the "
-    "bundled sample, so the distances say nothing about the users' data."
-)
 
 _Row = tuple[str, TrialView | None, Mapping[str, Value]]
-"""Name, trial (None for the baseline and for starting configs that were not tried) and metrics."""
+"""Name, trial (None for the starting point and for starting configs that were not tried) and metrics."""
 
 
 def answer(view: StudyView) -> Section:
@@ -48,7 +45,7 @@ def answer(view: StudyView) -> Section:
     blocks: list[Block] = [
         Text(_headline(view, best), "good"),
         Text(_numbers(best)),
-        Text(_against_goals(view, best)),
+        *([Text(" ".join(told))] if (told := list(against_goals(view.goals, best.metrics))) else []),
         *_warnings(view, best),
         recall_figure(view, best),
         _table(view, best),
@@ -92,36 +89,6 @@ def _numbers(best: TrialView) -> str:
     )
 
 
-def _against_goals(view: StudyView, best: TrialView) -> str:
-    sentences = [
-        _distance("Recall", best.number_of("micro_recall"), GOAL_RECALL),
-        _distance("F1", best.number_of("micro_f1"), GOAL_F1),
-        _change(best),
-    ]
-    return " ".join([*sentences, _GOALS] if view.bundled else sentences)
-
-
-def _distance(name: str, value: float | None, goal: tuple[float, float]) -> str:
-    if value is None:
-        return f"{name} is undefined."
-    low, high = goal
-    span = f"{100 * low:.0f}-{100 * high:.0f} %"
-    if value < low:
-        return f"{name} is {100 * (low - value):.1f} points below the goal of {span}."
-    return f"{name} {'exceeds' if value > high else 'reaches'} the goal of {span}."
-
-
-def _change(best: TrialView) -> str:
-    names = {"micro_precision": "precision", "micro_recall": "recall", "micro_f1": "F1"}
-    before = {key: as_number(BASELINE[key]) or 0.0 for key in names}
-    now = {key: best.number_of(key) for key in names}
-    changes = [
-        f"{names[key]} {100 * (value - before[key]):+.1f}" for key, value in now.items() if value is not None
-    ]
-    known = ", ".join(f"{names[key]} {100 * value:.3g} %" for key, value in before.items())
-    return f"Change from the baseline ({known}) in points: {', '.join(changes)}."
-
-
 def _warnings(view: StudyView, best: TrialView) -> Iterator[Text]:
     precision = best.number_of("micro_precision") or 0.0
     if precision < view.min_precision:
@@ -135,7 +102,7 @@ def _warnings(view: StudyView, best: TrialView) -> Iterator[Text]:
 
 
 def _rows(view: StudyView, best: TrialView) -> list[_Row]:
-    """Return the winner, the starting configs and the baseline."""
+    """Return the winner, the starting configs and what the users had before, if that is known."""
     tried = {trial.starting_config: trial for trial in view.trials if trial.starting_config}
     known = starting_configs_in(view.config_json["space"])
     rows: list[_Row] = [("winner", best, best.metrics)]
@@ -145,7 +112,7 @@ def _rows(view: StudyView, best: TrialView) -> list[_Row]:
         trial = tried.get(name)
         if trial or name in known:
             rows.append((f"starting config: {name}", trial, trial.metrics if trial else {}))
-    return [*rows, ("baseline (users' own data)", None, BASELINE)]
+    return [*rows, (view.goals.before_name, None, view.goals.before)] if view.goals.before else rows
 
 
 def _best_of_the_other_way(view: StudyView, best: TrialView) -> TrialView | None:
@@ -166,14 +133,15 @@ def _table(view: StudyView, best: TrialView) -> Table:
             else "-"
         )
         values = [percent(as_number(numbers.get(key))) for key in HEADLINE]
-        told = look(trial.state).words if trial else ("earlier model" if numbers is BASELINE else "not tried")
+        told = look(trial.state).words if trial else ("given" if numbers else "not tried")
         steps = trial.steps if trial else None
         config = short_config(view, trial) if trial else ""
         rows.append((name, values[0], interval, *values[1:], steps, told, config))
-    goal = interval_words(*GOAL_RECALL), interval_words(*GOAL_F1)
-    rows.append(("goal", goal[0], "-", "-", goal[1], "-", "-", None, "", ""))
+    if wanted := view.goals.wanted:
+        spans = [span_words(wanted[key]) if key in wanted else "-" for key in HEADLINE]
+        rows.append(("goal", spans[0], "-", *spans[1:], None, "", ""))
     caption = (
-        "The winner, the starting configs by name, the baseline and the goal. Trials with fewer steps were stopped early. "
+        "The winner and the starting configs by name. Trials with fewer steps were stopped early. "
         "Leak rate: share of the entities that would still be readable after redaction. False alarms: share of the documents "
         "without personal data in which something was predicted. x2 in a config: oversampling by 2."
     )
@@ -181,7 +149,7 @@ def _table(view: StudyView, best: TrialView) -> Table:
 
 
 def recall_figure(view: StudyView, best: TrialView) -> Figure:
-    """Return recall with its interval: winner, starting configs, baseline and goal."""
+    """Return recall with its interval: winner and starting configs, and the users' starting point and goal where they are known."""
     traces: list[Plot] = []
     for name, trial, numbers in reversed(_rows(view, best)):
         recall = as_number(numbers.get("micro_recall"))
@@ -199,15 +167,24 @@ def recall_figure(view: StudyView, best: TrialView) -> Figure:
                        "color": colour, "line": {"width": 2}},
             "hovertemplate": f"{name}: %{{x:.1f}} %<extra></extra>",
         })  # fmt: skip
-    low, high = (100 * end for end in GOAL_RECALL)
-    goal = {"type": "rect", "x0": low, "x1": high, "y0": 0, "y1": 1, "yref": "paper", "fillcolor": GREEN,
-            "opacity": 0.18, "line": {"width": 0}}  # fmt: skip
+    layout, band = _goal_band(view)
     return figure(
         "recall",
-        f"Recall with its 95 % confidence interval. Winner: {percent(best.number_of('micro_recall'))}. Shaded band: the "
-        f"goal, {low:.0f}-{high:.0f} %. Filled circles reached the horizon, open triangles were stopped early.",
+        f"Recall with its 95 % confidence interval. Winner: {percent(best.number_of('micro_recall'))}. {band}"
+        "Filled circles reached the horizon, open triangles were stopped early.",
         traces,
-        x="recall, %", y="", height=110 + 42 * len(traces), xaxis={"range": [0, 100]}, shapes=[goal],
-        annotations=[{"x": (low + high) / 2, "y": 1, "yref": "paper", "yanchor": "bottom", "text": "goal",
-                      "showarrow": False, "font": {"color": BLUE}}],
+        x="recall, %", y="", height=110 + 42 * len(traces), xaxis={"range": [0, 100]}, **layout,
     )  # fmt: skip
+
+
+def _goal_band(view: StudyView) -> tuple[Plot, str]:
+    """Return the part of the layout that shades the goal for recall, and its sentence; both empty without a goal."""
+    if "micro_recall" not in view.goals.wanted:
+        return {}, ""
+    span = view.goals.wanted["micro_recall"]
+    low, high = (100 * end for end in span)
+    band = {"type": "rect", "x0": low, "x1": high, "y0": 0, "y1": 1, "yref": "paper", "fillcolor": GREEN,
+            "opacity": 0.18, "line": {"width": 0}}  # fmt: skip
+    note = {"x": (low + high) / 2, "y": 1, "yref": "paper", "yanchor": "bottom", "text": "goal",
+            "showarrow": False, "font": {"color": BLUE}}  # fmt: skip
+    return {"shapes": [band], "annotations": [note]}, f"Shaded band: the goal, {span_words(span)}. "

@@ -206,3 +206,11 @@ def test_a_folder_that_is_no_study_is_never_written_to(tmp_path: Path) -> None:
     (tmp_path / "results" / "mine" / "thesis.txt").write_text("", encoding="utf-8")
     problems = problems_of(options(tmp_path, study="mine"))
     assert problems == [f"{tmp_path}/results/mine exists and is no study; choose another --study"]
+
+
+def test_wrong_goals_are_found_before_the_start_given_or_beside_the_data(tmp_path: Path) -> None:
+    data = documents(tmp_path / "data", 3, 3)
+    (data / "goals.toml").write_text("[goals]\nrecall = 88\n", encoding="utf-8")
+    assert "[goals] `recall` is 88" in problems_of(options(tmp_path, data_dir=data))[1]
+    (problem,) = problems_of(options(tmp_path, data_dir=data, goals=tmp_path / "none.toml"))
+    assert problem == f"`--goals` is {tmp_path / 'none.toml'}, but must be a TOML file; check the path"

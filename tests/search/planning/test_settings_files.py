@@ -54,6 +54,20 @@ def test_a_new_study_holds_all_that_it_was_started_with(
     assert TrialSettings.load(plan.files.trial_settings) == plan.settings
 
 
+def test_goals_are_kept_in_the_study_and_those_given_later_replace_them(
+    plan: SearchPlan, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    first.write_text("[goals]\nrecall = 0.5\n", encoding="utf-8")
+    second.write_text("[goals]\nrecall = 0.6\n", encoding="utf-8")
+    write_settings(replace(plan, options=replace(plan.options, goals=first)))
+    assert (plan.files.root / "goals.toml").read_bytes() == first.read_bytes()
+    later = make_plan(replace(plan.options, goals=second))
+    assert later.options.goals == second
+    note_session(later)
+    assert (plan.files.root / "goals.toml").read_bytes() == second.read_bytes()
+
+
 def test_no_text_of_a_document_is_in_it(plan: SearchPlan) -> None:
     write_settings(plan)
     text = plan.files.config.read_text(encoding="utf-8")
