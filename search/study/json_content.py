@@ -180,6 +180,8 @@ class TestJson(HeadlineJson):
 
     micro_recall_ci: tuple[float, float]
     per_type: list[TypeRowJson]
+    n_documents: NotRequired[int]
+    n_gold: NotRequired[int]
 
 
 class EpochJson(TypedDict):

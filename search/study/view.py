@@ -48,7 +48,8 @@ class StudyView:
     records: dict[str, Path]
     """Path of evaluation.json by the trial's name, for each trial that has one."""
     retrain: RetrainJson | None
-    """Content of retrain/metrics.json; None before the full-length training has ended."""
+    """Content of metrics.json of the newest full-length training in the study's folder, one with a test set if there is
+    one; None before the first has ended."""
     best_text: str
     """best.json as it lies on disk; empty if there is none."""
     confirmation: Confirmation | None
@@ -185,7 +186,6 @@ def read_study(root: Path) -> StudyView:
     files = StudyFiles(root)
     config = read_config(files)
     trials, ranking, confirmation = _read_database(files, config)
-    metrics = root / "retrain" / "metrics.json"
     return StudyView(
         root=root,
         config_json=config,
@@ -194,9 +194,17 @@ def read_study(root: Path) -> StudyView:
         ranking=ranking,
         decisions=tuple(read_decisions(files.rungs)),
         records=_records(files),
-        retrain=read_own(metrics, RetrainJson, _RETRAIN_AGAIN) if metrics.is_file() else None,
+        retrain=_newest_retrain(root),
         best_text=_best_text(files.best),
         confirmation=confirmation,
+    )
+
+
+def _newest_retrain(root: Path) -> RetrainJson | None:
+    """Return what a full-length training left in retrain/, or in another folder of the study that --out named."""
+    found = [read_own(path, RetrainJson, _RETRAIN_AGAIN) for path in root.glob("*/metrics.json")]
+    return max(
+        found, key=lambda each: (each["test"] is not None, each["provenance"]["started"]), default=None
     )
 
 

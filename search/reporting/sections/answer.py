@@ -1,4 +1,4 @@
-"""Section 1 of the report: the best config, how certain its numbers are, and how far they are from the users' goals."""
+"""Section 1 of the report: the newest test result, the best config, how certain its numbers are, and how far they are from the users' goals."""
 
 from __future__ import annotations
 
@@ -18,22 +18,31 @@ from search.reporting.document import (
     percent,
 )
 from search.reporting.goal_words import against_goals, span_words
+from search.reporting.sections.retrain import words_of_test
 from search.reporting.style import BLUE, GREEN, INK, figure, look
 from search.reporting.words import config_words, interval_words, short_config
 from search.study.config_file import starting_configs_in
-from search.study.json_content import Value, as_number
+from search.study.json_content import HeadlineName, Value, as_number
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
 from trainable.config import JSON, TAGS
 from trainable.scoring.metrics import HEADLINE
 
 _TITLE = "Result"
+_FULL_LENGTH = "full length, test set"
+_TESTED: tuple[HeadlineName, ...] = (
+    "micro_recall",
+    "micro_precision",
+    "micro_f1",
+    "leak_rate",
+    "pii_free_fpr",
+)
 _WAYS = {JSON: "writes JSON", TAGS: "tags"}
 _STARTING_CONFIGS = ("conservative", "oversampling", "bigger model", "all of it")
 _HEADER = ("", "recall", "95 % interval", "precision", "F1", "leak rate", "false alarms", "steps", "state", "config")  # fmt: skip
 
 _Row = tuple[str, TrialView | None, Mapping[str, Value]]
-"""Name, trial (None for the starting point and for starting configs that were not tried) and metrics."""
+"""Name, trial (None for the test result, the starting point and for starting configs that were not tried) and metrics."""
 
 
 def answer(view: StudyView) -> Section:
@@ -42,10 +51,13 @@ def answer(view: StudyView) -> Section:
     if best is None:
         ended = sum(trial.finished for trial in view.trials)
         return Section(_TITLE, (Text(f"No trial has a score yet; {ended} of {view.total} have ended."),))
+    tested, reached = words_of_test(view), _test_numbers(view) or best.metrics
+    against = [Text(" ".join(told))] if (told := list(against_goals(view.goals, reached))) else []
     blocks: list[Block] = [
-        Text(_headline(view, best), "good"),
+        *([Text(tested, "good"), *against] if tested else []),
+        Text(_headline(view, best), "plain" if tested else "good"),
         Text(_numbers(best)),
-        *([Text(" ".join(told))] if (told := list(against_goals(view.goals, best.metrics))) else []),
+        *([] if tested else against),
         *_warnings(view, best),
         recall_figure(view, best),
         _table(view, best),
@@ -56,6 +68,15 @@ def answer(view: StudyView) -> Section:
             Code(f"python search/retrain.py {view.root / 'best.json'}"),
         ]
     return Section(_TITLE, tuple(blocks))
+
+
+def _test_numbers(view: StudyView) -> dict[str, Value]:
+    """Return what was reached on the test set, as trials hold it; empty without a test result."""
+    test = view.retrain["test"] if view.retrain else None
+    if test is None:
+        return {}
+    low, high = test["micro_recall_ci"]
+    return {**{name: test[name] for name in _TESTED}, "micro_recall_low": low, "micro_recall_high": high}
 
 
 def _headline(view: StudyView, best: TrialView) -> str:
@@ -102,10 +123,12 @@ def _warnings(view: StudyView, best: TrialView) -> Iterator[Text]:
 
 
 def _rows(view: StudyView, best: TrialView) -> list[_Row]:
-    """Return the winner, the starting configs and what the users had before, if that is known."""
+    """Return the test result, the winner, the starting configs and what the users had, of what is known."""
     tried = {trial.starting_config: trial for trial in view.trials if trial.starting_config}
     known = starting_configs_in(view.config_json["space"])
     rows: list[_Row] = [("winner", best, best.metrics)]
+    if tested := _test_numbers(view):
+        rows.insert(0, (_FULL_LENGTH, None, tested))
     if other := _best_of_the_other_way(view, best):
         rows.append((f"best that {_WAYS[str(other.config.get('answers', JSON))]}", other, other.metrics))
     for name in dict.fromkeys((*_STARTING_CONFIGS, *tried)):
@@ -133,7 +156,7 @@ def _table(view: StudyView, best: TrialView) -> Table:
             else "-"
         )
         values = [percent(as_number(numbers.get(key))) for key in HEADLINE]
-        told = look(trial.state).words if trial else ("given" if numbers else "not tried")
+        told = look(trial.state).words if trial else ("-" if numbers else "not tried")
         steps = trial.steps if trial else None
         config = short_config(view, trial) if trial else ""
         rows.append((name, values[0], interval, *values[1:], steps, told, config))
@@ -141,7 +164,7 @@ def _table(view: StudyView, best: TrialView) -> Table:
         spans = [span_words(wanted[key]) if key in wanted else "-" for key in HEADLINE]
         rows.append(("goal", spans[0], "-", *spans[1:], None, "", ""))
     caption = (
-        "The winner and the starting configs by name. Trials with fewer steps were stopped early. "
+        "The winner and the starting configs by name, on validation documents. Trials with fewer steps were stopped early. "
         "Leak rate: share of the entities that would still be readable after redaction. False alarms: share of the documents "
         "without personal data in which something was predicted. x2 in a config: oversampling by 2."
     )
@@ -171,7 +194,7 @@ def recall_figure(view: StudyView, best: TrialView) -> Figure:
     return figure(
         "recall",
         f"Recall with its 95 % confidence interval. Winner: {percent(best.number_of('micro_recall'))}. {band}"
-        "Filled circles reached the horizon, open triangles were stopped early.",
+        "Filled circles reached the horizon, open triangles were stopped early; diamonds are no trials.",
         traces,
         x="recall, %", y="", height=110 + 42 * len(traces), xaxis={"range": [0, 100]}, **layout,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
 from search.reporting.words import config_words, interval_words
 from search.study.json_content import HeadlineName, RetrainJson, as_number
 from search.study.view import StudyView
+from trainable.config import TrialConfig
 
 _SHOWN: tuple[tuple[HeadlineName, str], ...] = (
     ("micro_recall", "recall"),
@@ -21,9 +22,10 @@ def retrain_section(view: StudyView) -> Section | None:
     if metrics is None:
         return None
     test = metrics["test"]
+    which = "The winner" if is_of_winner(view, metrics) else "Another config than the winner"
     blocks: list[Block] = [
         Text(
-            f"The winner was trained for {counted(len(metrics['epochs']), 'epoch')} ({metrics['engine']} engine): "
+            f"{which} was trained for {counted(len(metrics['epochs']), 'epoch')} ({metrics['engine']} engine): "
             f"{config_words(metrics['config'])}. Epoch {metrics['best_epoch']} has the best validation score and was kept."
         ),
         *(
@@ -43,6 +45,36 @@ def retrain_section(view: StudyView) -> Section | None:
         header = ("type", "entities", "predicted", "correct", "recall", "precision", "F1")
         blocks.append(Table(header, rows, "The test set by type, the lowest recall first."))
     return Section("Full-length training and test set", tuple(blocks))
+
+
+def is_of_winner(view: StudyView, metrics: RetrainJson) -> bool:
+    """Return whether what was trained is the best config, by what was searched; the learning rate follows from the length."""
+    if view.best is None:
+        return False
+    trained = TrialConfig.from_dict(metrics["config"]).to_dict()
+    names = [name for name in view.searched if name != "learning_rate"]
+    return all(trained[name] == view.best.config[name] for name in names)
+
+
+def words_of_test(view: StudyView) -> str:
+    """Return the newest result on a test set in words; empty if there is none."""
+    metrics = view.retrain
+    test = metrics["test"] if metrics else None
+    if metrics is None or test is None:
+        return ""
+    told = (
+        f"Trained at full length ({counted(len(metrics['epochs']), 'epoch')}) and tested once on "
+        f"{test.get('n_documents', 'the')} test documents, {config_words(metrics['config'])}: it finds "
+        f"{percent(test['micro_recall'])} of the {test.get('n_gold', '')} entities (recall; 95 % confidence interval "
+        f"{interval_words(*test['micro_recall_ci'])}). {percent(test['micro_precision'])} of its predictions are correct "
+        f"(precision). F1 is {percent(test['micro_f1'])}, the leak rate {percent(test['leak_rate'])}."
+    ).replace("  ", " ")
+    if not is_of_winner(view, metrics):
+        told += " This is another config than the best of the search."
+    sources = (each["provenance"]["data"]["train"]["sha256"] for each in (metrics, view.config_json))
+    if len(set(sources)) > 1:
+        told += " It was trained on other data than the search."
+    return told
 
 
 def recall_verdict(view: StudyView, recall: float | None, interval: tuple[float, float]) -> Text:

@@ -165,3 +165,24 @@ def test_an_unknown_study_is_refused_with_the_names_of_those_there_are(reference
         find_study(Path("study-07"), reference_study.parent)
     assert find_study(Path("study-001"), reference_study.parent) == reference_study.resolve()
     assert find_study(reference_study, Path("/nowhere")) == reference_study.resolve()
+
+
+def test_the_newest_full_length_training_with_a_test_set_counts(reference_study: Path) -> None:
+    first = json.loads((reference_study / "retrain" / "metrics.json").read_text(encoding="utf-8"))
+
+    def write(folder: str, started: str, test: object) -> None:
+        content = {
+            **first,
+            "study": folder,
+            "test": test,
+            "provenance": {**first["provenance"], "started": started},
+        }
+        (reference_study / folder).mkdir()
+        (reference_study / folder / "metrics.json").write_text(json.dumps(content), encoding="utf-8")
+
+    write("longer", "2099-01-01T00:00:00+00:00", first["test"])
+    write("older", "2001-01-01T00:00:00+00:00", first["test"])
+    write("untested", "2099-02-01T00:00:00+00:00", None)
+    found = read_study(reference_study).retrain
+    assert found is not None
+    assert found["study"] == "longer"

@@ -22,6 +22,7 @@ from tests.search.reporting.invented import changed
 _REFERENCE = ROOT / "results" / "reference" / "cpu"
 _BEST = json.loads((_REFERENCE / "best.json").read_text(encoding="utf-8"))
 _NUMBERS = _BEST["validation"]
+_METRICS = json.loads((_REFERENCE / "retrain" / "metrics.json").read_text(encoding="utf-8"))
 
 
 def sentences(view: StudyView) -> str:
@@ -55,6 +56,7 @@ def view_with_goals(reference_study: Path) -> StudyView:
 
 
 def test_goals_and_starting_point_of_the_users_are_compared_with(view_with_goals: StudyView) -> None:
+    view_with_goals = replace(view_with_goals, retrain=None)
     text, rows = sentences(view_with_goals), table(view_with_goals)
     assert (
         f"Recall is {100 * (0.88 - _NUMBERS['micro_recall']):.1f} points below the goal of 88-92 %." in text
@@ -82,9 +84,35 @@ def test_every_starting_config_has_a_row_with_its_recall(view: StudyView) -> Non
         name: f"{100 * value:.1f} %" for name, value in recall.items()
     }
     assert list(rows) == [
+        "full length, test set",
         "winner",
         *(f"starting config: {name}" for name in recall),
     ]
+
+
+def test_the_report_leads_with_the_test_result_of_the_full_length_training(view: StudyView) -> None:
+    first, second = [block for block in answer(view).blocks if isinstance(block, Text)][:2]
+    test = _METRICS["test"]
+    assert first.tone == "good"
+    assert first.text.startswith(
+        "Trained at full length (6 epochs) and tested once on 300 test documents, small-4m"
+    )
+    assert (
+        f"it finds {100 * test['micro_recall']:.1f} % of the {test['n_gold']} entities (recall;" in first.text
+    )
+    assert second.text.startswith("Best of 20 trials")
+    assert table(view)["full length, test set"][0] == f"{100 * test['micro_recall']:.1f} %"
+    before = answer(replace(view, retrain=None)).blocks[0]
+    assert isinstance(before, Text)
+    assert (before.text.split(":")[0], before.tone) == ("Best of 20 trials", "good")
+
+
+def test_goals_are_compared_with_the_test_result_where_there_is_one(view_with_goals: StudyView) -> None:
+    test = _METRICS["test"]
+    assert f"recall {100 * (test['micro_recall'] - 0.74):+.1f}" in sentences(view_with_goals)
+    assert sentences(view_with_goals).index("the goal of 88-92 %") < sentences(view_with_goals).index(
+        "Best of 20"
+    )
 
 
 def test_a_starting_config_that_was_not_tried_is_said_to_be_so(view: StudyView) -> None:

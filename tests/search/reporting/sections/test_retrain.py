@@ -10,7 +10,7 @@ import pytest
 
 from data.paths import ROOT
 from search.reporting.document import Figure, Section, Table, Text
-from search.reporting.sections.retrain import recall_verdict, retrain_section
+from search.reporting.sections.retrain import recall_verdict, retrain_section, words_of_test
 from search.study.view import StudyView
 
 _REFERENCE = ROOT / "results" / "reference" / "cpu"
@@ -109,3 +109,28 @@ def test_without_a_test_file_nothing_confirms_the_search(view: StudyView) -> Non
         Text("There is no test file, so the result of the search is not confirmed.", "bad") in section.blocks
     )
     assert [len(table.rows) for table in tables(section)] == [6]
+
+
+def test_the_test_result_says_what_was_trained_and_on_what(view: StudyView) -> None:
+    assert "another config" not in words_of_test(view)
+    config = {**_METRICS["config"], "lora_rank": 8}
+    assert "another config than the best of the search" in words_of_test(
+        replace(view, retrain={**_METRICS, "config": config})
+    )
+    same = {**_METRICS["config"], "learning_rate": 1e-9, "seed": 3}
+    assert "another config" not in words_of_test(replace(view, retrain={**_METRICS, "config": same}))
+    source = {**_METRICS["provenance"], "data": {"train": {"file": "train.jsonl", "sha256": "0"}}}
+    told = words_of_test(replace(view, retrain={**_METRICS, "provenance": source}))
+    assert told.endswith("It was trained on other data than the search.")
+
+
+def test_without_a_test_set_there_is_no_test_result(view: StudyView) -> None:
+    assert words_of_test(replace(view, retrain={**_METRICS, "test": None})) == ""
+    assert words_of_test(replace(view, retrain=None)) == ""
+
+
+def test_older_test_results_do_not_count_documents(view: StudyView) -> None:
+    test = {name: value for name, value in _METRICS["test"].items() if name not in ("n_documents", "n_gold")}
+    told = words_of_test(replace(view, retrain={**_METRICS, "test": test}))
+    assert "tested once on the test documents" in told
+    assert "% of the entities (recall;" in told
