@@ -1,4 +1,7 @@
-"""Train the winner at full length: `python search/retrain.py results/<study>/best.json`."""
+"""Train the winner at full length: `python search/retrain.py results/<study>/best.json`.
+
+Without a search: `python search/retrain.py --config conservative --data-dir DIR --out DIR`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ def main() -> int:
     options = parsed(tyro.cli(RetrainOptions))
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads crawl on a busy machine
-    from search.retraining.retrain_run import prepare, retrain
+    from search.retraining.job import prepare
+    from search.retraining.retrain_run import retrain
 
     try:
         job = prepare(options)

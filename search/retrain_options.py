@@ -11,10 +11,12 @@ import tyro
 
 @dataclass(frozen=True, slots=True)
 class RetrainOptions:
-    """Train a search's winner at full length and test it once."""
+    """Train a search's winner, or a config that no search found, at full length and test it once."""
 
-    best_json: tyro.conf.Positional[Path]
-    """best.json of a study."""
+    best_json: tyro.conf.Positional[Path | None] = None
+    """best.json of a study (none: `--config` says what to train)."""
+    config: str | None = None
+    """Train this without a search, at its own learning rate: a starting config by its name, such as conservative, or a TOML or JSON file of hyperparameters (what it leaves out is as in conservative)."""
     epochs: int = 3
     """Passes over the oversampled training set."""
     engine: Literal["own", "trl"] = "own"
@@ -30,10 +32,14 @@ class RetrainOptions:
     init_adapter: Path | None = None
     """Adapter folder to start from; it must fit the config."""
     data_dir: Path | None = None
-    """Other data than the study's."""
+    """Other data than the study's (with `--config` and none: the project's data folder)."""
+    preset: Literal["auto", "cpu", "gpu"] = "auto"
+    """Of `--config`: gpu has Qwen3 in its starting configs, cpu the small bundled models; a study has its own."""
+    backend: Literal["auto", "unsloth", "peft"] = "auto"
+    """Training library of `--config`; auto takes unsloth on a GPU and plain PEFT elsewhere."""
     window_tokens: int | None = None
-    """Most tokens of a text with prompt and answer (none: as in the search); longer documents are cut."""
+    """Most tokens of a text with prompt and answer (none: as in the search, 512 without one); longer documents are cut."""
     overlap_tokens: int | None = None
     """Least tokens that neighbouring windows share (none: as in the search)."""
     out: Path | None = None
-    """Where the results go (none: retrain/ beside best.json); an interrupted run there goes on."""
+    """Where the results go (none: retrain/ beside best.json; `--config` needs it); an interrupted run there goes on."""

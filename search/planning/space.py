@@ -179,10 +179,12 @@ def _entry(name: str, entry: object) -> Choice | Range | KnobValue:
     if isinstance(entry, list):
         if not entry:
             raise ValueError(f"`{name}` is an empty list; give at least one value")
-        values = tuple(dict.fromkeys(_checked(name, value) for value in entry))  # each once, also 8 and 8.0
+        values = tuple(
+            dict.fromkeys(checked_value(name, value) for value in entry)
+        )  # each once, also 8 and 8.0
         return Choice(values) if len(values) > 1 else values[0]
     if not isinstance(entry, dict):
-        return _checked(name, entry)
+        return checked_value(name, entry)
     return _range(name, entry)
 
 
@@ -201,14 +203,14 @@ def _range(name: str, entry: dict[str, object]) -> Range:
             f"`{name}` has low {low} and high {high}; low must be below high, and above 0 if log"
         )
     for value in (low, high):
-        _checked(name, value)
+        checked_value(name, value)
     usual = KNOBS[name].cpu
     if not is_whole(TrialConfig, name) and not (isinstance(usual, Range) and usual.whole):
         low, high = float(low), float(high)  # 0 to 1 means every number between them
     return Range(low, high, log)
 
 
-def _checked(name: str, value: object) -> KnobValue:
+def checked_value(name: str, value: object) -> KnobValue:
     """Return a value that has the kind of its field and keeps the config's own rules."""
     kept = _of_kind(name, value)
     TrialConfig.from_dict({"model": "any", name: kept})

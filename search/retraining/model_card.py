@@ -40,7 +40,7 @@ Entity-level{counting}.
 
 ## Provenance
 
-Study `{study}`, engine {engine}, seed {seed}, commit {commit}, data {data}.
+{source}, engine {engine}, seed {seed}, commit {commit}, data {data}.
 
 ## Limits
 
@@ -80,7 +80,9 @@ def model_card(metrics: RetrainJson) -> str:
         validation=_cells(metrics["epochs"][metrics["best_epoch"] - 1]["validation"]),
         test=_cells(test) if test else "no test file | | | |",
         interval=interval,
-        study=metrics["study"],
+        source=f"Study `{metrics['study']}`"
+        if metrics["study"]
+        else f"No search, starting config `{Path(metrics['starting_config']).name}`",
         engine=metrics["engine"],
         seed=source["seed"],
         commit=source["commit"],

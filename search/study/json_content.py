@@ -196,6 +196,9 @@ class RetrainJson(TypedDict):
     """retrain/metrics.json."""
 
     study: str
+    """Empty if a config was trained that no search found."""
+    starting_config: NotRequired[str]
+    """Its name or file, then."""
     engine: str
     config: dict[str, Value | list[str]]
     augmented: NotRequired[bool]

@@ -64,6 +64,11 @@ def test_data_and_code_are_named_by_their_checksums(metrics: dict[str, Any]) -> 
     assert "Study `mine`, engine own, seed 7, commit abcdef, data train 0123456789ab." in model_card(metrics)
 
 
+def test_a_config_that_no_search_found_is_named(metrics: dict[str, Any]) -> None:
+    card = model_card({**metrics, "study": "", "starting_config": "/plans/ours.toml"})
+    assert "No search, starting config `ours.toml`, engine own" in card
+
+
 def test_without_a_test_file_the_card_says_so(metrics: dict[str, Any]) -> None:
     card = model_card({**metrics, "test": None, "augmented": False})
     assert "| test | no test file | | | | |" in card

@@ -1,118 +1,51 @@
-"""Before the winner is trained at full length: what follows from study and flags, and what is refused."""
+"""Full-length training as a user starts it: the command, the files it leaves, and its last line."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from search.options import SearchOptions
-from search.planning.plan import make_plan
-from search.planning.settings_files import write_settings
-from search.retrain_options import RetrainOptions
-from search.retraining.retrain_run import prepare
-from search.study.files import StudyFiles, write_json
-from trainable.config import TrialConfig
+from data.paths import ROOT
 
-WINNER = TrialConfig("small-2m", True, 16, 2e-3, 2, lora_dropout=0.0, effective_batch=16, seed=7)
+Head = Callable[[str, int], Path]
 
 
 @pytest.fixture
-def files(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> StudyFiles:
-    """A study with a winner, on a few documents."""
-    (tmp_path / "data").mkdir()
-    for part in ("train", "validation", "test"):
-        (tmp_path / "data" / f"{part}.jsonl").write_bytes(sample_head(part, 12).read_bytes())
-    plan = make_plan(SearchOptions(
-        study="s", results_dir=tmp_path / "results", data_dir=tmp_path / "data", preset="cpu", horizon_steps=9,
-        min_precision=0.7, window_tokens=256, overlap_tokens=16, seed=7,
-    ))  # fmt: skip
-    plan.files.root.mkdir(parents=True)
-    write_settings(plan)
-    write_json(plan.files.best, {"study": "s", "trial": "t003", "config": WINNER.to_dict()})
-    return plan.files
+def data(sample_head: Head, tmp_path: Path) -> Path:
+    """Training, validation and test data of a few documents."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for part, count in (("train", 24), ("validation", 8), ("test", 12)):
+        (folder / f"{part}.jsonl").write_bytes(sample_head(part, count).read_bytes())
+    return folder
 
 
-def test_the_study_says_data_backend_windows_and_requirements(files: StudyFiles, tmp_path: Path) -> None:
-    job = prepare(RetrainOptions(files.best))
-    assert job.config == WINNER
-    settings = job.settings
-    assert (settings.backend, settings.epochs, settings.augmented, job.uses_gpu) == ("peft", 3, True, False)
-    assert (settings.window_tokens, settings.overlap_tokens, settings.min_precision) == (256, 16, 0.7)
-    assert (settings.train_file, settings.test_file) == (
-        tmp_path / "data" / "train.jsonl",
-        tmp_path / "data" / "test.jsonl",
+def retrain(*arguments: object) -> tuple[dict[str, Any], str]:
+    """Run the command; return its last line and all that it printed."""
+    command = [sys.executable, str(ROOT / "search" / "retrain.py"), *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1]), ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_starting_config_is_trained_without_a_search(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "plan"
+    summary, told = retrain(
+        "--config", "conservative", "--data-dir", data, "--out", out, "--epochs", 1, "--preset", "cpu"
     )
-    assert (settings.out_dir, settings.searched_steps) == (files.root / "retrain", 9)
-    assert job.provenance["seed"] == 7
-
-
-def test_flags_go_before_what_the_study_says(files: StudyFiles, tmp_path: Path) -> None:
-    flags = RetrainOptions(
-        files.best, epochs=6, augment=False, keep_rate=True, seed=8, window_tokens=128, overlap_tokens=0, out=tmp_path / "out",
-    )  # fmt: skip
-    job = prepare(flags)
-    settings = job.settings
-    assert (settings.epochs, settings.augmented, settings.searched_steps) == (6, False, None)
-    assert (settings.window_tokens, settings.overlap_tokens, settings.out_dir) == (128, 0, tmp_path / "out")
-    assert job.config == replace(WINNER, seed=8)
-
-
-def test_the_reference_engine_trains_on_the_texts_as_they_are(files: StudyFiles) -> None:
-    assert not prepare(RetrainOptions(files.best, engine="trl")).settings.augmented
-
-
-def test_the_reference_engine_cannot_tag(files: StudyFiles) -> None:
-    config = replace(WINNER, answers="tags").to_dict()
-    write_json(files.best, {"study": "s", "trial": "t003", "config": config})
-    with pytest.raises(ValueError, match="`--engine trl` trains on written answers alone"):
-        prepare(RetrainOptions(files.best, engine="trl"))
-    assert prepare(RetrainOptions(files.best)).config.tagged
-
-
-def test_what_will_be_done_is_told(files: StudyFiles) -> None:
-    text = prepare(RetrainOptions(files.best)).describe()
-    assert "small-2m, rank 16, found at learning rate 2.00e-03, oversampling 2, 4-bit" in text
-    assert "own (peft backend), 3 epochs, on augmented texts" in text
-    assert "train train.jsonl, validation validation.jsonl, test test.jsonl" in text
-
-
-def test_a_study_without_a_test_file_is_trained_without_one(files: StudyFiles, tmp_path: Path) -> None:
-    (tmp_path / "data" / "test.jsonl").unlink()
-    job = prepare(RetrainOptions(files.best))
-    assert job.settings.test_file is None
-    assert "test none" in job.describe()
-
-
-def test_a_winner_without_its_study_is_refused(files: StudyFiles, tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match="must exist, with the study's config.json beside it; run a search first"
-    ):
-        prepare(RetrainOptions(tmp_path / "best.json"))
-    files.config.unlink()
-    with pytest.raises(FileNotFoundError, match="run a search first"):
-        prepare(RetrainOptions(files.best))
-
-
-def test_no_epochs_and_an_adapter_that_does_not_fit_are_refused(files: StudyFiles, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="`--epochs` is 0, but must be at least 1"):
-        prepare(RetrainOptions(files.best, epochs=0))
-    from safetensors.torch import save_file
-
-    adapter = tmp_path / "adapter"
-    adapter.mkdir()
-    config = {"peft_type": "LORA", "base_model_name_or_path": "small-2m", "r": 8, "lora_alpha": 16}
-    (adapter / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    save_file({}, adapter / "adapter_model.safetensors")
-    with pytest.raises(ValueError, match="but the config asks for"):
-        prepare(RetrainOptions(files.best, init_adapter=adapter))
-
-
-def test_a_model_that_is_gone_is_refused_before_anything_starts(files: StudyFiles) -> None:
-    write_json(files.best, {"study": "s", "config": WINNER.with_changes(model="small-9m").to_dict()})
-    with pytest.raises((FileNotFoundError, ValueError), match="small-9m"):
-        prepare(RetrainOptions(files.best))
-    assert not (files.root / "retrain").exists()
+    assert (summary["study"], summary["epochs"]) == (None, 1)
+    assert "conservative, learning rate 3.00e-03" in told
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["config"]["learning_rate"] == 3e-3
+    assert metrics["test"]["n_documents"] == 12
+    assert "No search, starting config `conservative`" in (out / "model_card.md").read_text(encoding="utf-8")
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
+    assert out.stat().st_mode & 0o077 == 0

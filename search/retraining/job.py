@@ -1,0 +1,172 @@
+"""What a full-length run is to do: which config, on which data, checked before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from data.corpus import CorpusFiles, find_corpus
+from data.files.own_json import read_own
+from search.options import SearchOptions
+from search.planning.documents import Documents
+from search.planning.models import model_problems, with_possible_answers
+from search.planning.preset import choose_preset
+from search.planning.space import SearchSpace, default_space
+from search.retrain_options import RetrainOptions
+from search.retraining.starting_config import starting_config
+from search.study.config_file import read_config
+from search.study.files import StudyFiles
+from search.study.json_content import ProvenanceJson
+from search.study.provenance import provenance
+from trainable.config import TrialConfig, TrialSettings
+from trainable.model.adapters import check_init_adapter
+from trainable.model.bases import BUNDLED, locate_base
+from trainable.model.kept_adapter import mend_winner
+from trainable.training.full_length import FullLengthSettings
+
+
+class WinningConfigJson(TypedDict):
+    """What of best.json is trained."""
+
+    study: str
+    config: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainJob:
+    """A checked full-length run."""
+
+    options: RetrainOptions
+    study: str
+    """Name of the study; empty if a config is trained that no search found."""
+    config: TrialConfig
+    settings: FullLengthSettings
+    provenance: ProvenanceJson
+    uses_gpu: bool
+
+    def describe(self) -> str:
+        """Return what will be done, for people."""
+        test = self.settings.test_file.name if self.settings.test_file else "none"
+        found = "found at learning rate" if self.study else f"{self.options.config}, learning rate"
+        return (
+            f"retrain    {self.config.model}, rank {self.config.lora_rank}, {found} {self.config.learning_rate:.2e}, "
+            f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit\n"
+            f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs"
+            f"{', on augmented texts' if self.settings.augmented else ''}\n"
+            f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}\n"
+            f"results    {self.settings.out_dir}"
+        )
+
+
+def prepare(options: RetrainOptions) -> RetrainJob:
+    """Check the options against the study's files, or against data and machine if there is no study.
+
+    Raises:
+        FileNotFoundError: If best.json, data, weights or an adapter are missing.
+        ValueError: If a value breaks its rule.
+        RuntimeError: If the backend cannot run here.
+    """
+    if (options.best_json is None) == (options.config is None):
+        raise ValueError(
+            "give best.json of a study, or `--config` with what to train without a search; not both"
+        )
+    if options.best_json is not None:
+        return _of_study(options, options.best_json.resolve())
+    return _of_config(options, str(options.config))
+
+
+def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
+    files = StudyFiles(best_json.parent)
+    if not best_json.is_file() or not files.config.is_file():
+        raise FileNotFoundError(
+            f"{best_json} must exist, with the study's config.json beside it; run a search first"
+        )
+    _check_epochs(options)
+    best = read_own(best_json, WinningConfigJson, mend_winner(best_json))
+    saved = read_config(files)
+    stored_dir = saved["options"]["data_dir"]
+    data_dir = options.data_dir or (Path(str(stored_dir)) if stored_dir else None)
+    corpus = find_corpus(data_dir.resolve() if data_dir else None)
+    config = _changed(TrialConfig.from_dict(best["config"]), options)
+    locate_base(config.model)
+    shared = TrialSettings.load(files.trial_settings)
+    preset = choose_preset(saved["preset"]["name"], shared.backend)
+    settings = FullLengthSettings(
+        backend=preset.backend,
+        train_file=corpus.train,
+        validation_file=corpus.validation,
+        test_file=corpus.test,
+        out_dir=(options.out or files.root / "retrain").resolve(),
+        epochs=options.epochs,
+        min_precision=shared.min_precision,
+        window_tokens=options.window_tokens or shared.window_tokens,
+        overlap_tokens=shared.overlap_tokens if options.overlap_tokens is None else options.overlap_tokens,
+        augmented=options.augment and options.engine == "own",
+        prompt=shared.prompt(config.model),
+        searched_steps=None if options.keep_rate else shared.horizon_steps,
+    )
+    return RetrainJob(
+        options, best["study"], config, settings, provenance(corpus, config.seed), preset.name == "gpu"
+    )
+
+
+def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
+    _check_epochs(options)
+    if options.out is None:
+        raise ValueError("`--config` needs `--out` too: the folder for the results")
+    preset = choose_preset(options.preset, options.backend)
+    defaults = SearchOptions()
+    seed = defaults.seed if options.seed is None else options.seed
+    config = _changed(starting_config(wanted, default_space(preset.name, seed), seed, "--config"), options)
+    corpus = find_corpus(options.data_dir.resolve() if options.data_dir else None)
+    _check_inputs(config, corpus, preset.backend)
+    settings = FullLengthSettings(
+        backend=preset.backend,
+        train_file=corpus.train,
+        validation_file=corpus.validation,
+        test_file=corpus.test,
+        out_dir=options.out.resolve(),
+        epochs=options.epochs,
+        min_precision=defaults.min_precision,
+        window_tokens=options.window_tokens or defaults.window_tokens,
+        overlap_tokens=options.overlap_tokens,
+        augmented=options.augment and options.engine == "own",
+    )
+    return RetrainJob(options, "", config, settings, provenance(corpus, config.seed), preset.name == "gpu")
+
+
+def _check_epochs(options: RetrainOptions) -> None:
+    if options.epochs < 1:
+        raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
+
+
+def _check_inputs(config: TrialConfig, corpus: CorpusFiles, backend: str) -> None:
+    """Check documents and base model, as a search does before it starts.
+
+    Raises:
+        FileNotFoundError: If the base model is not here.
+        ValueError: Lists the bad lines of the data, or says why the base model cannot be tuned in this way.
+    """
+    locate_base(config.model)
+    space = SearchSpace(
+        {}, {"model": config.model, "load_in_4bit": config.load_in_4bit, "answers": config.answers}, {}
+    )
+    if config.model not in BUNDLED and (problems := model_problems(space, [config.model])):
+        raise ValueError("\n".join(problems))
+    parts = Documents(corpus).parts()
+    if empty := [str(path) for name, path in corpus.by_name().items() if not parts[name]]:
+        raise ValueError(f"{' and '.join(empty)} must hold at least one document")
+    with_possible_answers(space, parts["train"], backend)
+
+
+def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:
+    if options.seed is not None:
+        config = config.with_changes(seed=options.seed)
+    if options.init_adapter is not None:
+        config = config.with_changes(init_adapter=str(options.init_adapter.resolve()))
+    if config.init_adapter is not None:
+        check_init_adapter(config)
+    if config.tagged and options.engine == "trl":
+        raise ValueError("`--engine trl` trains on written answers alone; use --engine own for one that tags")
+    return config
