@@ -17,6 +17,8 @@ class RetrainOptions:
     """best.json of a study (none: `--config` says what to train)."""
     config: str | None = None
     """Train this without a search, at its own learning rate: a starting config by its name, such as conservative, or a TOML or JSON file of hyperparameters (what it leaves out is as in conservative)."""
+    compare: str | None = None
+    """Was it worth it? Train this too, for as many epochs on the same data at its own learning rate, and test both once: a starting config by its name, such as conservative, or a file of hyperparameters; a folder with an adapter, such as another study, is tested as it is."""
     epochs: int = 3
     """Passes over the oversampled training set."""
     engine: Literal["own", "trl"] = "own"

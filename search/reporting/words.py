@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from search.study.json_content import ComparisonJson
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
 from trainable.config import KNOBS, TAGS, TrialConfig
@@ -81,6 +82,23 @@ def _short(name: str, value: object) -> str:
 def interval_words(low: float | None, high: float | None) -> str:
     """Return an interval of shares in percent, such as `38.7-46.0 %`, or `undefined`."""
     return "undefined" if low is None or high is None else f"{100 * low:.1f}-{100 * high:.1f} %"
+
+
+def gain_words(compared: ComparisonJson) -> str:
+    """Return whether a full-length training was worth it: its gain over what it is compared with, on the test set."""
+    gain, low, high = (100 * end for end in compared["gain"]["micro_recall"])
+    if (low, high) == (-100, 100):
+        return f"Recall cannot be compared with that of {compared['name']}: one of them is undefined."
+    how = ", trained for as many epochs on the same data" if compared["config"] else ""
+    verdict = "worth it" if low > 0 else "worse" if high < 0 else "the difference may be chance"
+    others = ", ".join(
+        f"{word} {100 * compared['gain'][name][0]:+.1f}"
+        for name, word in (("micro_precision", "precision"), ("micro_f1", "F1"))
+    )
+    return (
+        f"Against {compared['name']}{how}, recall on the test set is {gain:+.1f} points (95 % interval of the paired "
+        f"difference {low:+.1f} to {high:+.1f}): {verdict}. In points: {others}."
+    )
 
 
 def hover(view: StudyView, trial: TrialView) -> str:

@@ -12,8 +12,10 @@ from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.models import model_problems, with_possible_answers
 from search.planning.preset import choose_preset
+from search.planning.resume import stored_space
 from search.planning.space import SearchSpace, default_space
 from search.retrain_options import RetrainOptions
+from search.retraining.rival import Rival, find_rival
 from search.retraining.starting_config import starting_config
 from search.study.config_file import read_config
 from search.study.files import StudyFiles
@@ -44,19 +46,23 @@ class RetrainJob:
     settings: FullLengthSettings
     provenance: ProvenanceJson
     uses_gpu: bool
+    rival: Rival | None = None
+    """What is compared with, if anything."""
 
     def describe(self) -> str:
         """Return what will be done, for people."""
         test = self.settings.test_file.name if self.settings.test_file else "none"
         found = "found at learning rate" if self.study else f"{self.options.config}, learning rate"
-        return (
+        augmented = ", on augmented texts" if self.settings.augmented else ""
+        lines = [
             f"retrain    {self.config.model}, rank {self.config.lora_rank}, {found} {self.config.learning_rate:.2e}, "
-            f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit\n"
-            f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs"
-            f"{', on augmented texts' if self.settings.augmented else ''}\n"
-            f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}\n"
-            f"results    {self.settings.out_dir}"
-        )
+            f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit",
+            f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs{augmented}",
+            f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}",
+            *([f"compare    with {self.rival.name}"] if self.rival else []),
+            f"results    {self.settings.out_dir}",
+        ]
+        return "\n".join(lines)
 
 
 def prepare(options: RetrainOptions) -> RetrainJob:
@@ -106,9 +112,9 @@ def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
         prompt=shared.prompt(config.model),
         searched_steps=None if options.keep_rate else shared.horizon_steps,
     )
-    return RetrainJob(
-        options, best["study"], config, settings, provenance(corpus, config.seed), preset.name == "gpu"
-    )
+    rival = _rival(options, stored_space(files), config, settings, shared)
+    source = provenance(corpus, config.seed)
+    return RetrainJob(options, best["study"], config, settings, source, preset.name == "gpu", rival)
 
 
 def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
@@ -118,7 +124,8 @@ def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
     preset = choose_preset(options.preset, options.backend)
     defaults = SearchOptions()
     seed = defaults.seed if options.seed is None else options.seed
-    config = _changed(starting_config(wanted, default_space(preset.name, seed), seed, "--config"), options)
+    space = default_space(preset.name, seed)
+    config = _changed(starting_config(wanted, space, seed, "--config"), options)
     corpus = find_corpus(options.data_dir.resolve() if options.data_dir else None)
     _check_inputs(config, corpus, preset.backend)
     settings = FullLengthSettings(
@@ -133,7 +140,24 @@ def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
         overlap_tokens=options.overlap_tokens,
         augmented=options.augment and options.engine == "own",
     )
-    return RetrainJob(options, "", config, settings, provenance(corpus, config.seed), preset.name == "gpu")
+    rival = _rival(options, space, config, settings, None)
+    source = provenance(corpus, config.seed)
+    return RetrainJob(options, "", config, settings, source, preset.name == "gpu", rival)
+
+
+def _rival(
+    options: RetrainOptions,
+    space: SearchSpace,
+    config: TrialConfig,
+    settings: FullLengthSettings,
+    shared: TrialSettings | None,
+) -> Rival | None:
+    if options.compare is None:
+        return None
+    rival = find_rival(options.compare, space, config.seed, settings, shared)
+    if rival.config is not None:
+        _check_engine(rival.config, options)
+    return rival
 
 
 def _check_epochs(options: RetrainOptions) -> None:
@@ -167,6 +191,10 @@ def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:
         config = config.with_changes(init_adapter=str(options.init_adapter.resolve()))
     if config.init_adapter is not None:
         check_init_adapter(config)
+    _check_engine(config, options)
+    return config
+
+
+def _check_engine(config: TrialConfig, options: RetrainOptions) -> None:
     if config.tagged and options.engine == "trl":
         raise ValueError("`--engine trl` trains on written answers alone; use --engine own for one that tags")
-    return config

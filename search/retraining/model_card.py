@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from search.reporting.words import gain_words
 from search.study.json_content import RetrainJson
 from trainable.config import JSON, TAGS, TrialConfig
 from trainable.config_words import unusual_knobs
@@ -35,7 +36,7 @@ Entity-level{counting}.
 |---|---|---|---|---|---|
 | validation (best of {n_epochs} epochs: {best_epoch}) | {validation} |
 | test | {test} |
-
+{compared}
 {interval}
 
 ## Provenance
@@ -68,6 +69,8 @@ def model_card(metrics: RetrainJson) -> str:
     if test:
         low, high = test["micro_recall_ci"]
         interval = f"Test recall: 95 % interval {low:.3f} to {high:.3f} (bootstrap over documents)."
+    if compared := metrics.get("comparison"):
+        interval += f"\n\n{gain_words(compared)}"
     return _TEMPLATE.format(
         task=_TASKS[trained.answers],
         counting=""
@@ -79,6 +82,7 @@ def model_card(metrics: RetrainJson) -> str:
         best_epoch=metrics["best_epoch"],
         validation=_cells(metrics["epochs"][metrics["best_epoch"] - 1]["validation"]),
         test=_cells(test) if test else "no test file | | | |",
+        compared=f"| test, {compared['name']} | {_cells(compared['test'])} |\n" if compared else "",
         interval=interval,
         source=f"Study `{metrics['study']}`"
         if metrics["study"]

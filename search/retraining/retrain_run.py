@@ -15,13 +15,23 @@ from data.files.private import for_owner_alone
 from data.paths import ROOT
 from data.terminal import plain_stdout
 from search.reporting.sections.write import try_report
+from search.reporting.words import gain_words
+from search.retraining.comparison import STATISTICS, comparison, rival_test
 from search.retraining.job import RetrainJob
 from search.retraining.model_card import model_card
 from search.retraining.results import retrain_metrics
 from search.study.files import write_json
+from search.study.json_content import RetrainJson
+from trainable.config import TrialConfig
 from trainable.predicting.library_output import quieten
-from trainable.scoring.tables import share, type_table
-from trainable.training.full_length import EpochResult, FullLengthResult, FullLengthRun, train_full_length
+from trainable.scoring.tables import comparison_table, share, type_table
+from trainable.training.full_length import (
+    EpochResult,
+    FullLengthResult,
+    FullLengthRun,
+    FullLengthSettings,
+    train_full_length,
+)
 
 _TOLD = ("micro_recall", "micro_precision", "micro_f1")
 """Numbers in the last line of the command."""
@@ -42,39 +52,69 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
     quieten()
     out = job.settings.out_dir
     out.mkdir(parents=True, exist_ok=True)
-    run = FullLengthRun(job.config, job.settings)
-    print(_describe_steps(run.total_steps, run.config.learning_rate, job.config.learning_rate), flush=True)
-    result = _trained(run, job.options.engine)
-    metrics = retrain_metrics(job, run.config, result)
-    write_json(out / "metrics.json", metrics)
-    (out / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
-    if job.options.best_json is not None:
-        try_report(job.options.best_json.resolve().parent)
+    engine = job.options.engine
+    config, result = _train(job.config, job.settings, engine)
+    metrics = retrain_metrics(job, config, result)
+    _write(job, metrics)
     if result.test:
         Console(file=plain_stdout()).print(type_table(result.test, "test set"))
+    if job.rival and result.test:
+        print(f"compare    now {job.rival.name}", flush=True)
+        theirs, seconds = rival_test(
+            job.rival, job.settings, lambda config, settings: _train(config, settings, engine)[1]
+        )
+        metrics["comparison"] = comparison(job.rival, result.test, theirs, seconds)
+        _write(job, metrics)
+        Console(file=plain_stdout()).print(
+            comparison_table([(job.rival.name, theirs), ("this training", result.test)], STATISTICS)
+        )
+        print(gain_words(metrics["comparison"]), flush=True)
     if job.options.merge:
-        del run  # on a GPU its memory is needed
-        _free_memory()
         merge(job.settings.adapter_dir, out / "merged", job.config.load_in_4bit)
-    best, test = result.epochs[result.best_epoch - 1].validation, metrics["test"]
-    return {
-        "study": job.study or None,
-        "adapter": str(job.settings.adapter_dir),
-        "epochs": len(result.epochs),
-        "best_epoch": result.best_epoch,
-        "validation": _chosen(best, _TOLD),
-        "test": test and _chosen(test, (*_TOLD, "micro_recall_ci")),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    return _summary(job, metrics, started)
 
 
-def _trained(run: FullLengthRun, engine: str) -> FullLengthResult:
-    """Train to the end with an engine, and tell how it goes."""
+def _train(
+    config: TrialConfig, settings: FullLengthSettings, engine: str
+) -> tuple[TrialConfig, FullLengthResult]:
+    """Train to the end, tell how it goes, and free the memory; return also the config with the rate that was used."""
+    run = FullLengthRun(config, settings)
+    trained = run.config
+    print(_describe_steps(run.total_steps, trained.learning_rate, config.learning_rate), flush=True)
     if engine == "trl":
         from trainable.training.trl_engine import train_full_length_trl
 
-        return train_full_length_trl(run, _print_epoch)
-    return train_full_length(run, _print_epoch, _print_progress(time.monotonic()))
+        result = train_full_length_trl(run, _print_epoch)
+    else:
+        result = train_full_length(run, _print_epoch, _print_progress(time.monotonic()))
+    del run
+    _free_memory()
+    return trained, result
+
+
+def _write(job: RetrainJob, metrics: RetrainJson) -> None:
+    """Write metrics.json and the model card, and the study's report anew."""
+    write_json(job.settings.out_dir / "metrics.json", metrics)
+    (job.settings.out_dir / "model_card.md").write_text(model_card(metrics), encoding="utf-8")
+    if job.options.best_json is not None:
+        try_report(job.options.best_json.resolve().parent)
+
+
+def _summary(job: RetrainJob, metrics: RetrainJson, started: float) -> dict[str, object]:
+    """Return the last line of the command."""
+    best, test = metrics["epochs"][metrics["best_epoch"] - 1]["validation"], metrics["test"]
+    compared = metrics.get("comparison")
+    gain = {"over": compared["name"], **compared["gain"]} if compared else None
+    return {
+        "study": job.study or None,
+        "adapter": str(job.settings.adapter_dir),
+        "epochs": len(metrics["epochs"]),
+        "best_epoch": metrics["best_epoch"],
+        "validation": _chosen(best, _TOLD),
+        "test": test and _chosen(test, (*_TOLD, "micro_recall_ci")),
+        "gain": gain,
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
 def _chosen(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:

@@ -192,6 +192,19 @@ class EpochJson(TypedDict):
     validation: HeadlineJson
 
 
+class ComparisonJson(TypedDict):
+    """What a full-length training was compared with, and the gain over it."""
+
+    name: str
+    """In a sentence."""
+    config: dict[str, Value | list[str]] | None
+    """What was trained in the same way; None if an adapter was tested as it is."""
+    test: TestJson
+    gain: dict[str, tuple[float, float, float]]
+    """By metric: how much better, as a share, with the ends of its paired interval."""
+    seconds: float
+
+
 class RetrainJson(TypedDict):
     """retrain/metrics.json."""
 
@@ -205,4 +218,5 @@ class RetrainJson(TypedDict):
     epochs: list[EpochJson]
     best_epoch: int
     test: TestJson | None
+    comparison: NotRequired[ComparisonJson]
     provenance: ProvenanceJson

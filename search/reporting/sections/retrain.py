@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
 from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
-from search.reporting.words import config_words, interval_words
+from search.reporting.words import config_words, gain_words, interval_words
 from search.study.json_content import HeadlineName, RetrainJson, as_number
 from search.study.view import StudyView
 from trainable.config import TrialConfig
@@ -36,13 +36,17 @@ def retrain_section(view: StudyView) -> Section | None:
         _epochs_figure(metrics),
         _headline_table(metrics),
     ]
+    if compared := metrics.get("comparison"):
+        blocks.insert(2, Text(gain_words(compared)))
     if test:
+        others = {row["type"]: row["recall"] for row in compared["test"]["per_type"]} if compared else {}
         rows: tuple[tuple[Cell, ...], ...] = tuple(
             (row["type"], row["support"], row["predicted"], row["tp"], percent(row["recall"]), percent(row["precision"]),
-             percent(row["f1"]))
+             percent(row["f1"]), *([percent(others.get(row["type"]))] if compared else []))
             for row in sorted(test["per_type"], key=lambda row: (not row["support"], row["recall"] or 0))
         )  # fmt: skip
-        header = ("type", "entities", "predicted", "correct", "recall", "precision", "F1")
+        header = ("type", "entities", "predicted", "correct", "recall", "precision", "F1",
+                  *([f"recall of {compared['name']}"] if compared else []))  # fmt: skip
         blocks.append(Table(header, rows, "The test set by type, the lowest recall first."))
     return Section("Full-length training and test set", tuple(blocks))
 
@@ -74,6 +78,8 @@ def words_of_test(view: StudyView) -> str:
     sources = (each["provenance"]["data"]["train"]["sha256"] for each in (metrics, view.config_json))
     if len(set(sources)) > 1:
         told += " It was trained on other data than the search."
+    if compared := metrics.get("comparison"):
+        told += f" {gain_words(compared)}"
     return told
 
 
@@ -143,6 +149,10 @@ def _headline_table(metrics: RetrainJson) -> Table:
     if metrics["test"]:
         rows.append(("test, evaluated once", None, *(percent(metrics["test"][key]) for key, _ in names)))
         strong |= {len(rows) - 1}
+    if compared := metrics.get("comparison"):
+        rows.append(
+            (f"test, {compared['name']}", None, *(percent(compared["test"][key]) for key, _ in names))
+        )
     header = ("", "training loss", *(word for _, word in names))
     return Table(
         header,

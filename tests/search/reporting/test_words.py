@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from search.reporting.words import config_words, hover, interval_words, short_config, value_of
+from search.reporting.words import config_words, gain_words, hover, interval_words, short_config, value_of
 from search.study.view import StudyView
 from tests.search.reporting.invented import changed
 from trainable.config import TrialConfig
@@ -56,3 +56,24 @@ def test_under_the_pointer_stand_label_config_and_reason_and_no_markup_of_others
         "small-2m, 16-bit, rank 12, lr 3.0e-3, x1, json",
         "stopped here",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        (
+            (0.1, 0.05, 0.15),
+            "is +10.0 points (95 % interval of the paired difference +5.0 to +15.0): worth it.",
+        ),
+        ((0.01, -0.02, 0.03), "+3.0): the difference may be chance."),
+        ((-0.1, -0.2, -0.05), "-5.0): worse."),
+        ((0.0, -1.0, 1.0), "cannot be compared with that of the config of a.toml"),
+    ],
+)
+def test_a_gain_is_told_with_its_interval_and_a_verdict(ends: tuple[float, float, float], told: str) -> None:
+    gain = {"micro_recall": ends, "micro_precision": (0.02, 0.0, 0.04), "micro_f1": (0.03, 0.0, 0.06)}
+    compared = {"name": "the config of a.toml", "config": None, "gain": gain, "seconds": 1.0}
+    words = gain_words(compared)  # type: ignore[arg-type]  # its test is not told
+    assert told in words
+    assert "trained for as many epochs" not in words
+    assert ("In points: precision +2.0, F1 +3.0." in words) == (ends[1] > -1)

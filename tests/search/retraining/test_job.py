@@ -121,6 +121,23 @@ def test_what_cannot_be_trained_without_a_study_is_refused(files: StudyFiles, tm
     assert not (tmp_path / "out").exists()
 
 
+def test_the_winner_is_compared_with_a_starting_config_of_its_study(
+    files: StudyFiles, tmp_path: Path
+) -> None:
+    job = prepare(RetrainOptions(files.best, compare="conservative"))
+    assert job.rival is not None
+    assert job.rival.config is not None
+    assert job.rival.settings is not None
+    assert (job.rival.config.lora_rank, job.rival.config.seed) == (12, WINNER.seed)
+    assert (job.rival.settings.searched_steps, job.settings.searched_steps) == (None, 9)
+    assert 'compare    with the starting config "conservative"' in job.describe()
+    with pytest.raises(ValueError, match="`--engine trl` trains on written answers alone"):
+        prepare(RetrainOptions(files.best, compare="conservative, tags", engine="trl"))
+    (tmp_path / "data" / "test.jsonl").unlink()
+    with pytest.raises(ValueError, match="`--compare` needs a test set"):
+        prepare(RetrainOptions(files.best, compare="conservative"))
+
+
 def test_what_will_be_done_is_told(files: StudyFiles) -> None:
     text = prepare(RetrainOptions(files.best)).describe()
     assert "small-2m, rank 16, found at learning rate 2.00e-03, oversampling 2, 4-bit" in text

@@ -69,6 +69,22 @@ def test_a_config_that_no_search_found_is_named(metrics: dict[str, Any]) -> None
     assert "No search, starting config `ours.toml`, engine own" in card
 
 
+def test_what_it_was_compared_with_is_a_row_and_a_sentence(metrics: dict[str, Any]) -> None:
+    gain = {
+        "micro_recall": [0.1, 0.05, 0.15],
+        "micro_precision": [0.0, -0.1, 0.1],
+        "micro_f1": [0.1, 0.0, 0.2],
+    }
+    name = 'the starting config "conservative"'
+    compared = {"name": name, "config": CONFIG.to_dict(), "test": numbers(0.4), "gain": gain, "seconds": 1.0}
+    card = model_card({**metrics, "comparison": compared})
+    assert f"| test | 0.500 | 0.800 | 0.700 | 0.250 | - |\n| test, {name} | 0.400 |" in card
+    assert (
+        f"Against {name}, trained for as many epochs on the same data, recall on the test set is +10.0 points"
+        in card
+    )
+
+
 def test_without_a_test_file_the_card_says_so(metrics: dict[str, Any]) -> None:
     card = model_card({**metrics, "test": None, "augmented": False})
     assert "| test | no test file | | | | |" in card

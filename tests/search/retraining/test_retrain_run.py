@@ -35,6 +35,32 @@ def retrain(*arguments: object) -> tuple[dict[str, Any], str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_two_configs_are_trained_and_tested_once_and_the_gain_is_told(data: Path, tmp_path: Path) -> None:
+    ours, out = tmp_path / "ours.toml", tmp_path / "ours"
+    ours.write_text('model = "small-4m"\nlearning_rate = 4.7e-3\noversampling = 2\n', encoding="utf-8")
+    given = ("--data-dir", data, "--epochs", 1, "--preset", "cpu")
+    summary, told = retrain("--config", ours, "--out", out, "--compare", "conservative", *given)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    compared = metrics["comparison"]
+    assert compared["config"]["model"] == "small-2m"
+    assert compared["config"]["seed"] == metrics["config"]["seed"]
+    gain, low, high = compared["gain"]["micro_recall"]
+    assert gain == pytest.approx(metrics["test"]["micro_recall"] - compared["test"]["micro_recall"])
+    assert low <= gain <= high
+    assert summary["gain"] == {"over": compared["name"], **compared["gain"]}
+    words = 'Against the starting config "conservative", trained for as many epochs on the same data, recall'
+    assert words in told
+    assert words in (out / "model_card.md").read_text(encoding="utf-8")
+    assert (out / "compare" / "adapter" / "adapter_model.safetensors").is_file()
+
+    # the adapter that was trained there is tested as it is, with the same answers
+    again, _ = retrain("--config", ours, "--out", tmp_path / "again", "--compare", out / "compare", *given)
+    assert again["gain"]["over"] == "the adapter of ours/compare"
+    assert again["gain"]["micro_recall"] == pytest.approx(list(compared["gain"]["micro_recall"]))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_starting_config_is_trained_without_a_search(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "plan"

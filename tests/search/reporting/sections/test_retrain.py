@@ -134,3 +134,24 @@ def test_older_test_results_do_not_count_documents(view: StudyView) -> None:
     told = words_of_test(replace(view, retrain={**_METRICS, "test": test}))
     assert "tested once on the test documents" in told
     assert "% of the entities (recall;" in told
+
+
+def test_a_comparison_is_told_first_and_has_its_row_and_column(view: StudyView) -> None:
+    name = 'the starting config "conservative"'
+    gain = {metric: [0.1, 0.05, 0.15] for metric in ("micro_recall", "micro_precision", "micro_f1")}
+    compared = {
+        "name": name,
+        "config": _METRICS["config"],
+        "test": _METRICS["test"],
+        "gain": gain,
+        "seconds": 1.0,
+    }
+    section = section_of(view, comparison=compared)
+    assert any(isinstance(block, Text) and f"Against {name}" in block.text for block in section.blocks)
+    numbers, types = tables(section)
+    assert numbers.rows[-1][0] == f"test, {name}"
+    assert numbers.strong == frozenset({5, 6})
+    assert types.header[-1] == f"recall of {name}"
+    assert all(row[-1] == row[4] for row in types.rows)
+    told = words_of_test(replace(view, retrain={**_METRICS, "comparison": compared}))
+    assert "recall on the test set is +10.0 points" in told
