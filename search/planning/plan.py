@@ -21,7 +21,7 @@ from search.planning.ladder import (
 from search.planning.models import model_problems, with_possible_answers
 from search.planning.options_check import unknown_types, wrong_values
 from search.planning.preset import Preset, choose_preset
-from search.planning.rates import with_expected_rates
+from search.planning.rates import told_rates, with_expected_rates
 from search.planning.resume import (
     changed_inputs,
     changed_system_prompt,
@@ -57,6 +57,8 @@ class SearchPlan:
     files: StudyFiles
     settings: TrialSettings
     n_train: int
+    rates_note: str
+    """Where the learning rates come from."""
     answers_note: str
     """What is to be said of the ways to answer; empty: nothing."""
     documents: Documents = field(compare=False, repr=False)
@@ -90,6 +92,7 @@ class SearchPlan:
             f"preset     {self.preset.name} ({self.preset.why})",
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
+            f"rates      {self.rates_note}",
             *([f"answers    {self.answers_note}"] if self.answers_note else []),
             f"first      {', '.join(self.space.fitting_starting_configs()) or 'no starting config fits the space'}",
             f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
@@ -139,15 +142,16 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         rungs = _gather(problems, lambda: planned_rungs(options, preset, n_train, batch)) or rungs
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
-    note = ""
+    note, rates_note = "", "those of the study, which goes on"
     if goes_on:  # what the finished trials ran with, whatever has changed since
         saved = TrialSettings.load(files.trial_settings)
         settings = replace(saved, train_file=str(corpus.train), validation_file=str(corpus.validation))
     else:
         space, note = with_possible_answers(space, documents.train, preset.backend)
-        space = with_expected_rates(space, rungs[-1])
+        before, space = space, with_expected_rates(space, rungs[-1])
+        rates_note = told_rates(before, space, preset.name, rungs[-1])
         settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
-    return SearchPlan(options, preset, corpus, space, files, settings, n_train, note, documents)
+    return SearchPlan(options, preset, corpus, space, files, settings, n_train, rates_note, note, documents)
 
 
 def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:

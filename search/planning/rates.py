@@ -73,7 +73,7 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
     expected = [expected_rate(width, REFERENCE_RANK, batch, steps) for width in widths]
     own = [float(config["learning_rate"]) for config in space.starting_configs.values()]
     low, high = min([min(expected) / BELOW, *own]), max([max(expected) * ABOVE, *own])
-    rates = Range(_one_digit(low, math.floor), _one_digit(high, math.ceil), log=True)
+    rates = Range(to_one_digit(low, math.floor), to_one_digit(high, math.ceil), log=True)
     return replace(
         space,
         parameters={**space.parameters, "learning_rate": rates},
@@ -82,6 +82,33 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
             **with_tagging_sisters({BY_RULE: _by_rule(space, batch, steps)}),
         },
     )
+
+
+def told_rates(before: SearchSpace, space: SearchSpace, preset: str, steps: int) -> str:
+    """Return in words where the learning rates of a new study come from: a default, the rule, or the user.
+
+    Args:
+        before: The space before `with_expected_rates`.
+        space: The space after it.
+        preset: Whose defaults were used.
+        steps: The horizon.
+    """
+    rates, knob = space.parameters.get("learning_rate"), KNOBS["learning_rate"]
+    if rates is None:
+        return f"{space.fixed['learning_rate']} alone, as --space has it"
+    if space != before:
+        widths = sorted(
+            {width for model in space.models() if model not in BUNDLED and (width := model_width(model))}
+        )
+        batch = int(space.fixed.get("effective_batch", REFERENCE_BATCH))
+        expected = ", ".join(
+            f"{expected_rate(width, REFERENCE_RANK, batch, steps):.1e} at hidden size {width}"
+            for width in widths
+        )
+        return f"{rates} by the rule of search/planning/rates.py, around what it expects of rank {REFERENCE_RANK}: {expected}"
+    if rates not in (knob.cpu, knob.gpu):
+        return f"{rates} from --space"
+    return f"{rates}, the default of preset {preset}"
 
 
 def _by_rule(space: SearchSpace, batch: int, steps: int) -> dict[str, KnobValue]:
@@ -105,7 +132,7 @@ def _nearest(space: SearchSpace, name: str, wanted: int) -> int:
     return min((int(value) for value in values), key=lambda value: abs(value - wanted))
 
 
-def _one_digit(value: float, to_whole: Callable[[float], int]) -> float:
-    """Return a rate rounded to one significant digit, down or up."""
+def to_one_digit(value: float, to_whole: Callable[[float], int]) -> float:
+    """Return a positive number rounded to one significant digit, down or up."""
     step = 10.0 ** math.floor(math.log10(value))
     return float(f"{to_whole(round(value / step, 6)) * step:.0e}")

@@ -93,7 +93,7 @@ def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
 def stored_space(files: StudyFiles) -> SearchSpace:
     """Return the search space that a study was started with."""
     content = read_config(files)["space"]
-    parameters = {name: _parameter(entry) for name, entry in content["parameters"].items()}
+    parameters = {name: parameter_of(entry) for name, entry in content["parameters"].items()}
     fixed = {name: _hashable(value) for name, value in content["fixed"].items()}
     return SearchSpace(parameters, fixed, starting_configs_in(content))
 
@@ -102,7 +102,8 @@ def _hashable(value: KnobValue | list[str]) -> KnobValue:
     return cast("KnobValue", tuple(value)) if isinstance(value, list) else value  # JSON knows no tuples
 
 
-def _parameter(entry: ParameterJson) -> Choice | Range:
+def parameter_of(entry: ParameterJson) -> Choice | Range:
+    """Return a searched hyperparameter as config.json holds it."""
     if "values" in entry:
         return Choice(tuple(entry["values"]))
     return Range(entry["low"], entry["high"], entry["log"])

@@ -18,6 +18,7 @@ from search.reporting.document import (
     percent,
 )
 from search.reporting.goal_words import against_goals, span_words
+from search.reporting.sections.edges import edge_warnings
 from search.reporting.sections.retrain import words_of_test
 from search.reporting.style import BLUE, GREEN, INK, figure, look
 from search.reporting.words import config_words, interval_words, short_config
@@ -59,6 +60,7 @@ def answer(view: StudyView) -> Section:
         Text(_numbers(best)),
         *([] if tested else against),
         *_warnings(view, best),
+        *edge_warnings(view),
         recall_figure(view, best),
         _table(view, best),
     ]

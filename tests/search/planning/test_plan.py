@@ -65,6 +65,7 @@ def test_the_defaults_make_a_plan_and_create_nothing_but_the_results_folder(tmp_
 def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> None:
     text = make_plan(options(tmp_path, horizon_steps=9, evaluation_documents=24, trials=3)).describe()
     assert "first      conservative, oversampling, bigger model, all of it" in text
+    assert "rates      [0.0003 .. 0.03], the default of preset cpu" in text
     assert "24 validation documents" in text
     assert (
         "rungs      steps 1 (validation loss), 2 (train loss), 8 (score), 9 (score); 25%, 15%, 10% of" in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.planning.rates import BY_RULE, expected_rate, model_width, with_expected_rates
+from search.planning.rates import BY_RULE, expected_rate, model_width, told_rates, with_expected_rates
 from search.planning.space import SearchSpace, default_space, fix
 from trainable.knob import Choice, Range
 
@@ -100,3 +100,19 @@ def test_our_own_models_keep_their_measured_range() -> None:
 def test_a_model_without_a_width_keeps_the_default_range(models: Path) -> None:
     space = space_of("Odd")
     assert with_expected_rates(space, 160) == space
+
+
+def told(space: SearchSpace) -> str:
+    return told_rates(space, with_expected_rates(space, 160), "gpu", 160)
+
+
+def test_the_plan_tells_where_the_rates_come_from(models: Path) -> None:
+    by_rule = told(space_of("Wide", "Narrow"))
+    assert "by the rule of search/planning/rates.py" in by_rule
+    assert by_rule.endswith("of rank 16: 1.5e-03 at hidden size 576, 6.2e-04 at hidden size 2048")
+    for without_rule in ("small-2m", "Odd"):
+        assert told(space_of(without_rule)) == "[5e-05 .. 0.0005], the default of preset gpu"
+    chosen = space_of("Narrow")
+    chosen.parameters["learning_rate"] = Range(1e-5, 1e-4, log=True)
+    assert told(chosen) == "[1e-05 .. 0.0001] from --space"
+    assert told(fix(space_of("Narrow"), {"learning_rate": 3e-4})) == "0.0003 alone, as --space has it"
