@@ -139,7 +139,7 @@ def shape_problems(kind: object, value: object, place: str = "") -> list[str]:
         ]
     elif origin is tuple and isinstance(value, list) and Ellipsis not in inner and len(value) == len(inner):
         return [line for each in zip(inner, value, strict=True) for line in shape_problems(*each, place)]
-    elif origin in (list, tuple) and isinstance(value, list):
+    elif (origin is list or Ellipsis in inner) and isinstance(value, list):
         return [line for each in value for line in shape_problems(inner[0], each, place)]
     elif origin is Literal:
         right = value in inner

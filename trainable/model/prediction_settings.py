@@ -38,6 +38,14 @@ class PredictionSettings:
     """Types of the tags of its head, in their order; empty if it writes its answers."""
     min_confidence: float = 0.0
     """Entities less certain than this are left out, where it tags; 0 keeps all."""
+    min_confidence_by_type: tuple[tuple[str, float], ...] = ()
+    """Types whose entities need another least certainty than `min_confidence`."""
+
+    @property
+    def least_certainties(self) -> str:
+        """The least certainties in words, such as `0.5 (PERSON 0.85)`."""
+        others = ", ".join(f"{kind} {least:.4g}" for kind, least in self.min_confidence_by_type)
+        return f"{self.min_confidence:.4g}" + (f" ({others})" if others else "")
 
     @property
     def prompt(self) -> PromptSettings:
@@ -64,6 +72,8 @@ class PredictionSettings:
         return read_settings(file, cls, "copy the folder again from where it was trained")
 
     def changed(self, **values: float | None) -> PredictionSettings:
-        """Return a copy with the given values; those that are None stay as they are."""
-        given = {name: value for name, value in values.items() if value is not None}
+        """Return a copy with the given values; those that are None stay as they are, but one least certainty is for all types."""
+        given: dict[str, object] = {name: value for name, value in values.items() if value is not None}
+        if "min_confidence" in given:
+            given["min_confidence_by_type"] = ()
         return replace(self, **given)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.least_certainty import (
     at_operating_point,
     flag_problems,
+    least_summary,
     model_problems,
     store_least,
 )
@@ -111,10 +112,10 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
         return evaluate_predictions(examples, predictions, known_types=known, min_precision=floor)
 
     console = Console(file=plain_stdout(), width=None if sys.stdout.isatty() else 120)
-    predictions, least = _predictions(job.system, job), _least(job.system, job)
+    predictions, settings = _predictions(job.system, job), _settings(job.system, job)
     if options.operating_point:
-        predictions, least = at_operating_point(
-            options.operating_point, examples, predictions, score, console
+        predictions, settings = at_operating_point(
+            options.operating_point, examples, predictions, score, console, settings
         )
     evaluation = score(predictions)
     console.print(type_table(evaluation, f"{escaped(options.file.name)}: {len(examples)} documents, by type"))
@@ -132,9 +133,10 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
     console.print(comparison_table(compared, _STATISTICS))
     n_errors = _show_errors(console, job, predictions, known)
     summary = {"model": job.system.name, "file": str(options.file.resolve()), **_numbers(evaluation)}
-    summary |= {"min_confidence": least, "left_out_as_uncertain": left_out, "saved": None}
-    if options.save and job.system.place and least is not None:
-        summary["saved"] = str(store_least(job.system.place, least))
+    summary |= least_summary(settings) if job.system.tells_certainty else {}
+    summary |= {"left_out_as_uncertain": left_out, "saved": None}
+    if options.save and job.system.place:
+        summary["saved"] = str(store_least(job.system.place, settings))
     summary["rules"] = _numbers(compared[1][1], evaluation) if options.with_rules else None
     summary["against"] = None
     if job.other:
@@ -163,34 +165,29 @@ def _system(name: str, examples: Sequence[Example]) -> System:
     return System(str(place), place)
 
 
-def _least(system: System, job: EvaluationJob) -> float | None:
-    """Return the certainty below which a system's entities are left out; None if it tells none.
+def _settings(system: System, job: EvaluationJob) -> PredictionSettings:
+    """Return how a system is asked.
 
-    The flags are for the first system; the one that it is compared with keeps what is stored with it. To choose an
-    operating point, everything is kept.
+    The least certainty of the flags is for the first system; the one that it is compared with keeps what is stored with
+    it. To choose an operating point, everything is kept.
     """
-    if not system.tells_certainty:
-        return None
-    options, stored = job.options, system.settings.min_confidence
-    if system is not job.system:
-        return stored
-    if options.operating_point:
-        return 0.0
-    return stored if options.min_confidence is None else options.min_confidence
+    options = job.options
+    least = 0.0 if options.operating_point else options.min_confidence
+    return system.settings.changed(
+        window_tokens=options.window_tokens,
+        overlap_tokens=options.overlap_tokens,
+        max_new_tokens=options.max_new_tokens,
+        min_confidence=least if system is job.system else None,
+    )
 
 
 def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
     """Return the stored predictions, or let the model answer; its memory is free afterwards."""
-    options, least = job.options, _least(system, job)
+    options, settings = job.options, _settings(system, job)
     if system.place is None:
+        least = settings.min_confidence
         return [confident(one, least) for one in system.predictions] if least else list(system.predictions)
     quieten()
-    settings = system.settings.changed(
-        window_tokens=options.window_tokens,
-        overlap_tokens=options.overlap_tokens,
-        max_new_tokens=options.max_new_tokens,
-        min_confidence=least,
-    )
     predictor = load_predictor(system.place, settings, options.once)
     print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)
     results = predictor.predict([example.text for example in job.examples])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.entities import Example
-from trainable.model.prediction_settings import SETTINGS_FILE
+from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 from trainable.predicting.predictor import ModelPlace
 from trainable.scoring.confidence import confident, least_problems, no_certainty
 from trainable.scoring.counts import Prediction
@@ -63,8 +63,9 @@ def at_operating_point(
     predictions: Sequence[Prediction],
     score: Callable[[Sequence[Prediction]], Evaluation],
     console: Console,
-) -> tuple[list[Prediction], float]:
-    """Show what a threshold changes; return the predictions above it, and the threshold.
+    settings: PredictionSettings,
+) -> tuple[list[Prediction], PredictionSettings]:
+    """Show what thresholds change; return the predictions above them, and settings that hold them.
 
     Args:
         text: The target, such as `precision=0.95`.
@@ -72,29 +73,41 @@ def at_operating_point(
         predictions: One each, from which nothing was left out.
         score: The metric.
         console: Where the table goes.
+        settings: The model's.
 
     Raises:
         ValueError: If no threshold meets the target; the message says what can be reached.
     """
-    least = least_certainty(examples, predictions, Target.parse(text)).least
-    kept = [confident(prediction, least) for prediction in predictions]
-    if least == 0:
+    cut = least_certainty(examples, predictions, Target.parse(text))
+    chosen = replace(settings, min_confidence=cut.least, min_confidence_by_type=cut.by_type)
+    kept = [confident(prediction, cut.least, cut.by_type) for prediction in predictions]
+    if not any(prediction.left_out for prediction in kept):
         console.print(
             f"{text}: met with every entity kept. A threshold can only leave entities out, so that a surplus of "
             "precision cannot become recall"
         )
-        return kept, least
-    compared = (("every entity", score(predictions)), (f"certainty from {least:.6g}", score(kept)))
+        return kept, chosen
+    compared = (("every entity", score(predictions)), ("certain ones", score(kept)))
     console.print(comparison_table(compared, ("micro_recall", "micro_precision", "micro_f1")))
     console.print(
-        f"{text}: leave out what is less certain than {least:.6g}. It was chosen on these very documents, so that "
-        "only others tell what it does: run evaluate.py on them"
+        f"{text}: leave out what is less certain than {chosen.least_certainties}. This was chosen on these very "
+        "documents, so that only others tell what it does: run evaluate.py on them"
     )
-    return kept, least
+    return kept, chosen
 
 
-def store_least(place: ModelPlace, least: float) -> Path:
-    """Write the threshold into the settings beside the model, 0 for none; return their file."""
+def store_least(place: ModelPlace, chosen: PredictionSettings) -> Path:
+    """Write the thresholds into the settings beside the model, whose other values stay; return their file."""
     folder = place.adapter or place.base
-    replace(place.settings, min_confidence=least).save(folder)
+    replace(
+        place.settings,
+        min_confidence=chosen.min_confidence,
+        min_confidence_by_type=chosen.min_confidence_by_type,
+    ).save(folder)
     return folder / SETTINGS_FILE
+
+
+def least_summary(settings: PredictionSettings) -> dict[str, object]:
+    """Return the least certainties that were used, by the names that they have in `prediction.json`."""
+    by_type = dict(settings.min_confidence_by_type)
+    return {"min_confidence": settings.min_confidence, "min_confidence_by_type": by_type or None}

@@ -64,9 +64,9 @@ class EvaluateOptions:
     min_confidence: float | None = None
     """Leave out entities less certain than this, 0 to 1; models that tag tell how certain they are (none: as stored with the model, else all are kept)."""
     operating_point: str | None = None
-    """Choose the least certainty on this file, which should be validation: precision=0.95, recall=0.9 or false-alarm=0.02."""
+    """Choose the least certainty of each type on this file, which should be validation: precision=0.95, recall=0.9 or false-alarm=0.02."""
     save: bool = False
-    """Store the least certainty that was chosen, or given with --min-confidence, with the model; predict.py then uses it."""
+    """Store the least certainties that were chosen, or the one given with --min-confidence, with the model; predict.py then uses it."""
     window_tokens: int | None = None
     """Most tokens of a window with prompt and answer (none: as in training)."""
     overlap_tokens: int | None = None

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
 from data.texts.redact import StandIns, other_mentions, redacted
+from trainable.predicting.least_certainty import least_summary
 from trainable.predicting.library_output import quieten
 from trainable.predicting.output_lines import json_row, text_line
 from trainable.predicting.predictor import Predictor, find_model, load_predictor
@@ -84,8 +85,8 @@ class PredictionRun:
             "NOT IN TEXT: in {} documents the model named values that do not occur there, which have no place to mark",
         )
         if self.left_out:
-            least = self.predictor.settings.min_confidence
-            print(f"LEFT OUT: {self.left_out} entities less certain than {least:g}", file=sys.stderr)
+            least = self.predictor.settings.least_certainties
+            print(f"LEFT OUT: {self.left_out} entities less certain than {least}", file=sys.stderr)
         return self.summary()
 
     def _warn(self, ids: list[str], what: str) -> None:
@@ -105,7 +106,7 @@ class PredictionRun:
             "entities": self.entities,
             "rule_entities": self.rule_entities if self.options.with_rules else None,
             "other_mentions": self.mentions if self._lists_mentions() else None,
-            "min_confidence": settings.min_confidence if settings.tag_types else None,
+            **(least_summary(settings) if settings.tag_types else {}),
             "left_out_as_uncertain": self.left_out,
             "invalid_answers": self.invalid,
             "incomplete_documents": len(self.incomplete),

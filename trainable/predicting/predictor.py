@@ -128,7 +128,8 @@ class TagPredictor:
             tokenised = self._windows.tokenize(chunk)
             counts = [len(self._windows.cut(len(text.ids))) for text in tokenised]
             found = tag_texts(self.backend, self._windows, self._tag_set, tokenised)
-            kept = [confident(prediction, self.settings.min_confidence) for prediction in found]
+            least = self.settings.min_confidence, self.settings.min_confidence_by_type
+            kept = [confident(prediction, *least) for prediction in found]
             results += list(zip(kept, counts, strict=True))
             if on_progress:
                 on_progress(sum(counts), sum(map(len, chunk)))

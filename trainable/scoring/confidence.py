@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from trainable.scoring.counts import Prediction
 
 
-def confident(prediction: Prediction, least: float) -> Prediction:
-    """Return a prediction without the entities whose certainty is below `least`; `left_out` counts them.
+def confident(prediction: Prediction, least: float, by_type: Sequence[tuple[str, float]] = ()) -> Prediction:
+    """Return a prediction without the entities whose certainty is below the least one; `left_out` counts them.
 
     Args:
         prediction: With a certainty for each entity, and every item at a place in the text, as a tagging model's has.
         least: From 0 (keeps everything) to 1.
+        by_type: Types with another least certainty.
 
     Raises:
         ValueError: If an entity has no certainty.
     """
     pairs = zip(prediction.entities, prediction.certainties, strict=True)
-    kept = [(entity, certainty) for entity, certainty in pairs if certainty >= least]
+    bounds = dict(by_type)
+    kept = [(entity, certainty) for entity, certainty in pairs if certainty >= bounds.get(entity.type, least)]
     entities = tuple(entity for entity, _ in kept)
     return replace(
         prediction,

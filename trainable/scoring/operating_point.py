@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
 
 from data.entities import Example
-from data.spelling import canonical
+from trainable.scoring.certainty_cuts import Cut, all_cuts, cuts_by_type
 from trainable.scoring.counts import Prediction
 
 GOALS = ("precision", "recall", "false-alarm")
@@ -42,18 +40,10 @@ class Target:
         return target
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What the metric says when only entities of at least this certainty are kept; undefined shares are None."""
-
-    least: float
-    recall: float | None
-    precision: float
-    false_alarm: float | None
-
-
 def least_certainty(examples: Sequence[Example], predictions: Sequence[Prediction], target: Target) -> Cut:
     """Return the cut that meets the target: of precision or false alarms the one with most recall, of recall the one with most precision.
+
+    Each type has a least certainty of its own where that is better on these documents than one for all.
 
     Args:
         examples: Labelled documents.
@@ -67,6 +57,7 @@ def least_certainty(examples: Sequence[Example], predictions: Sequence[Predictio
     if not cuts:
         raise ValueError(f"{target.goal} cannot be chosen: the model finds nothing in these documents")
     last = cuts[-1]
+    cuts = [*cuts_by_type(examples, predictions), *cuts]  # of equal ones the last is taken
     if target.goal == "precision":
         met = [cut for cut in cuts if cut.precision >= target.value]
         best = max(cuts, key=lambda cut: cut.precision)
@@ -87,46 +78,5 @@ def least_certainty(examples: Sequence[Example], predictions: Sequence[Predictio
         )
     if not met:
         raise ValueError(f"{target.goal}={target.value:g} cannot be reached: {reached}")
-    return max(reversed(met), key=lambda cut: cut.precision) if target.goal == "recall" else met[-1]
-
-
-def all_cuts(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Cut]:
-    """Return a cut between any two certainties that occur, the strictest first; the last keeps everything at 0.
-
-    Counts are those of `document_counts`: multisets of type and text.
-    """
-    left = [
-        Counter((one.type, canonical(one.text.strip())) for one in example.entities) for example in examples
-    ]
-    n_gold, n_free = sum(map(Counter.total, left)), sum(not gold for gold in left)
-    is_free = [not gold for gold in left]
-    ranked = sorted(
-        (
-            (certainty, document, (entity.type, canonical(entity.text.strip())))
-            for document, prediction in enumerate(predictions)
-            for entity, certainty in zip(prediction.entities, prediction.certainties, strict=True)
-        ),
-        key=lambda item: -item[0],
-    )
-    groups = [(certainty, list(items)) for certainty, items in groupby(ranked, key=lambda item: item[0])]
-    if not groups:
-        return []
-    bounds = [_between(a, b) for (a, _), (b, _) in pairwise(groups)] + [0.0]
-    found, kept, alarmed, cuts = 0, 0, set[int](), list[Cut]()
-    for least, (_, items) in zip(bounds, groups, strict=True):
-        for _, document, value in items:
-            kept += 1
-            if left[document][value] > 0:
-                left[document][value] -= 1
-                found += 1
-            if is_free[document]:
-                alarmed.add(document)
-        recall = found / n_gold if n_gold else None
-        cuts.append(Cut(least, recall, found / kept, len(alarmed) / n_free if n_free else None))
-    return cuts
-
-
-def _between(higher: float, lower: float) -> float:
-    """Return the middle, so that a last bit that another machine rounds otherwise changes nothing; never the lower one."""
-    middle = (higher + lower) / 2
-    return middle if middle > lower else higher
+    better = (lambda cut: cut.precision) if target.goal == "recall" else (lambda cut: cut.recall or 0.0)
+    return max(reversed(met), key=better)

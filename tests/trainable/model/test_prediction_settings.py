@@ -10,7 +10,18 @@ import pytest
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 
 CHANGED = PredictionSettings(
-    True, 384, 24, 96, ("姓名", "PHONE"), 0.9, "Find names.", "2026-05-01", "<|end|>", ("PHONE",), 0.5
+    True,
+    384,
+    24,
+    96,
+    ("姓名", "PHONE"),
+    0.9,
+    "Find names.",
+    "2026-05-01",
+    "<|end|>",
+    ("PHONE",),
+    0.5,
+    (("PHONE", 0.25),),
 )
 
 
@@ -29,6 +40,7 @@ def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
         "end_of_turn": "<|end|>",
         "tag_types": ["PHONE"],
         "min_confidence": 0.5,
+        "min_confidence_by_type": [["PHONE", 0.25]],
     }
 
 
@@ -46,3 +58,16 @@ def test_only_values_that_are_given_replace_those_of_the_file() -> None:
     assert CHANGED.changed(window_tokens=None, max_new_tokens=None) == CHANGED
     with pytest.raises(TypeError):
         CHANGED.changed(windows=3)
+
+
+def test_one_least_certainty_replaces_those_of_types() -> None:
+    assert CHANGED.least_certainties == "0.5 (PHONE 0.25)"
+    assert CHANGED.changed(min_confidence=None).min_confidence_by_type == (("PHONE", 0.25),)
+    assert CHANGED.changed(min_confidence=0.0).min_confidence_by_type == ()
+    assert CHANGED.changed(min_confidence=0.0).least_certainties == "0"
+
+
+def test_least_certainties_that_are_none_are_told_as_damage(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS_FILE).write_text('{"min_confidence_by_type": [["PHONE"]]}', encoding="utf-8")
+    with pytest.raises(ValueError, match="is damaged: .min_confidence_by_type is a list"):
+        PredictionSettings.load(tmp_path)

@@ -22,6 +22,7 @@ def test_what_is_below_is_left_out_and_counted_and_the_bound_itself_stays() -> N
     assert (found.certainties, found.left_out) == ((0.9, 0.7), 1)
     assert confident(found, 0.8).left_out == 2
     assert confident(_SURE, 0.0) == _SURE
+    assert confident(_SURE, 0.6, [("CITY", 0.8), ("ROAD", 1.0)]).entities == (_ENTITIES[0],)
 
 
 def test_an_entity_without_a_certainty_is_never_taken_for_an_uncertain_one() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from data.entities import Entity, Example
 from data.prompt import Parsed
-from trainable.scoring.confidence import confident
 from trainable.scoring.counts import Prediction
-from trainable.scoring.metrics import evaluate_predictions
-from trainable.scoring.operating_point import Target, all_cuts, least_certainty
+from trainable.scoring.operating_point import Target, least_certainty
 
 
 def prediction(text: str, *found: tuple[str, float]) -> Prediction:
@@ -89,31 +85,14 @@ def test_what_is_no_target_is_refused(text: str) -> None:
         Target.parse(text)
 
 
-def test_each_cut_is_what_the_metric_says_of_what_is_kept() -> None:
-    rng = random.Random(0)
-    for _ in range(40):
-        examples, predictions = [], []
-        for number in range(rng.randrange(1, 6)):
-            text = "".join(rng.choice("ab") for _ in range(12))
-            places = [(at, at + size) for at in range(10) for size in (1, 2)]
-            gold = [Entity("N", text[a:b], a, b) for a, b in rng.sample(places, rng.randrange(4))]
-            found = tuple(Entity("N", text[a:b], a, b) for a, b in rng.sample(places, rng.randrange(5)))
-            certainties = tuple(rng.choice((0.1, 0.4, 0.7, rng.random())) for _ in found)
-            items = tuple((one.type, one.text) for one in found)
-            examples.append(Example(f"d{number}", text, tuple(gold)))
-            predictions.append(Prediction(Parsed(items, valid=True), False, found, certainties))
-        cuts = all_cuts(examples, predictions)
-        assert len(cuts) == len({value for one in predictions for value in one.certainties})
-        for cut in cuts:
-            kept = [confident(one, cut.least) for one in predictions]
-            expected = evaluate_predictions(examples, kept, known_types=frozenset({"N"}), min_precision=0.85)
-            assert cut.recall == expected.micro_recall
-            assert cut.precision == expected.micro_precision
-            assert cut.false_alarm == expected.pii_free_fpr
-
-
-def test_certainties_that_differ_in_the_last_bit_are_told_apart() -> None:
-    low, high = 0.5, 0.5000000000000001
-    cuts = all_cuts([EXAMPLES[0]], [prediction("a b c d", ("a", high), ("d", low))])
-    assert [cut.precision for cut in cuts] == [1.0, 0.5]
-    assert len(confident(prediction("a b c d", ("a", high), ("d", low)), cuts[0].least).entities) == 1
+def test_types_get_thresholds_of_their_own_where_that_is_better() -> None:
+    text = "a b c d e f"
+    gold = [Entity("SURE", "a", 0, 1), Entity("SURE", "b", 2, 3), Entity("VAGUE", "d", 6, 7)]
+    found = (*gold, Entity("VAGUE", "c", 4, 5))
+    items = tuple((one.type, one.text) for one in found)
+    predicted = Prediction(Parsed(items, valid=True), False, found, (0.3, 0.2, 0.9, 0.6))
+    cut = least_certainty([Example("d0", text, tuple(gold))], [predicted], Target("precision", 1.0))
+    assert (cut.recall, cut.precision) == (1.0, 1.0)
+    assert dict(cut.by_type) == {"VAGUE": pytest.approx(0.75)}
+    alone = least_certainty([Example("d0", text, tuple(gold))], [predicted], Target("precision", 0.5))
+    assert (alone.least, alone.by_type) == (0.0, ())  # nothing is left out: no thresholds
