@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 
-from search.study.json_content import ComparisonJson
+from search.study.json_content import ComparisonJson, SeedJson, as_number
 from search.study.trial_view import TrialView
 from search.study.view import StudyView
 from trainable.config import KNOBS, TAGS, TrialConfig
@@ -99,6 +100,23 @@ def gain_words(compared: ComparisonJson) -> str:
         f"Against {compared['name']}{how}, recall on the test set is {gain:+.1f} points (95 % interval of the paired "
         f"difference {low:+.1f} to {high:+.1f}): {verdict}. In points: {others}."
     )
+
+
+def seeds_words(rows: Sequence[SeedJson]) -> str:
+    """Return mean and spread of the test numbers of several seeds."""
+    names = (("micro_recall", "recall"), ("micro_precision", "precision"), ("micro_f1", "F1"))
+    told = []
+    for name, word in names:
+        values = [value for row in rows if (value := as_number(row["test"].get(name))) is not None]
+        if len(values) < len(rows):
+            told.append(f"{word} is undefined with {len(rows) - len(values)} of them")
+            continue
+        single = ", ".join(f"{100 * value:.1f}" for value in values)
+        told.append(
+            f"{word} {100 * mean(values):.1f} % with a standard deviation of {100 * stdev(values):.1f} points ({single})"
+        )
+    seeds = ", ".join(str(row["seed"]) for row in rows)
+    return f"On the test set, over {len(rows)} seeds ({seeds}): {'; '.join(told)}."
 
 
 def hover(view: StudyView, trial: TrialView) -> str:

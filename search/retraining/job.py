@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -49,6 +49,17 @@ class RetrainJob:
     rival: Rival | None = None
     """What is compared with, if anything."""
 
+    def with_seed(self, number: int) -> tuple[TrialConfig, FullLengthSettings]:
+        """Return the config with another seed, and the settings of its run, numbered from 1."""
+        config = self.config.with_changes(seed=self.config.seed + number)
+        return config, replace(self.settings, out_dir=self.settings.out_dir / f"seed-{config.seed}")
+
+    def out_dirs(self) -> list[Path]:
+        """Return the folder of every training, the first's first."""
+        others = [self.with_seed(number)[1] for number in range(1, self.options.seeds)]
+        compared = [self.rival.settings] if self.rival and self.rival.settings else []
+        return [settings.out_dir for settings in (self.settings, *compared, *others)]
+
     def describe(self) -> str:
         """Return what will be done, for people."""
         test = self.settings.test_file.name if self.settings.test_file else "none"
@@ -59,6 +70,7 @@ class RetrainJob:
             f"oversampling {self.config.oversampling:g}, {'4' if self.config.load_in_4bit else '16'}-bit",
             f"engine     {self.options.engine} ({self.settings.backend} backend), {self.settings.epochs} epochs{augmented}",
             f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}",
+            *([f"seeds      {self.options.seeds}"] if self.options.seeds > 1 else []),
             *([f"compare    with {self.rival.name}"] if self.rival else []),
             f"results    {self.settings.out_dir}",
         ]
@@ -88,7 +100,7 @@ def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
         raise FileNotFoundError(
             f"{best_json} must exist, with the study's config.json beside it; run a search first"
         )
-    _check_epochs(options)
+    _check_numbers(options)
     best = read_own(best_json, WinningConfigJson, mend_winner(best_json))
     saved = read_config(files)
     stored_dir = saved["options"]["data_dir"]
@@ -111,6 +123,7 @@ def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
         augmented=options.augment and options.engine == "own",
         prompt=shared.prompt(config.model),
         searched_steps=None if options.keep_rate else shared.horizon_steps,
+        keep_state=_several(options),
     )
     rival = _rival(options, stored_space(files), config, settings, shared)
     source = provenance(corpus, config.seed)
@@ -118,7 +131,7 @@ def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
 
 
 def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
-    _check_epochs(options)
+    _check_numbers(options)
     if options.out is None:
         raise ValueError("`--config` needs `--out` too: the folder for the results")
     preset = choose_preset(options.preset, options.backend)
@@ -139,6 +152,7 @@ def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
         window_tokens=options.window_tokens or defaults.window_tokens,
         overlap_tokens=options.overlap_tokens,
         augmented=options.augment and options.engine == "own",
+        keep_state=_several(options),
     )
     rival = _rival(options, space, config, settings, None)
     source = provenance(corpus, config.seed)
@@ -152,6 +166,9 @@ def _rival(
     settings: FullLengthSettings,
     shared: TrialSettings | None,
 ) -> Rival | None:
+    if settings.test_file is None and _several(options):
+        flag = "--compare" if options.compare else "--seeds"
+        raise ValueError(f"`{flag}` needs a test set, and {settings.train_file.parent} has no test file")
     if options.compare is None:
         return None
     rival = find_rival(options.compare, space, config.seed, settings, shared)
@@ -160,9 +177,18 @@ def _rival(
     return rival
 
 
-def _check_epochs(options: RetrainOptions) -> None:
-    if options.epochs < 1:
-        raise ValueError(f"`--epochs` is {options.epochs}, but must be at least 1")
+def _check_numbers(options: RetrainOptions) -> None:
+    problems = [
+        f"`--{name}` is {value}, but must be at least 1"
+        for name, value in (("epochs", options.epochs), ("seeds", options.seeds))
+        if value < 1
+    ]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _several(options: RetrainOptions) -> bool:
+    return options.compare is not None or options.seeds > 1
 
 
 def _check_inputs(config: TrialConfig, corpus: CorpusFiles, backend: str) -> None:

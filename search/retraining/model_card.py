@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from search.reporting.words import gain_words
+from search.reporting.words import gain_words, seeds_words
 from search.study.json_content import RetrainJson
 from trainable.config import JSON, TAGS, TrialConfig
 from trainable.config_words import unusual_knobs
@@ -71,6 +71,8 @@ def model_card(metrics: RetrainJson) -> str:
         interval = f"Test recall: 95 % interval {low:.3f} to {high:.3f} (bootstrap over documents)."
     if compared := metrics.get("comparison"):
         interval += f"\n\n{gain_words(compared)}"
+    if seeds := metrics.get("seeds"):
+        interval += f"\n\n{seeds_words(seeds)}"
     return _TEMPLATE.format(
         task=_TASKS[trained.answers],
         counting=""

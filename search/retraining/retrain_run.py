@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 
@@ -15,21 +16,23 @@ from data.files.private import for_owner_alone
 from data.paths import ROOT
 from data.terminal import plain_stdout
 from search.reporting.sections.write import try_report
-from search.reporting.words import gain_words
+from search.reporting.words import gain_words, seeds_words
 from search.retraining.comparison import STATISTICS, comparison, rival_test
 from search.retraining.job import RetrainJob
 from search.retraining.model_card import model_card
 from search.retraining.results import retrain_metrics
 from search.study.files import write_json
-from search.study.json_content import RetrainJson
+from search.study.json_content import HeadlineJson, RetrainJson, SeedJson
 from trainable.config import TrialConfig
 from trainable.predicting.library_output import quieten
+from trainable.scoring.metrics import Evaluation
 from trainable.scoring.tables import comparison_table, share, type_table
 from trainable.training.full_length import (
     EpochResult,
     FullLengthResult,
     FullLengthRun,
     FullLengthSettings,
+    delete_state,
     train_full_length,
 )
 
@@ -69,6 +72,14 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
             comparison_table([(job.rival.name, theirs), ("this training", result.test)], STATISTICS)
         )
         print(gain_words(metrics["comparison"]), flush=True)
+    if job.options.seeds > 1 and result.test:
+        metrics["seeds"] = [_seed_row(config.seed, result.test)]
+        for number in range(1, job.options.seeds):
+            _train_seed(job, number, metrics["seeds"])
+        _write(job, metrics)
+        print(seeds_words(metrics["seeds"]), flush=True)
+    for folder in job.out_dirs():
+        delete_state(folder)
     if job.options.merge:
         merge(job.settings.adapter_dir, out / "merged", job.config.load_in_4bit)
     return _summary(job, metrics, started)
@@ -92,6 +103,19 @@ def _train(
     return trained, result
 
 
+def _train_seed(job: RetrainJob, number: int, rows: list[SeedJson]) -> None:
+    config, settings = job.with_seed(number)
+    print(f"seed       now {config.seed}", flush=True)
+    settings.out_dir.mkdir(parents=True, exist_ok=True)
+    test = _train(config, settings, job.options.engine)[1].test
+    if test is not None:
+        rows.append(_seed_row(config.seed, test))
+
+
+def _seed_row(seed: int, test: Evaluation) -> SeedJson:
+    return {"seed": seed, "test": cast(HeadlineJson, test.headline())}
+
+
 def _write(job: RetrainJob, metrics: RetrainJson) -> None:
     """Write metrics.json and the model card, and the study's report anew."""
     write_json(job.settings.out_dir / "metrics.json", metrics)
@@ -113,6 +137,8 @@ def _summary(job: RetrainJob, metrics: RetrainJson, started: float) -> dict[str,
         "validation": _chosen(best, _TOLD),
         "test": test and _chosen(test, (*_TOLD, "micro_recall_ci")),
         "gain": gain,
+        "seeds": [{"seed": row["seed"], **_chosen(row["test"], _TOLD)} for row in metrics.get("seeds", [])]
+        or None,
         "seconds": round(time.monotonic() - started, 1),
     }
 

@@ -45,10 +45,8 @@ def find_rival(
 
     Raises:
         FileNotFoundError: If the folder holds no adapter, or a base model is missing.
-        ValueError: If there is no test set, nothing of that name, or the file or adapter is wrong.
+        ValueError: If there is nothing of that name, or the file or adapter is wrong.
     """
-    if settings.test_file is None:
-        raise ValueError(f"`{_FLAG}` needs a test set, and {settings.train_file.parent} has no test file")
     if wanted not in space.starting_configs and Path(wanted).is_dir():
         place = find_model(wanted)
         if place.adapter is None:

@@ -205,6 +205,13 @@ class ComparisonJson(TypedDict):
     seconds: float
 
 
+class SeedJson(TypedDict):
+    """The test numbers of one of several trainings that differ in their seed alone."""
+
+    seed: int
+    test: HeadlineJson
+
+
 class RetrainJson(TypedDict):
     """retrain/metrics.json."""
 
@@ -219,4 +226,6 @@ class RetrainJson(TypedDict):
     best_epoch: int
     test: TestJson | None
     comparison: NotRequired[ComparisonJson]
+    seeds: NotRequired[list[SeedJson]]
+    """With --seeds: the first, which is `test`, and the others."""
     provenance: ProvenanceJson

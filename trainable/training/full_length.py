@@ -46,6 +46,10 @@ class FullLengthSettings:
     searched_steps: int | None = None
     """Steps for which the config's learning rate was found; None keeps the rate at any length."""
 
+    keep_state: bool = False
+    """Leave the state of our own loop when the run has ended, so that it need not be trained again if another run that
+    follows is interrupted; `delete_state` removes it."""
+
     @property
     def adapter_dir(self) -> Path:
         """Adapter of the best epoch."""
@@ -223,6 +227,12 @@ def _saved(state: Path) -> State:
 def conclude(run: FullLengthRun, facts: Facts) -> FullLengthResult:
     """Test the best epoch once and remove what only a resume needed."""
     result = FullLengthResult(tuple(run.epochs), run.best().epoch, run.test(), facts)
-    (run.settings.out_dir / STATE_FILE).unlink(missing_ok=True)
+    if not run.settings.keep_state:
+        delete_state(run.settings.out_dir)
     delete_private(run.settings.parts.token_cache)
     return result
+
+
+def delete_state(out_dir: Path) -> None:
+    """Remove the state of a run that has ended; without one nothing happens."""
+    (out_dir / STATE_FILE).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
 from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
-from search.reporting.words import config_words, gain_words, interval_words
+from search.reporting.words import config_words, gain_words, interval_words, seeds_words
 from search.study.json_content import HeadlineName, RetrainJson, as_number
 from search.study.view import StudyView
 from trainable.config import TrialConfig
@@ -38,6 +38,8 @@ def retrain_section(view: StudyView) -> Section | None:
     ]
     if compared := metrics.get("comparison"):
         blocks.insert(2, Text(gain_words(compared)))
+    if seeds := metrics.get("seeds"):
+        blocks.insert(2, Text(seeds_words(seeds)))
     if test:
         others = {row["type"]: row["recall"] for row in compared["test"]["per_type"]} if compared else {}
         rows: tuple[tuple[Cell, ...], ...] = tuple(
@@ -80,6 +82,8 @@ def words_of_test(view: StudyView) -> str:
         told += " It was trained on other data than the search."
     if compared := metrics.get("comparison"):
         told += f" {gain_words(compared)}"
+    if seeds := metrics.get("seeds"):
+        told += f" {seeds_words(seeds)}"
     return told
 
 

@@ -138,6 +138,24 @@ def test_the_winner_is_compared_with_a_starting_config_of_its_study(
         prepare(RetrainOptions(files.best, compare="conservative"))
 
 
+def test_several_trainings_have_folders_of_their_own_and_keep_their_state(
+    files: StudyFiles, tmp_path: Path
+) -> None:
+    job = prepare(RetrainOptions(files.best, compare="conservative", seeds=3))
+    out = files.root / "retrain"
+    assert job.out_dirs() == [out, out / "compare", out / "seed-8", out / "seed-9"]
+    config, settings = job.with_seed(2)
+    assert (config, settings) == (replace(WINNER, seed=9), replace(job.settings, out_dir=out / "seed-9"))
+    assert settings.keep_state
+    assert not prepare(RetrainOptions(files.best)).settings.keep_state
+    assert "seeds      3" in job.describe()
+    with pytest.raises(ValueError, match="`--epochs` is 0.*\n`--seeds` is 0, but must be at least 1"):
+        prepare(RetrainOptions(files.best, epochs=0, seeds=0))
+    (tmp_path / "data" / "test.jsonl").unlink()
+    with pytest.raises(ValueError, match="`--seeds` needs a test set"):
+        prepare(RetrainOptions(files.best, seeds=2))
+
+
 def test_what_will_be_done_is_told(files: StudyFiles) -> None:
     text = prepare(RetrainOptions(files.best)).describe()
     assert "small-2m, rank 16, found at learning rate 2.00e-03, oversampling 2, 4-bit" in text

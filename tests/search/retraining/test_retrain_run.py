@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,6 +59,51 @@ def test_two_configs_are_trained_and_tested_once_and_the_gain_is_told(data: Path
     again, _ = retrain("--config", ours, "--out", tmp_path / "again", "--compare", out / "compare", *given)
     assert again["gain"]["over"] == "the adapter of ours/compare"
     assert again["gain"]["micro_recall"] == pytest.approx(list(compared["gain"]["micro_recall"]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_mean_and_spread_over_seeds_are_told_and_no_state_is_left(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "seeds"
+    given = ("--data-dir", data, "--out", out, "--epochs", 1, "--preset", "cpu", "--seed", 5)
+    summary, told = retrain("--config", "conservative, tags", "--seeds", 2, *given)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert [row["seed"] for row in metrics["seeds"]] == [5, 6]
+    assert metrics["seeds"][0]["test"]["micro_recall"] == metrics["test"]["micro_recall"]
+    assert [row["micro_recall"] for row in summary["seeds"]] == [
+        row["test"]["micro_recall"] for row in metrics["seeds"]
+    ]
+    assert "over 2 seeds (5, 6): recall" in told
+    assert "over 2 seeds (5, 6): recall" in (out / "model_card.md").read_text(encoding="utf-8")
+    assert (out / "seed-6" / "adapter" / "adapter_model.safetensors").is_file()
+    assert not list(out.rglob("state.pt"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_what_has_ended_before_an_interruption_is_not_trained_again(data: Path, tmp_path: Path) -> None:
+    given = [
+        "--config",
+        "conservative",
+        "--compare",
+        "bigger model",
+        "--data-dir",
+        data,
+        "--out",
+        tmp_path / "out",
+    ]
+    given += ["--epochs", 1, "--preset", "cpu"]
+    command = [sys.executable, "-u", str(ROOT / "search" / "retrain.py"), *map(str, given)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("compare    now") for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+    assert process.returncode != 0
+    before = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    summary, told = retrain(*given)
+    assert told.count("epoch 1:") == 1  # of the other config
+    assert summary["test"]["micro_recall"] == before["test"]["micro_recall"]
+    assert summary["gain"]["over"] == 'the starting config "bigger model"'
 
 
 @pytest.mark.slow

@@ -58,8 +58,6 @@ def test_a_folder_is_tested_as_it_is(settings: FullLengthSettings, tmp_path: Pat
 
 
 def test_what_cannot_be_compared_with_is_refused(settings: FullLengthSettings, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="`--compare` needs a test set"):
-        find_rival("conservative", SPACE, 7, replace(settings, test_file=None), None)
     with pytest.raises(ValueError, match="`--compare` is 'careful', but must be a starting config"):
         find_rival("careful", SPACE, 7, settings, None)
     with pytest.raises(FileNotFoundError, match="must be an adapter's folder"):

@@ -11,7 +11,13 @@ import pytest
 
 from trainable.config import TrialConfig
 from trainable.model.adapters import load_weights
-from trainable.training.full_length import EpochResult, FullLengthRun, FullLengthSettings, train_full_length
+from trainable.training.full_length import (
+    EpochResult,
+    FullLengthRun,
+    FullLengthSettings,
+    delete_state,
+    train_full_length,
+)
 
 _CONFIG = TrialConfig(
     "small-2m", learning_rate=3e-3, oversampling=1.5, lora_dropout=0.1, effective_batch=8, micro_batch=8
@@ -57,6 +63,27 @@ def test_a_run_leaves_the_adapter_of_its_best_epoch_and_masked_predictions(
     assert len(rows) == 8
     shapes = "".join(entity["shape"] for row in rows for entity in row["entities"])
     assert {char for char in shapes if char.isalnum()} <= set("9x字")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_an_ended_run_whose_state_was_kept_is_tested_again_without_training(
+    settings: FullLengthSettings, tmp_path: Path
+) -> None:
+    kept = replace(settings, out_dir=tmp_path, keep_state=True)
+    first = train_full_length(FullLengthRun(_CONFIG, kept), lambda epoch: None)
+    assert "state.pt" in files(tmp_path)
+    seen: list[EpochResult] = []
+    again = train_full_length(FullLengthRun(_CONFIG, kept), seen.append)
+    assert seen == []
+    assert (again.epochs, again.test, again.facts["train_s"]) == (
+        first.epochs,
+        first.test,
+        first.facts["train_s"],
+    )
+    delete_state(tmp_path)
+    assert "state.pt" not in files(tmp_path)
+    delete_state(tmp_path)
 
 
 @pytest.mark.slow

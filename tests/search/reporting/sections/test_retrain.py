@@ -155,3 +155,10 @@ def test_a_comparison_is_told_first_and_has_its_row_and_column(view: StudyView) 
     assert all(row[-1] == row[4] for row in types.rows)
     told = words_of_test(replace(view, retrain={**_METRICS, "comparison": compared}))
     assert "recall on the test set is +10.0 points" in told
+
+
+def test_several_seeds_are_told_in_the_lead_and_in_the_section(view: StudyView) -> None:
+    seeds = [{"seed": seed, "test": _METRICS["test"]} for seed in (42, 43)]
+    section = section_of(view, seeds=seeds)
+    assert any(isinstance(block, Text) and "over 2 seeds (42, 43)" in block.text for block in section.blocks)
+    assert "over 2 seeds (42, 43)" in words_of_test(replace(view, retrain={**_METRICS, "seeds": seeds}))
