@@ -23,7 +23,7 @@ class SearchOptions:
     data_dir: Path | None = None
     """Folder with merged_pii_dataset_{train,validation,test}.jsonl (none: the project's data folder)."""
     space: Path | None = None
-    """TOML file that narrows or replaces the search space."""
+    """TOML file that narrows or replaces the search space; a study that goes on takes wider ranges and more values."""
     preset: Literal["auto", "cpu", "gpu"] = "auto"
     """gpu: Qwen3 0.6B and 1.7B; cpu: the small bundled models."""
     backend: Literal["auto", "unsloth", "peft"] = "auto"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from data.entities import Example
 from data.prompt import PromptSettings
+from search.planning.documents import mean_tokens
 from search.planning.memory import estimate_gib
-from search.planning.sample_length import mean_tokens
 from search.planning.space import SearchSpace
 from trainable.config import TrialConfig
 

@@ -75,6 +75,21 @@ def with_possible_answers(
     return fix(space, {"answers": JSON}), f"{JSON} alone, no {TAGS}: {'; '.join(reasons)}"
 
 
+def check_answers(
+    space: SearchSpace, new_models: Sequence[str], examples: Sequence[Example], backend: str
+) -> None:
+    """Check that the base models which a study takes up as it goes on can answer in all the ways that it searches.
+
+    Raises:
+        ValueError: If one cannot.
+    """
+    possible, note = with_possible_answers(space, examples, backend) if new_models else (space, "")
+    if possible != space:
+        raise ValueError(
+            f"`--space`: `model` has new values that cannot answer as the study searches it: {note}; choose another --study"
+        )
+
+
 def _why_no_tags(model: str, backend: str) -> str:
     base = read_base(locate_base(model))
     if base.one_sided:

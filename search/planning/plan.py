@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -13,12 +13,13 @@ from data.corpus import CorpusFiles, find_corpus
 from data.files.private import for_owner_alone
 from search.goals import GOALS_FILE, goals_problems
 from search.options import SearchOptions
+from search.planning.continued_space import narrower, stored_space, widened
 from search.planning.documents import Documents
 from search.planning.ladder import (
     describe_rungs,
     rung_shares,
 )
-from search.planning.models import model_problems, with_possible_answers
+from search.planning.models import check_answers, model_problems, with_possible_answers
 from search.planning.options_check import unknown_types, wrong_values
 from search.planning.preset import Preset, choose_preset
 from search.planning.rates import told_rates, with_expected_rates
@@ -27,12 +28,12 @@ from search.planning.resume import (
     changed_system_prompt,
     choose_study,
     stored_options,
-    stored_space,
 )
 from search.planning.space import SearchSpace, default_space, fix, read_space
-from search.planning.trial_settings import planned_rungs, planned_settings, system_prompt
+from search.planning.trial_settings import continued_settings, planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
+from trainable.knob import Choice, Range
 from trainable.model.adapters import read_init_adapter
 from trainable.model.bases import BUNDLED, locate_base
 
@@ -63,6 +64,8 @@ class SearchPlan:
     """What is to be said of the ways to answer; empty: nothing."""
     documents: Documents = field(compare=False, repr=False)
     """The corpus as it was read; dropped before trials start."""
+    narrower: dict[str, Choice | Range] = field(default_factory=dict)
+    """What `--space` widens in a study that goes on, as it was searched before."""
 
     @property
     def concurrent_trials(self) -> int:
@@ -93,6 +96,11 @@ class SearchPlan:
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
             f"rates      {self.rates_note}",
+            *(
+                [f"widened    {', '.join(f'{name} from {old}' for name, old in self.narrower.items())}"]
+                if self.narrower
+                else []
+            ),
             *([f"answers    {self.answers_note}"] if self.answers_note else []),
             f"first      {', '.join(self.space.fitting_starting_configs()) or 'no starting config fits the space'}",
             f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
@@ -116,7 +124,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     preset = choose_preset("cpu" if options.simulate else options.preset, options.backend)
     problems += wrong_values(options)
     fallback = default_space(preset.name, options.seed)
-    space = fallback if goes_on else _gather(problems, lambda: _space(options, preset)) or fallback
+    before = space = (None if goes_on else _gather(problems, lambda: _space(options, fallback))) or fallback
     corpus = _gather(problems, lambda: find_corpus(options.data_dir))
     problems += goals_problems(given.goals, corpus.train if corpus else None)
     documents = Documents(corpus) if corpus else None
@@ -130,10 +138,13 @@ def make_plan(options: SearchOptions) -> SearchPlan:
             empty = corpus.validation if n_train else corpus.train
             problems.append(f"{empty} of `--data-dir` is empty, but must hold at least one document")
     if files is not None and goes_on and corpus and documents and not problems:
-        problems += changed_inputs(options, files, corpus)
+        problems += changed_inputs(files, corpus)
         problems += _gather(problems, partial(changed_system_prompt, given, files, documents)) or []
-        space = stored_space(files)
-    problems += _model_problems(space, check=not problems and not goes_on)
+        before = space = stored_space(files)
+        if given.space is not None:
+            space = _gather(problems, lambda: widened(before, _space(options, before))) or before
+    new_models = [model for model in space.models() if not goes_on or model not in before.models()]
+    problems += _model_problems(space, () if problems else new_models)
     rungs: tuple[int, ...] = (1,)
     if documents and n_train and not goes_on:
         _gather(problems, partial(system_prompt, options.system_prompt, documents))
@@ -143,15 +154,17 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
     note, rates_note = "", "those of the study, which goes on"
-    if goes_on:  # what the finished trials ran with, whatever has changed since
-        saved = TrialSettings.load(files.trial_settings)
-        settings = replace(saved, train_file=str(corpus.train), validation_file=str(corpus.validation))
+    if goes_on:
+        check_answers(space, new_models, documents.train, preset.backend)
+        settings, old = continued_settings(files, corpus, new_models), narrower(before, space)
     else:
-        space, note = with_possible_answers(space, documents.train, preset.backend)
-        before, space = space, with_expected_rates(space, rungs[-1])
+        before, note = with_possible_answers(space, documents.train, preset.backend)
+        space, old = with_expected_rates(before, rungs[-1]), {}
         rates_note = told_rates(before, space, preset.name, rungs[-1])
         settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
-    return SearchPlan(options, preset, corpus, space, files, settings, n_train, rates_note, note, documents)
+    return SearchPlan(
+        options, preset, corpus, space, files, settings, n_train, rates_note, note, documents, old
+    )  # fmt: skip
 
 
 def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:
@@ -172,18 +185,18 @@ def _gather(problems: list[str], action: Callable[[], T]) -> T | None:
         return None
 
 
-def _model_problems(space: SearchSpace, check: bool) -> list[str]:
-    """Return which base models are not here or, if `check`, cannot be tuned; ours are known to be good."""
+def _model_problems(space: SearchSpace, unknown: Sequence[str]) -> list[str]:
+    """Return which base models are not here, and which of the unknown ones cannot be tuned; ours are known to be good."""
     problems: list[str] = []
     for model in space.models():
         _gather(problems, partial(locate_base, model))
-    if check and not problems:
-        problems = model_problems(space, [model for model in space.models() if model not in BUNDLED])
+    if not problems:
+        problems = model_problems(space, [model for model in unknown if model not in BUNDLED])
     return problems
 
 
-def _space(options: SearchOptions, preset: Preset) -> SearchSpace:
-    space = default_space(preset.name, options.seed)
+def _space(options: SearchOptions, space: SearchSpace) -> SearchSpace:
+    """Return a space with what `--space` and `--init-adapter` change in it."""
     if options.space is not None and not options.space.is_file():
         raise FileNotFoundError(f"`--space` is {options.space}, but must be a TOML file; check the path")
     if options.space is not None:

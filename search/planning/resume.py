@@ -7,21 +7,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from data.corpus import CorpusFiles
 from data.files.checksum import file_checksum
 from data.files.own_json import DamagedFile, read_own
 from search.options import SearchOptions
+from search.planning.continued_space import stored_space
 from search.planning.documents import Documents
-from search.planning.space import SearchSpace, read_space
 from search.planning.trial_settings import system_prompt
-from search.study.config_file import read_config, starting_configs_in
+from search.study.config_file import read_config
 from search.study.database import database_problems, ended_trials
 from search.study.files import StudyFiles, next_study_name
 from search.study.json_content import (
     ConfigJson,
-    ParameterJson,
     PendingJson,
     ProvenanceJson,
     Value,
@@ -29,16 +28,15 @@ from search.study.json_content import (
 )
 from search.study.lock import is_held
 from trainable.config import TrialSettings
-from trainable.knob import Choice, KnobValue, Range
 from trainable.model.adapters import WEIGHTS_FILE
 from trainable.model.kept_adapter import mend_winner
 
 MAY_CHANGE = frozenset(
-    {"trials", "study", "results_dir", "data_dir", "goals", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
+    {"trials", "study", "results_dir", "data_dir", "space", "goals", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
 )  # fmt: skip
 """Options that a study may be continued with although it was started with others; checksums tell whether data that
-lie elsewhere now are the same."""
-_WHERE_ONLY = MAY_CHANGE - {"trials", "data_dir"}
+lie elsewhere now are the same, and a space may become wider (search/planning/continued_space.py)."""
+_WHERE_ONLY = MAY_CHANGE - {"trials", "data_dir", "space"}
 
 
 def choose_study(options: SearchOptions) -> StudyFiles:
@@ -90,26 +88,7 @@ def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
     return SearchOptions(**{**values, **given, **own})
 
 
-def stored_space(files: StudyFiles) -> SearchSpace:
-    """Return the search space that a study was started with."""
-    content = read_config(files)["space"]
-    parameters = {name: parameter_of(entry) for name, entry in content["parameters"].items()}
-    fixed = {name: _hashable(value) for name, value in content["fixed"].items()}
-    return SearchSpace(parameters, fixed, starting_configs_in(content))
-
-
-def _hashable(value: KnobValue | list[str]) -> KnobValue:
-    return cast("KnobValue", tuple(value)) if isinstance(value, list) else value  # JSON knows no tuples
-
-
-def parameter_of(entry: ParameterJson) -> Choice | Range:
-    """Return a searched hyperparameter as config.json holds it."""
-    if "values" in entry:
-        return Choice(tuple(entry["values"]))
-    return Range(entry["low"], entry["high"], entry["log"])
-
-
-def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFiles) -> list[str]:
+def changed_inputs(files: StudyFiles, corpus: CorpusFiles) -> list[str]:
     """Return one line for each file that is not what it was when the study was started."""
     source = read_config(files)["provenance"]
     problems, known = _changed_adapter(files, source), source["data"]
@@ -119,15 +98,6 @@ def changed_inputs(options: SearchOptions, files: StudyFiles, corpus: CorpusFile
                 f"{path} has changed since the study was started, so its trials would not compare; "
                 "put the old file back, or choose another --study"
             )
-    if options.space is not None and options.space.is_file():
-        stored = stored_space(files)
-        now = read_space(options.space, stored)
-        before, after = {**stored.parameters, **stored.fixed}, {**now.parameters, **now.fixed}
-        for name in sorted({*before, *after}):
-            if before.get(name) != after.get(name):
-                problems.append(
-                    f"`--space`: `{name}` differs from what the study was started with; choose another --study"
-                )
     return problems
 
 

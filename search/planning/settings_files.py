@@ -9,6 +9,7 @@ from pathlib import Path
 from data.auditing.summary import short_audit
 from data.files.checksum import file_checksum
 from search.goals import keep_goals
+from search.planning.continued_space import as_json
 from search.planning.plan import SearchPlan
 from search.study.config_file import read_config
 from search.study.files import STUDY_FORMAT, write_json
@@ -54,7 +55,7 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
 
 
 def note_session(plan: SearchPlan) -> ProvenanceJson:
-    """Note in config.json that the study goes on, its new total of trials and where its data are now.
+    """Note in config.json that the study goes on, its new total of trials, a wider space and where its data are now.
 
     Returns:
         The provenance of the study.
@@ -67,6 +68,7 @@ def note_session(plan: SearchPlan) -> ProvenanceJson:
         "trials": plan.options.trials,
         "confirm": plan.options.confirm,
         "data_dir": data_dir,
+        "space": str(plan.options.space.resolve()) if plan.options.space else None,
     }
     config["trial_settings"] |= {
         "train_file": plan.settings.train_file,
@@ -77,6 +79,11 @@ def note_session(plan: SearchPlan) -> ProvenanceJson:
         "commit": commit(),
         "trials": plan.options.trials,
     }
+    if plan.narrower:
+        session["narrower"] = {name: as_json(parameter) for name, parameter in plan.narrower.items()}
+        config["space"]["parameters"] = {
+            name: as_json(parameter) for name, parameter in plan.space.parameters.items()
+        }
     config.setdefault("continued", []).append(session)
     write_json(plan.files.config, config)
     return config["provenance"]

@@ -1,8 +1,10 @@
-"""What every trial of a new study is told: its rungs, files, requirements, threads and share of the GPU."""
+"""What every trial of a study is told: its rungs, files, requirements, threads and share of the GPU."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from data.corpus import CorpusFiles
@@ -67,10 +69,10 @@ def system_prompt(file: Path | None, read: Documents) -> str:
     return text.replace("{types}", ", ".join(sorted(entity_types(read.train))))
 
 
-def ends_of_turn(space: SearchSpace) -> tuple[tuple[str, str], ...]:
-    """Return each base model of a space with the token that ends its answers; ours, which never change, are left out."""
-    models = [model for model in space.models() if model not in BUNDLED]
-    return tuple((model, read_chat_format(locate_base(model)).end_of_turn) for model in models)
+def ends_of_turn(models: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return base models with the token that ends their answers; ours, which never change, are left out."""
+    others = [model for model in models if model not in BUNDLED]
+    return tuple((model, read_chat_format(locate_base(model)).end_of_turn) for model in others)
 
 
 def planned_settings(
@@ -103,7 +105,7 @@ def planned_settings(
         evaluation_documents=rung_documents(documents, judges),
         judges=judges,
         system_prompt=message,
-        ends_of_turn=ends_of_turn(space),
+        ends_of_turn=ends_of_turn(space.models()),
         min_precision=options.min_precision,
         min_json_valid=options.min_json_valid,
         min_type_recall=parse_type_recall(options.min_recall),
@@ -112,4 +114,15 @@ def planned_settings(
         threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
         gpus=share.gpus if preset.name == "gpu" else 0,
         vram_gib=share.vram_gib,
+    )
+
+
+def continued_settings(files: StudyFiles, corpus: CorpusFiles, new_models: Sequence[str]) -> TrialSettings:
+    """Return what the finished trials ran with, whatever has changed since; new models add how their answers end."""
+    saved = TrialSettings.load(files.trial_settings)
+    return replace(
+        saved,
+        train_file=str(corpus.train),
+        validation_file=str(corpus.validation),
+        ends_of_turn=saved.ends_of_turn + ends_of_turn(new_models),
     )

@@ -96,6 +96,8 @@ class SessionJson(TypedDict):
     started: str
     commit: str
     trials: int
+    narrower: NotRequired[dict[str, ParameterJson]]
+    """What of the space was widened then, as it was searched before."""
 
 
 class ConfigJson(TypedDict):

@@ -30,8 +30,11 @@ def make_searcher(
     from search.planning.space import SpaceSampler
     from search.study.storage import name_inside, open_storage
     from search.tuning.searcher import TruthfulOptunaSearch
+    from search.tuning.widening import widen_trials
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if storage is None and plan.files.database.is_file():
+        widen_trials(plan.files.database, plan.space)
     storage = storage or open_storage(str(plan.files.database))
     return TruthfulOptunaSearch(
         SpaceSampler(plan.space, {SETTINGS_KEY: str(plan.files.trial_settings)}),

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.planning.documents import mean_tokens
 from search.planning.memory import ModelShape, estimate_gib
 from search.planning.plan import SearchPlan, expected_cost_share
-from search.planning.sample_length import mean_tokens
 from search.planning.space import SpaceSampler
 from search.study.confirmation import runs_at_most
 from trainable.config import TrialConfig

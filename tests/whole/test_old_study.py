@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from data.paths import ROOT
-from search.planning.resume import stored_space
+from search.planning.continued_space import stored_space
 from search.reporting.sections.write import write_report
 from search.study.files import StudyFiles
 from search.study.journal import read_decisions

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from search.planning.resume import parameter_of
+from search.planning.continued_space import parameter_of
 from search.reporting.document import Block, Code, Text, counted
 from search.reporting.wider import end_of, is_ordered, space_line, wider
 from search.reporting.words import knob, value_of

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from statistics import NormalDist
 
 from search.options import SearchOptions
+from search.planning.continued_space import parameter_of
 from search.reporting.document import Block, Cell, Code, Items, Section, Table, Text, cell, listed, percent
-from search.reporting.words import short_config
-from search.study.json_content import AuditJson, ProvenanceJson
+from search.reporting.words import knob, short_config
+from search.study.json_content import AuditJson, ParameterJson, ProvenanceJson
 from search.study.view import StudyView
 
 _NOT_REPEATED = {"resume", "plan", "study", "results_dir"}
@@ -162,6 +164,11 @@ def _origin(source: ProvenanceJson, view: StudyView) -> Table:
         ("device", _device(view)),
         ("packages", ", ".join(f"{name} {version}" for name, version in source["packages"].items())),
         *(
+            ("widened", f"{session['started']}: {_widened(session['narrower'])}")
+            for session in view.config_json.get("continued", [])
+            if "narrower" in session
+        ),
+        *(
             (f"{split} data", f"{data['file']}, SHA-256 {data['sha256']}")
             for split, data in source["data"].items()
         ),
@@ -170,6 +177,11 @@ def _origin(source: ProvenanceJson, view: StudyView) -> Table:
         checksum = hashlib.sha256(view.best_text.encode("utf-8")).hexdigest()
         rows.append(("best.json", f"SHA-256 {checksum}"))
     return Table(("provenance", ""), tuple(rows))
+
+
+def _widened(narrower: Mapping[str, ParameterJson]) -> str:
+    """Return which hyperparameters were widened, with what was searched until then."""
+    return ", ".join(f"{knob(name)}, before {parameter_of(entry)}" for name, entry in narrower.items())
 
 
 def _device(view: StudyView) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from data.auditing.summary import short_audit
-from data.corpus import CorpusFiles
+from data.corpus import SAMPLE_DIR, CorpusFiles
 from data.files.checksum import file_checksum
 from data.files.jsonl import read_examples
 from data.files.lines import DataError
 from search.options import SearchOptions
-from search.planning.documents import Documents
+from search.planning.documents import Documents, mean_tokens
 from search.planning.plan import SearchPlan, make_plan
 from search.planning.settings_files import write_settings
 from search.watching.forecast import forecast_numbers
@@ -100,3 +100,26 @@ def test_a_plan_whose_documents_were_dropped_carries_no_text_of_them(tmp_path: P
     plan.documents.drop()
     assert text not in pickle.dumps(plan)
     assert "Documents" not in repr(plan)
+
+
+def test_the_mean_length_is_close_to_the_tokenised_corpus() -> None:
+    from transformers import AutoTokenizer
+
+    from data.prompt import SYSTEM_PROMPT, completion
+    from trainable.model.bases import locate_base
+
+    tokenizer = AutoTokenizer.from_pretrained(locate_base("small-2m"))
+    examples = read_examples(SAMPLE_DIR / "train.jsonl")
+    exact = [
+        len(tokenizer.apply_chat_template([{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": example.text}], add_generation_prompt=True, return_dict=False))
+        + len(tokenizer(completion(example.entities)).input_ids) + 1
+        for example in examples
+    ]  # fmt: skip
+    assert mean_tokens(examples, "small-2m", 512) == pytest.approx(sum(exact) / len(exact), rel=0.05)
+
+
+def test_a_sample_counts_no_more_than_the_window_that_it_is_cut_into() -> None:
+    examples = read_examples(SAMPLE_DIR / "validation.jsonl")
+    whole = mean_tokens(examples, "small-2m", 512)
+    assert 100 < whole < 512
+    assert mean_tokens(examples, "small-2m", 64) == 64

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.entities import Entity, Example
-from search.planning.models import described, model_problems, with_possible_answers
+from search.planning.models import check_answers, described, model_problems, with_possible_answers
 from search.planning.space import SearchSpace, default_space, fix
 from tests.families import save_family, save_in_4bit
 from trainable.config import TrialSettings
@@ -143,3 +143,10 @@ def test_unsloth_tags_only_with_our_own_passes() -> None:
     assert narrowed.fixed["answers"] == "json"
     assert "look to the left only; --backend peft does not" in told
     assert with_possible_answers(space_of("gemma2"), [PLAIN], "peft")[1] == ""
+
+
+def test_a_new_model_of_a_study_that_searches_tags_must_be_able_to_tag() -> None:
+    check_answers(space_of("gemma2"), ["gemma2"], [PLAIN], "peft")
+    check_answers(space_of("gemma2"), [], [PLAIN], "unsloth")
+    with pytest.raises(ValueError, match="`model` has new values that cannot answer .*look to the left only"):
+        check_answers(space_of("gemma2"), ["gemma2"], [PLAIN], "unsloth")

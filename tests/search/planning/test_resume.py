@@ -12,8 +12,9 @@ import pytest
 
 from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
+from search.planning.continued_space import stored_space
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.resume import stored_options, stored_space
+from search.planning.resume import stored_options
 from search.planning.settings_files import note_session, write_settings
 from search.planning.space import SpaceSampler, fix
 from search.study.config_file import read_config
@@ -168,17 +169,92 @@ def test_changed_data_and_a_changed_space_are_refused(tmp_path: Path, data: Path
     problems = problems_of(options(tmp_path, study="s", space=space))
     assert len(problems) == 2
     assert "merged_pii_dataset_train.jsonl has changed since the study was started" in problems[0]
-    assert "`--space`: `lora_rank` differs" in problems[1]
+    assert "`--space`: `lora_rank` is {8, 32}, but was {8, 16} so far" in problems[1]
 
 
-def test_a_fixed_value_of_the_space_that_has_changed_is_refused(tmp_path: Path, data: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("effective_batch = 16", "`effective_batch` is 16, but was 8 so far"),
+        ("effective_batch = [8, 16]", "`effective_batch` is {8, 16}, but was 8 so far"),
+        ("lora_rank = 8", "`lora_rank` is 8, but was {8, 16} so far"),
+        (
+            "learning_rate = { low = 1e-3, high = 1, log = true }",
+            "`learning_rate` is [0.001 .. 1], but was [0.0003 .. 0.03]",
+        ),
+        ("weight_decay = 0.1", "`weight_decay` is 0.1, but was not given so far"),
+    ],
+)
+def test_a_space_that_lacks_what_was_searched_is_refused_with_the_difference(
+    tmp_path: Path, data: Path, line: str, told: str
+) -> None:
     space = tmp_path / "space.toml"
     space.write_text("[space]\nlora_rank = [8, 16]\neffective_batch = 8\n", encoding="utf-8")
-    start(make_plan(options(tmp_path, study="s", space=space)), ended=1)
+    files = start(make_plan(options(tmp_path, study="s", space=space)), ended=1)
     assert make_plan(options(tmp_path, study="s", space=space)).options.resume
-    space.write_text("[space]\nlora_rank = [8, 16]\neffective_batch = 16\n", encoding="utf-8")
+    before = contents(files.root)
+    space.write_text(f"[space]\n{line}\n", encoding="utf-8")
     (problem,) = problems_of(options(tmp_path, study="s", space=space))
-    assert "`--space`: `effective_batch` differs" in problem
+    assert f"`--space`: {told}" in problem
+    assert contents(files.root) == before
+
+
+def test_a_wider_space_is_taken_up_and_noted_with_its_session(tmp_path: Path, data: Path) -> None:
+    files = start(make_plan(options(tmp_path, study="s", trials=2)), ended=2)
+    space = tmp_path / "wider.toml"
+    space.write_text(
+        "[space]\nlora_rank = [4, 8, 12, 16, 32, 64]\nlearning_rate = { low = 3e-4, high = 0.2, log = true }\n",
+        encoding="utf-8",
+    )
+    command = options(tmp_path, study="s", trials=5, space=space)
+    plan = make_plan(command)
+    assert (
+        "widened    lora_rank from {8, 12, 16, 32, 64}, learning_rate from [0.0003 .. 0.03]"
+        in plan.describe()
+    )
+    assert not plan.options.plan
+    note_session(plan)
+    config = read_config(files)
+    assert config["continued"][0]["narrower"] == {
+        "lora_rank": {"values": [8, 12, 16, 32, 64]}, "learning_rate": {"low": 3e-4, "high": 0.03, "log": True}
+    }  # fmt: skip
+    assert config["options"]["space"] == str(space)
+    assert stored_space(files) == plan.space
+    assert list(plan.space.parameters) == [
+        "model",
+        "load_in_4bit",
+        "lora_rank",
+        "learning_rate",
+        "oversampling",
+        "answers",
+    ]
+    again = make_plan(options(tmp_path, trials=5, space=space))  # the same command, without the name
+    assert (again.files, again.narrower) == (files, {})
+    space.write_text("[space]\nlora_rank = [8, 12, 16, 32, 64]\n", encoding="utf-8")
+    assert "`lora_rank` is {8, 12, 16, 32, 64}, but was {4, 8" in problems_of(command)[0]
+    space.unlink()
+    assert make_plan(options(tmp_path, study="s", resume=True)).space == plan.space
+    assert "must be a TOML file; check the path" in problems_of(command)[0]
+
+
+def test_the_file_that_a_study_was_started_with_does_not_matter_unless_it_is_given(
+    tmp_path: Path, data: Path
+) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text("[space]\nlora_rank = [8, 16]\n", encoding="utf-8")
+    plan = make_plan(options(tmp_path, study="s", space=space))
+    start(plan, ended=1)
+    space.write_text("[space]\nlora_rank = [4, 8, 16]\n", encoding="utf-8")
+    assert make_plan(options(tmp_path, study="s", resume=True)).space == plan.space
+
+
+def test_a_base_model_that_a_wider_space_adds_is_checked_before_anything_starts(
+    tmp_path: Path, data: Path
+) -> None:
+    start(make_plan(options(tmp_path, study="s")), ended=1)
+    space = tmp_path / "wider.toml"
+    space.write_text("[space]\nmodel = ['small-2m', 'small-4m', 'small-9m']\n", encoding="utf-8")
+    assert "`model` is 'small-9m'" in "\n".join(problems_of(options(tmp_path, study="s", space=space)))
 
 
 def test_the_space_of_a_study_is_read_as_it_was_planned(tmp_path: Path, data: Path) -> None:
@@ -333,6 +409,20 @@ def test_a_study_does_not_go_on_from_another_initial_adapter(tmp_path: Path, dat
     assert "of `--init-adapter` has changed since the study was started" in problems_of(command)[0]
     shutil.rmtree(adapter)
     assert "of `--init-adapter` is gone; put the old file back" in problems_of(command)[0]
+
+
+def test_a_study_of_an_adapter_goes_on_with_the_space_file_that_it_was_started_with(
+    tmp_path: Path, data: Path
+) -> None:
+    adapter, space = tmp_path / "adapter", tmp_path / "space.toml"
+    saved_adapter(adapter, 1.0)
+    space.write_text("[space]\nlora_rank = [8, 16]\noversampling = [1, 2]\n", encoding="utf-8")
+    command = options(tmp_path, study="s", trials=5, init_adapter=adapter, space=space)
+    plan = make_plan(command)
+    start(plan, ended=1)
+    again = make_plan(command)
+    assert (again.space, again.narrower) == (plan.space, {})
+    assert again.space.fixed["lora_rank"] == 2  # the adapter's
 
 
 def saved_adapter(folder: Path, value: float) -> None:

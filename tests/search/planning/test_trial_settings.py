@@ -109,7 +109,7 @@ def test_the_end_of_a_turn_of_every_base_but_ours_is_stored_with_the_study(
     folders = [str(save_family(name, tmp_path / name)) for name in ("llama3", "gemma3")]
     space = default_space("cpu", 42)
     choice = {**space.parameters, "model": Choice(("small-2m", *folders))}
-    assert ends_of_turn(replace(space, parameters=choice)) == (
+    assert ends_of_turn(replace(space, parameters=choice).models()) == (
         (folders[0], "<|eot_id|>"),
         (folders[1], "<end_of_turn>"),
     )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from statistics import NormalDist
+from typing import Any
 
 import pytest
 
@@ -147,3 +148,19 @@ def test_the_provenance_holds_checksums_of_the_data_and_of_best_json(view: Study
     assert rows["train data"].endswith(_BEST["provenance"]["data"]["train"]["sha256"])
     digest = hashlib.sha256((view.root / "best.json").read_bytes()).hexdigest()
     assert rows["best.json"] == f"SHA-256 {digest}"
+
+
+def test_what_was_widened_as_the_study_went_on_is_told(view: StudyView) -> None:
+    def told(study: StudyView) -> list[tuple[object, ...]]:
+        (table,) = [b for b in trust(study).blocks if isinstance(b, Table) and b.header[0] == "provenance"]
+        return [row for row in table.rows if row[0] == "widened"]
+
+    before: Any = {
+        "learning_rate": {"low": 3e-4, "high": 0.03, "log": True},
+        "lora_rank": {"values": [8, 16]},
+    }
+    session = {"started": "2026-11-29T04:00:00+00:00", "commit": "c", "trials": 40}
+    config: Any = {**view.config_json, "continued": [session, {**session, "narrower": before}]}
+    assert told(view) == []
+    (row,) = told(replace(view, config_json=config))
+    assert row[1] == "2026-11-29T04:00:00+00:00: learning rate, before [0.0003 .. 0.03], rank, before {8, 16}"
