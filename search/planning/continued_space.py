@@ -9,6 +9,7 @@ from search.planning.space import SearchSpace
 from search.study.config_file import read_config, starting_configs_in
 from search.study.files import StudyFiles
 from search.study.json_content import ParameterJson
+from trainable.config import KNOBS
 from trainable.knob import Choice, KnobValue, Range
 
 
@@ -41,12 +42,16 @@ def _hashable(value: KnobValue | list[str]) -> Any:
 def widened(stored: SearchSpace, wanted: SearchSpace) -> SearchSpace:
     """Return the stored space with the wider ranges and longer lists of values of the wanted one.
 
-    All trials so far lie in such a space, so that the sampler goes on learning from them.
+    All trials so far lie in such a space, so that the sampler goes on learning from them. What is searched by default
+    since a later version does not count for a study that is older.
 
     Raises:
         ValueError: Lists every hyperparameter that differs in another way, one a line.
     """
     before, after = {**stored.parameters, **stored.fixed}, {**wanted.parameters, **wanted.fixed}
+    for name in after.keys() - before.keys():
+        if after[name] in (KNOBS[name].cpu, KNOBS[name].gpu):
+            del after[name]
     problems = [
         f"`--space`: `{name}` is {_told(after, name)}, but was {_told(before, name)} so far; a study can go on with a wider range "
         "or more values of what it searches; otherwise choose another --study"

@@ -9,10 +9,10 @@ from typing import TypedDict
 from data.corpus import CorpusFiles, find_corpus
 from data.files.own_json import read_own
 from search.options import SearchOptions
+from search.planning.continued_space import stored_space
 from search.planning.documents import Documents
 from search.planning.models import model_problems, with_possible_answers
 from search.planning.preset import choose_preset
-from search.planning.continued_space import stored_space
 from search.planning.space import SearchSpace, default_space
 from search.retrain_options import RetrainOptions
 from search.retraining.rival import Rival, find_rival

@@ -9,6 +9,7 @@ import pytest
 
 from search.planning.continued_space import as_json, narrower, parameter_of, widened
 from search.planning.space import SearchSpace
+from trainable.config import KNOBS
 from trainable.knob import Choice, KnobValue, Range
 
 STORED = SearchSpace(
@@ -84,3 +85,11 @@ def test_a_parameter_is_read_from_json_as_it_was_written(parameter: Choice | Ran
     read = parameter_of(json.loads(json.dumps(as_json(parameter))))
     assert read == parameter
     assert not isinstance(parameter, Range) or parameter.whole == parameter_of(as_json(parameter)).whole  # type: ignore[union-attr]
+
+
+def test_what_is_searched_by_default_since_a_later_version_does_not_count_for_an_older_study() -> None:
+    later = KNOBS["answers"].cpu
+    assert isinstance(later, Choice)
+    assert widened(STORED, wanted("answers", later)) == STORED
+    with pytest.raises(ValueError, match="`answers` is tags, but was not given so far"):
+        widened(STORED, wanted("answers", "tags"))
