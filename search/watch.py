@@ -49,7 +49,8 @@ def main() -> int:
         files = study_files(options)
         from search.study.database import check_study
 
-        check_study(files.root)
+        if files.config.is_file():  # the database alone can be looked at too
+            check_study(files.root)
         from search.watching.study_server import StudyServer
 
         server = StudyServer(files.database, options.port)

@@ -44,7 +44,7 @@ def options(
     space = folder / "space.toml"
     space.write_text(
         f"[space]\nmodel = ['small-2m', '{broken}']\nlearning_rate = [3e-3, 1e30]\nload_in_4bit = false\n"
-        "lora_rank = 12\nmax_grad_norm = 1e30\neffective_batch = 8\n", encoding="utf-8"
+        "lora_rank = 12\nanswers = 'json'\nmax_grad_norm = 1e30\neffective_batch = 8\n", encoding="utf-8"
     )  # fmt: skip
     for seed in range(200):
         wanted = SearchOptions(

@@ -62,7 +62,7 @@ def test_a_trial_that_comes_again_reports_its_last_rung_before_it_goes_on(
     worker.setup(config)
     assert (
         repr(worker)
-        == "TunerTrial(t000 small-2m 16-bit r=12 lr=2.0e-03 x1.5 effective_batch=8 micro_batch=4)"
+        == "TunerTrial(t000 small-2m 16-bit r=12 lr=2.0e-03 x1.5 json effective_batch=8 micro_batch=4)"
     )
     first = worker.step()
     assert (first["outcome"], first["step"], first["training_iteration"]) == ("ok", 1, 1)
