@@ -18,10 +18,10 @@ from trainable.predicting.options import PredictOptions
 def main() -> int:
     """Predict and sum up; return the exit code."""
     options = parsed(tyro.cli(PredictOptions))
-    from trainable.predicting.predict_run import PredictionRun, open_run
+    from trainable.predicting.open_run import open_run
 
     try:
-        run: PredictionRun = open_run(options)
+        run = open_run(options)
     except (OSError, ValueError) as error:
         print(f"cannot start:\n{error}", file=sys.stderr)
         return 2

@@ -25,12 +25,13 @@ _PEEK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text to work on; `key` is the key that held it in a JSON line, else empty. Lines count from 1."""
+    """One text to work on; `key` is the key or column that held it, else empty, `cells` its row of a CSV table. Lines count from 1."""
 
     line: int
     id: str
     text: str
     key: str = ""
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +165,9 @@ class _Utf16Lines(io.BufferedIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         return self._text.read(size).encode("utf-8", "surrogatepass")
+
+    def read1(self, size: int = -1) -> bytes:
+        return self.read(size)
+
+    def readable(self) -> bool:
+        return True

@@ -46,6 +46,43 @@ def test_the_same_value_has_one_pseudonym_in_all_texts_and_every_mention_is_list
     assert json.loads(done.stdout.splitlines()[-1])["other_mentions"] == 1
 
 
+def test_a_column_of_a_table_is_redacted_and_the_rest_of_the_table_stays(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    (tmp_path / "in.csv").write_text('id,note\n1,"13800138000, please"\n2\n3,\n', encoding="utf-8")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"id": [1, 2, 3], "note": ["x 13800138000", None, "13900139000"]}),
+        tmp_path / "in.parquet",
+    )
+    base = ("--column", "note", "--with-rules", "--out")
+    done = run_script(
+        "trainable/predict.py", "small-2m", "in.csv", *base, "out.csv", "--format", "redacted", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "out.csv").read_text("utf-8") == 'id,note\n1,"[PHONE], please"\n3,\n'
+    assert (tmp_path / "out.csv.rejects").read_text("utf-8") == "2\n"
+    assert json.loads(done.stdout.splitlines()[-1])["rejects"] == 1
+    done = run_script(
+        "trainable/predict.py", "small-2m", "in.parquet", *base, "out.parquet", "--format", "pseudonyms", cwd=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pydict() == {
+        "id": [1, 2, 3], "note": ["x [PHONE_1]", None, "[PHONE_2]"],
+    }  # fmt: skip
+    done = run_script("trainable/predict.py", "small-2m", "in.parquet", *base, "out.jsonl", cwd=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [row["id"] for row in rows] == ["in:1", "in:2", "in:3"]
+    done = run_script("trainable/predict.py", "small-2m", "in.parquet", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"in.parquet is a table; say with `--column`" in done.stderr
+    done = run_script(
+        "trainable/predict.py", "small-2m", "in.csv", "--column", "text", "--input", "lines", cwd=tmp_path
+    )
+    assert b"`--input` is for files without columns" in done.stderr
+    assert b"has no column `text`; its columns are id, note" in done.stderr
+
+
 def test_what_cannot_start_is_told_on_standard_error_and_ends_with_2(tmp_path: Path) -> None:
     done = run_script("trainable/predict.py", "no-such-model", "none.txt", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")

@@ -39,6 +39,8 @@ class PredictOptions:
     """Longest answer to a window (none: as in training); where it does not do, smaller windows may have longer ones."""
     once: bool = False
     """Ask for each window once, as a search and a retraining do; what fails then finds nothing."""
+    column: str | None = None
+    """Column of a .csv, .tsv or .parquet file that holds the texts; redacted and pseudonyms then write the whole table again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ from typing import IO, TYPE_CHECKING
 
 from data.entities import Entity
 from data.files.stream import Document, Reject, Shape, open_source, read_documents, shape_of
+from data.files.tables import TableWriter, TextTable
 from data.texts.redact import StandIns, other_mentions, redacted
 from trainable.predicting.least_certainty import least_summary
-from trainable.predicting.library_output import quieten
 from trainable.predicting.output_lines import json_row, text_line
-from trainable.predicting.predictor import Predictor, find_model, load_predictor
+from trainable.predicting.predictor import Predictor
 from trainable.predicting.rejects import RejectsFile
 from trainable.predicting.rules import add_rules
-from trainable.scoring.confidence import least_problems, no_certainty
 from trainable.scoring.counts import Prediction
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ FIRST_CHUNK, LAST_CHUNK = 16, 512
 """Documents read before they are answered: few at first, so that a pipe sees results soon."""
 _PROGRESS_S = 2.0
 _SHOWN_IDS = 20
+_REPLACING = ("redacted", "pseudonyms")
+"""Formats that write the texts again."""
 
 
 @dataclass
@@ -39,6 +40,7 @@ class PredictionRun:
     options: PredictOptions
     predictor: Predictor
     rejects: RejectsFile
+    table: TextTable | None = None
     documents: int = 0
     windowed_documents: int = 0
     windows: int = 0
@@ -53,6 +55,7 @@ class PredictionRun:
     not_in_text: list[str] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
     _told: float = 0.0
+    _rows: TableWriter | None = None
 
     def run(self) -> dict[str, object]:
         """Work through the source; return the summary."""
@@ -70,7 +73,10 @@ class PredictionRun:
             shape: Shape = self.options.input
             shape = shape_of(source, handle) if shape == "auto" else shape
             stack.callback(self.rejects.close)
-            for chunk in self._chunks(read_documents(handle, name, shape)):
+            items = self.table.documents(name) if self.table else read_documents(handle, name, shape)
+            if self.table and self.options.format in _REPLACING:
+                self._rows = stack.enter_context(self.table.writer(out))
+            for chunk in self._chunks(items):
                 answers = self.predictor.predict([document.text for document in chunk], self._tell)
                 for document, (prediction, n_windows) in zip(chunk, answers, strict=True):
                     self._write(out, document, prediction, n_windows)
@@ -155,9 +161,12 @@ class PredictionRun:
         found = [*entities, *by_rules]
         mentions = other_mentions(document.text, found) if self._lists_mentions() else ()
         self.mentions += len(mentions)
-        if self.options.format in ("redacted", "pseudonyms"):
+        if self.options.format in _REPLACING:
             named = self.options.format == "pseudonyms"
             text = redacted(document.text, found, self.stand_ins) if named else redacted(document.text, found)
+            if self._rows:
+                self._rows.write(document, text)
+                return
             line = json.dumps({"id": document.id, document.key: text}, ensure_ascii=False)
             out.write(line + "\n" if document.key else text + "\n" * (self.options.input != "whole"))
         elif self.options.format == "text":
@@ -187,51 +196,3 @@ class PredictionRun:
             file=sys.stderr,
             flush=True,
         )
-
-
-def open_run(options: PredictOptions) -> PredictionRun:
-    """Check everything that can go wrong before the first document, then load the model.
-
-    Raises:
-        OSError: If a file is missing, one to be written exists, or the model tells no certainty that is asked for.
-        ValueError: If window and overlap do not fit each other.
-    """
-    problems = least_problems(options.min_confidence)
-    if options.source != "-" and not Path(options.source).is_file():
-        problems.append(f"{options.source} is no file; name one with texts, or - for standard input")
-    for flag, path in (("--out", options.out), ("--rejects", options.rejects)):
-        if path and path.exists():
-            problems.append(f"`{flag}` {path} exists; remove it or choose another name")
-        if path and not path.parent.is_dir():
-            problems.append(f"`{flag}` {path}: there is no folder {path.parent}; make it first")
-    try:
-        place = find_model(options.model)
-        if options.min_confidence is not None and not place.settings.tag_types:
-            problems.append(no_certainty("--min-confidence", options.model))
-    except (OSError, ValueError) as error:
-        problems.append(str(error))
-    if problems:
-        raise OSError("\n".join(problems))
-    settings = place.settings.changed(
-        window_tokens=options.window_tokens,
-        overlap_tokens=options.overlap_tokens,
-        max_new_tokens=options.max_new_tokens,
-        min_confidence=options.min_confidence,
-    )
-    quieten()
-    print(f"model      {place}", file=sys.stderr)
-    return PredictionRun(
-        options,
-        load_predictor(place, settings, options.once),
-        RejectsFile(options.rejects or _free_rejects(options)),
-    )
-
-
-def _free_rejects(options: PredictOptions) -> Path:
-    """Return the first free name `<output>.rejects`, `<output>.rejects-2`, ..."""
-    beside = options.out or Path("stdin" if options.source == "-" else options.source)
-    number, path = 1, beside.with_name(beside.name + ".rejects")
-    while path.exists():
-        number += 1
-        path = beside.with_name(f"{beside.name}.rejects-{number}")
-    return path

@@ -19,18 +19,20 @@ def test_a_model_alone_reads_standard_input_and_asks_again_where_answers_fail() 
 
 def test_every_flag_of_predict_reaches_its_field() -> None:
     line = "adapter texts.txt --format redacted --input lines --out a.jsonl --rejects b --with-rules --once"
-    options = tyro.cli(
-        PredictOptions, args=[*line.split(), "--window-tokens", "256", "--max-new-tokens", "64"]
-    )
+    more = "--window-tokens 256 --max-new-tokens 64 --min-confidence 0.5 --every-mention --column note"
+    options = tyro.cli(PredictOptions, args=[*line.split(), *more.split()])
     assert options == PredictOptions(
         "adapter", "texts.txt", "redacted", "lines", Path("a.jsonl"), Path("b"), with_rules=True,
-        window_tokens=256, max_new_tokens=64, once=True,
+        window_tokens=256, max_new_tokens=64, once=True, min_confidence=0.5, every_mention=True, column="note",
     )  # fmt: skip
 
 
 def test_evaluate_needs_a_model_and_a_file() -> None:
     options = tyro.cli(EvaluateOptions, args=["adapter", "test.jsonl", "--against", "other", "--errors", "5"])
     assert options == EvaluateOptions("adapter", Path("test.jsonl"), against="other", errors=5)
+    more = ["adapter", "validation.jsonl", "--operating-point", "recall=0.9", "--save"]
+    chosen = tyro.cli(EvaluateOptions, args=more)
+    assert (chosen.operating_point, chosen.save, chosen.min_confidence) == ("recall=0.9", True, None)
     assert not options.show_text  # private text only when it is asked for
 
 
