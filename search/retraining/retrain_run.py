@@ -125,22 +125,22 @@ def _write(job: RetrainJob, metrics: RetrainJson) -> None:
 
 
 def _summary(job: RetrainJob, metrics: RetrainJson, started: float) -> dict[str, object]:
-    """Return the last line of the command."""
+    """Return the last line of the command; gain and seeds are in it if they were asked for."""
     best, test = metrics["epochs"][metrics["best_epoch"] - 1]["validation"], metrics["test"]
-    compared = metrics.get("comparison")
-    gain = {"over": compared["name"], **compared["gain"]} if compared else None
-    return {
+    summary: dict[str, object] = {
         "study": job.study or None,
         "adapter": str(job.settings.adapter_dir),
         "epochs": len(metrics["epochs"]),
         "best_epoch": metrics["best_epoch"],
         "validation": _chosen(best, _TOLD),
         "test": test and _chosen(test, (*_TOLD, "micro_recall_ci")),
-        "gain": gain,
-        "seeds": [{"seed": row["seed"], **_chosen(row["test"], _TOLD)} for row in metrics.get("seeds", [])]
-        or None,
         "seconds": round(time.monotonic() - started, 1),
     }
+    if compared := metrics.get("comparison"):
+        summary["gain"] = {"over": compared["name"], **compared["gain"]}
+    if seeds := metrics.get("seeds"):
+        summary["seeds"] = [{"seed": row["seed"], **_chosen(row["test"], _TOLD)} for row in seeds]
+    return summary
 
 
 def _chosen(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:

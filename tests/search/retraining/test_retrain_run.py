@@ -114,6 +114,7 @@ def test_a_starting_config_is_trained_without_a_search(data: Path, tmp_path: Pat
         "--config", "conservative", "--data-dir", data, "--out", out, "--epochs", 1, "--preset", "cpu"
     )
     assert (summary["study"], summary["epochs"]) == (None, 1)
+    assert not {"gain", "seeds"} & set(summary)
     assert "conservative, learning rate 3.00e-03" in told
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["config"]["learning_rate"] == 3e-3
