@@ -37,8 +37,9 @@ def run_search(options: SearchOptions, announce: Callable[[str], None] | None = 
             itself broke (`search.running.driver.SearchBroke`), or no trial has a score.
     """
     from search.running.driver import run_search as run_plan
+    from search.tuning.known_trials import with_known_trials
 
-    plan = make_plan(options)
+    plan = with_known_trials(make_plan(options))
     if announce is not None:
         announce(plan.describe())
     run_plan(plan)

@@ -24,6 +24,8 @@ class SearchOptions:
     """Folder with merged_pii_dataset_{train,validation,test}.jsonl (none: the project's data folder)."""
     space: Path | None = None
     """TOML file that narrows or replaces the search space; a study that goes on takes wider ranges and more values."""
+    warm_start: str = ""
+    """Studies on the same data, by name or folder, separated by commas: the sampler learns from their completed trials."""
     preset: Literal["auto", "cpu", "gpu"] = "auto"
     """gpu: Qwen3 0.6B and 1.7B; cpu: the small bundled models."""
     backend: Literal["auto", "unsloth", "peft"] = "auto"

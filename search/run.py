@@ -24,6 +24,10 @@ def main() -> int:
 
     try:
         plan = make_plan(options)
+        if options.warm_start or plan.options.resume:
+            from search.tuning.known_trials import with_known_trials
+
+            plan = with_known_trials(plan)
         table = None
         if options.simulate:
             from search.replaying.simulation import simulated_plan

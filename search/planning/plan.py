@@ -32,6 +32,7 @@ from search.planning.resume import (
 from search.planning.space import SearchSpace, default_space, fix, read_space
 from search.planning.trial_settings import continued_settings, planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
+from search.study.json_content import KnownTrialJson
 from trainable.config import TrialSettings
 from trainable.knob import Choice, Range
 from trainable.model.adapters import read_init_adapter
@@ -64,6 +65,10 @@ class SearchPlan:
     """What is to be said of the ways to answer; empty: nothing."""
     documents: Documents = field(compare=False, repr=False)
     """The corpus as it was read; dropped before trials start."""
+    known: tuple[KnownTrialJson, ...] = ()
+    """Trials of earlier studies that the sampler learns from (search/tuning/known_trials.py)."""
+    known_note: str = ""
+    """Which they are, in words."""
     narrower: dict[str, Choice | Range] = field(default_factory=dict)
     """What `--space` widens in a study that goes on, as it was searched before."""
 
@@ -101,6 +106,7 @@ class SearchPlan:
                 if self.narrower
                 else []
             ),
+            *([f"known      {self.known_note}"] if self.known_note else []),
             *([f"answers    {self.answers_note}"] if self.answers_note else []),
             f"first      {', '.join(self.space.fitting_starting_configs()) or 'no starting config fits the space'}",
             f"rungs      steps {describe_rungs(self.rungs, self.settings.judges)}; {passing} of the trials go past them",
@@ -163,7 +169,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         rates_note = told_rates(before, space, preset.name, rungs[-1])
         settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
     return SearchPlan(
-        options, preset, corpus, space, files, settings, n_train, rates_note, note, documents, old
+        options, preset, corpus, space, files, settings, n_train, rates_note, note, documents, narrower=old
     )  # fmt: skip
 
 

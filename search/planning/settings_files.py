@@ -49,6 +49,7 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
             "trial_settings": plan.settings.stored(),
             "provenance": source,
             "audit": audit.as_json(),
+            **({"known": plan.known} if plan.known else {}),
         },
     )
     return source

@@ -100,6 +100,17 @@ class SessionJson(TypedDict):
     """What of the space was widened then, as it was searched before."""
 
 
+class KnownTrialJson(TypedDict):
+    """A completed trial of an earlier study: its score, and its value of each hyperparameter that is searched."""
+
+    study: str
+    trial: str
+    score: float
+    config: dict[str, KnobValue]
+    constraints: dict[str, float]
+    """By requirement, by how much it missed it; at most 0 where it met it."""
+
+
 class ConfigJson(TypedDict):
     """config.json."""
 
@@ -112,6 +123,8 @@ class ConfigJson(TypedDict):
     provenance: ProvenanceJson
     audit: NotRequired[AuditJson]
     continued: NotRequired[list[SessionJson]]
+    known: NotRequired[list[KnownTrialJson]]
+    """Trials of earlier studies that the sampler learns from."""
 
 
 class ContenderJson(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,27 +29,32 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         judges: What each rung's step compares trials by; a step that is missing compares scores.
         seed: Seed of everything drawn.
         common: What all trials of the study have in common; it takes up only those that came since it was last asked.
+        known: Completed trials of earlier studies, all with the distributions of this one's whole space.
     """
 
     def __init__(
-        self, judges: Mapping[int, str], seed: int, common: IntersectionSearchSpace | None = None
+        self,
+        judges: Mapping[int, str],
+        seed: int,
+        common: IntersectionSearchSpace | None = None,
+        known: Sequence[FrozenTrial] = (),
     ) -> None:
         super().__init__(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True)
-        self._judges = judges
+        self._judges, self._known = judges, known
         self._common = common or IntersectionSearchSpace(include_pruned=True)
         self._ranked: optuna.Study | None = None
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Copy the study as it stands when a trial begins."""
         super().before_trial(study, trial)
-        self._ranked = _ranked_as_in_the_race(study, trial.number, self._judges)
+        self._ranked = _ranked_as_in_the_race(study, trial.number, self._judges, self._known)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return what all trials have in common, paused ones included."""
         ranked, _ = self._in_copy(study, trial)
-        common = self._common.calculate(ranked)
+        common = self._known[0].distributions if self._known else self._common.calculate(ranked)
         return {name: distribution for name, distribution in common.items() if not distribution.single()}
 
     def sample_relative(
@@ -69,20 +74,23 @@ class PausingTPESampler(optuna.samplers.TPESampler):
 
     def _in_copy(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, FrozenTrial]:
         """Return the copy of the study and of the trial in it."""
-        ranked = self._ranked or _ranked_as_in_the_race(study, trial.number, self._judges)
+        ranked = self._ranked or _ranked_as_in_the_race(study, trial.number, self._judges, self._known)
         return ranked, ranked.get_trials(deepcopy=False)[trial.number]
 
 
-def _ranked_as_in_the_race(study: optuna.Study, number: int, judges: Mapping[int, str]) -> optuna.Study:
+def _ranked_as_in_the_race(
+    study: optuna.Study, number: int, judges: Mapping[int, str], known: Sequence[FrozenTrial]
+) -> optuna.Study:
     """Return a view of a study in which running trials count as pruned at their last step.
 
     Their value there is what the rung compares. The trial of this number, which is being suggested, goes on running.
+    Known trials of other studies come behind.
     """
     trials = [
         trial if trial.number == number else _as_pruned(trial, judges)
         for trial in study.get_trials(deepcopy=False)
     ]
-    return optuna.create_study(storage=_FixedTrials(trials), direction=study.direction)
+    return optuna.create_study(storage=_FixedTrials([*trials, *known]), direction=study.direction)
 
 
 class _FixedTrials(optuna.storages.InMemoryStorage):
@@ -121,10 +129,11 @@ def make_sampler(
     number: int = 0,
     judges: Mapping[int, str] | None = None,
     common: IntersectionSearchSpace | None = None,
+    known: Sequence[FrozenTrial] = (),
 ) -> optuna.samplers.BaseSampler:
     """Return the TPE sampler that suggests one trial of a study.
 
     A fresh one for each trial, seeded by its number: what it suggests then follows from the finished
     trials alone and not from how often the search was interrupted.
     """
-    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32, common)
+    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32, common, known)

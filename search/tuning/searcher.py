@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -53,6 +53,7 @@ class TruthfulOptunaSearch(Searcher):
         requirements: Become constraints of trials that reach the horizon.
         memory: Refuses configs that cannot fit, and learns from measured peaks.
         judges: What each rung's step compares trials by; a step that is missing compares scores.
+        known: Completed trials of earlier studies that the sampler learns from; they are none of this study.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class TruthfulOptunaSearch(Searcher):
         requirements: Requirements | None = None,
         memory: MemoryModel | None = None,
         judges: Mapping[int, str] | None = None,
+        known: Sequence[FrozenTrial] = (),
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
         self._space, self._storage, self._horizon_steps = space, KeptStudy(storage), horizon_steps
-        self._sampler_seed, self._judges = seed, judges
+        self._sampler_seed, self._judges, self._known = seed, judges, known
         self._common = IntersectionSearchSpace(include_pruned=True)
         self._requirements = requirements or Requirements()
         self._memory = memory or MemoryModel(None)
@@ -137,7 +139,7 @@ class TruthfulOptunaSearch(Searcher):
 
     def _resumed(self, number: int) -> optuna.Trial:
         """Take up a trial again; a crash may have fallen between two suggestions: those made are read back."""
-        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common)
+        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common, self._known)
         study_id = self._storage.get_study_id_from_name(self.study.study_name)
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
         return optuna.Trial(self.study, trial_id)
@@ -146,7 +148,7 @@ class TruthfulOptunaSearch(Searcher):
         trials = self.study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         number = min(waiting, default=len(trials))
-        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common)
+        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common, self._known)
         return self.study.ask()
 
     def suggest(self, trial_id: str) -> dict[str, KnobValue]:

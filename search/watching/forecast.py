@@ -166,12 +166,13 @@ def first_configs(plan: SearchPlan, count: int = FIRST_CONFIGS) -> list[dict[str
     """
     import optuna
 
+    from search.tuning.known_trials import as_completed
     from search.tuning.searcher import TruthfulOptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     searcher = TruthfulOptunaSearch(
         SpaceSampler(plan.space, {}), plan.rungs[-1], optuna.storages.InMemoryStorage(), "plan",
-        plan.space.fitting_starting_configs(), plan.options.seed,
+        plan.space.fitting_starting_configs(), plan.options.seed, known=as_completed(plan.known, plan.space),
     )  # fmt: skip
     return [searcher.next_trial()[1] for _ in range(min(count, plan.options.trials))]
 
