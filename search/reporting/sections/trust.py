@@ -11,7 +11,19 @@ from statistics import NormalDist
 
 from search.options import SearchOptions
 from search.planning.continued_space import parameter_of
-from search.reporting.document import Block, Cell, Code, Items, Section, Table, Text, cell, listed, percent
+from search.reporting.document import (
+    Block,
+    Cell,
+    Code,
+    Items,
+    Section,
+    Table,
+    Text,
+    cell,
+    counted,
+    listed,
+    percent,
+)
 from search.reporting.words import knob, short_config
 from search.study.json_content import AuditJson, ParameterJson, ProvenanceJson
 from search.study.view import StudyView
@@ -173,6 +185,9 @@ def _origin(source: ProvenanceJson, view: StudyView) -> Table:
             for split, data in source["data"].items()
         ),
     ]
+    if known := view.config_json.get("known"):
+        studies = listed(list(dict.fromkeys(each["study"] for each in known)))
+        rows.append(("learned from", f"{counted(len(known), 'completed trial')} of {studies}"))
     if view.best_text:
         checksum = hashlib.sha256(view.best_text.encode("utf-8")).hexdigest()
         rows.append(("best.json", f"SHA-256 {checksum}"))

@@ -164,3 +164,15 @@ def test_what_was_widened_as_the_study_went_on_is_told(view: StudyView) -> None:
     assert told(view) == []
     (row,) = told(replace(view, config_json=config))
     assert row[1] == "2026-11-29T04:00:00+00:00: learning rate, before [0.0003 .. 0.03], rank, before {8, 16}"
+
+
+def test_the_studies_that_the_sampler_learned_from_are_told(view: StudyView) -> None:
+    known = [{"study": name, "trial": "t1", "score": 0.5, "config": {}, "constraints": {}} for name in "aab"]
+    config: Any = {**view.config_json, "known": known}
+    rows = [
+        row
+        for block in trust(replace(view, config_json=config)).blocks
+        if isinstance(block, Table)
+        for row in block.rows
+    ]
+    assert ("learned from", "3 completed trials of a and b") in rows
