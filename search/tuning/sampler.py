@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_left, bisect_right
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution, CategoricalChoiceType
 
 STARTUP_TRIALS = 6  # the four starting configs and two random ones; Optuna's ten are half of a search
+RANDOM_TRIALS = 2
+"""Behind the starting configs, where these are more."""
 
 
 class PausingTPESampler(optuna.samplers.TPESampler):
@@ -30,6 +33,7 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         seed: Seed of everything drawn.
         common: What all trials of the study have in common; it takes up only those that came since it was last asked.
         known: Completed trials of earlier studies, all with the distributions of this one's whole space.
+        startup: Trials after which it begins to learn.
     """
 
     def __init__(
@@ -38,8 +42,9 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         seed: int,
         common: IntersectionSearchSpace | None = None,
         known: Sequence[FrozenTrial] = (),
+        startup: int = STARTUP_TRIALS,
     ) -> None:
-        super().__init__(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=True)
+        super().__init__(seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True)
         self._judges, self._known = judges, known
         self._common = common or IntersectionSearchSpace(include_pruned=True)
         self._ranked: optuna.Study | None = None
@@ -83,12 +88,14 @@ def _ranked_as_in_the_race(
 ) -> optuna.Study:
     """Return a view of a study in which running trials count as pruned at their last step.
 
-    Their value there is what the rung compares. The trial of this number, which is being suggested, goes on running.
-    Known trials of other studies come behind.
+    Their value there is what the rung compares: the score, or the rank of the loss among trials that answer in the same
+    way. The trial of this number, which is being suggested, goes on running. Known trials of other studies come behind.
     """
+    all_trials = study.get_trials(deepcopy=False)
+    ranks = _ranks_by_loss([trial for trial in all_trials if trial.number != number], judges)
     trials = [
-        trial if trial.number == number else _as_pruned(trial, judges)
-        for trial in study.get_trials(deepcopy=False)
+        trial if trial.number == number else _as_pruned(trial, ranks.get(trial.number))
+        for trial in all_trials
     ]
     return optuna.create_study(storage=_FixedTrials([*trials, *known]), direction=study.direction)
 
@@ -111,16 +118,37 @@ class _FixedTrials(optuna.storages.InMemoryStorage):
         """Let go of what the sampler notes for other processes; the parameters themselves go to the real study."""
 
 
-def _as_pruned(trial: FrozenTrial, judges: Mapping[int, str]) -> FrozenTrial:
-    if trial.state not in (TrialState.RUNNING, TrialState.PRUNED) or not trial.intermediate_values:
+def _ranks_by_loss(trials: Sequence[FrozenTrial], judges: Mapping[int, str]) -> dict[int, float]:
+    """Return by number where each trial stands, from 0 to 1 for the lowest loss, whose last rung compares losses."""
+    races: dict[tuple[int, object], list[tuple[float, int]]] = {}
+    for trial in trials:
+        if not _may_be_pruned(trial):
+            continue
+        last = max(trial.intermediate_values)
+        judge = judges.get(last, METRIC)
+        if judge != METRIC and trial.user_attrs.get(judge) is not None:
+            race = races.setdefault((last, trial.params.get("answers")), [])
+            race.append((standing(trial.user_attrs, judge), trial.number))
+    ranks = {}
+    for race in races.values():
+        values = sorted(value for value, _ in race)
+        for value, number in race:
+            ranks[number] = (bisect_left(values, value) + bisect_right(values, value)) / (2 * len(values))
+    return ranks
+
+
+def _may_be_pruned(trial: FrozenTrial) -> bool:
+    return trial.state in (TrialState.RUNNING, TrialState.PRUNED) and bool(trial.intermediate_values)
+
+
+def _as_pruned(trial: FrozenTrial, rank: float | None) -> FrozenTrial:
+    if not _may_be_pruned(trial):
         return trial
     pruned = copy.copy(trial)
     pruned.state = TrialState.PRUNED
     pruned.datetime_complete = trial.datetime_complete or datetime.now()  # Optuna wants one
-    last = max(trial.intermediate_values)
-    judge = judges.get(last, METRIC)
-    if judge != METRIC and trial.user_attrs.get(judge) is not None:
-        pruned.intermediate_values = {**trial.intermediate_values, last: standing(trial.user_attrs, judge)}
+    if rank is not None:
+        pruned.intermediate_values = {**trial.intermediate_values, max(trial.intermediate_values): rank}
     return pruned
 
 
@@ -130,10 +158,12 @@ def make_sampler(
     judges: Mapping[int, str] | None = None,
     common: IntersectionSearchSpace | None = None,
     known: Sequence[FrozenTrial] = (),
+    starting_configs: int = 0,
 ) -> optuna.samplers.BaseSampler:
-    """Return the TPE sampler that suggests one trial of a study.
+    """Return the TPE sampler that suggests one trial of a study, with so many starting configs.
 
     A fresh one for each trial, seeded by its number: what it suggests then follows from the finished
     trials alone and not from how often the search was interrupted.
     """
-    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32, common, known)
+    startup = max(STARTUP_TRIALS, starting_configs + RANDOM_TRIALS)
+    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32, common, known, startup)

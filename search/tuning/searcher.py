@@ -72,13 +72,14 @@ class TruthfulOptunaSearch(Searcher):
         super().__init__(metric=METRIC, mode=MODE)
         self._space, self._storage, self._horizon_steps = space, KeptStudy(storage), horizon_steps
         self._sampler_seed, self._judges, self._known = seed, judges, known
+        self._n_starting = len(starting_configs)
         self._common = IntersectionSearchSpace(include_pruned=True)
         self._requirements = requirements or Requirements()
         self._memory = memory or MemoryModel(None)
         self._trials: dict[str, optuna.Trial] = {}
         self._configs: dict[str, TrialConfig] = {}
         self.study = optuna.create_study(
-            storage=self._storage, sampler=make_sampler(seed, judges=judges), pruner=optuna.pruners.NopPruner(),
+            storage=self._storage, sampler=self._sampler(0), pruner=optuna.pruners.NopPruner(),
             study_name=study_name, direction="maximize", load_if_exists=True,
         )  # fmt: skip
         for name, config in starting_configs.items():
@@ -139,16 +140,22 @@ class TruthfulOptunaSearch(Searcher):
 
     def _resumed(self, number: int) -> optuna.Trial:
         """Take up a trial again; a crash may have fallen between two suggestions: those made are read back."""
-        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common, self._known)
+        self.study.sampler = self._sampler(number)
         study_id = self._storage.get_study_id_from_name(self.study.study_name)
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
         return optuna.Trial(self.study, trial_id)
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """Return the sampler that suggests the trial of this number."""
+        return make_sampler(
+            self._sampler_seed, number, self._judges, self._common, self._known, self._n_starting
+        )
 
     def _asked(self) -> optuna.Trial:
         trials = self.study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         number = min(waiting, default=len(trials))
-        self.study.sampler = make_sampler(self._sampler_seed, number, self._judges, self._common, self._known)
+        self.study.sampler = self._sampler(number)
         return self.study.ask()
 
     def suggest(self, trial_id: str) -> dict[str, KnobValue]:
