@@ -124,7 +124,7 @@ def _starting_configs(preset: str) -> dict[str, dict[str, KnobValue]]:
 def with_tagging_sisters(configs: dict[str, dict[str, KnobValue]]) -> dict[str, dict[str, KnobValue]]:
     """Return each config as one that writes its answers, then all of them as ones that tag."""
     written = {name: {**config, "answers": JSON} for name, config in configs.items()}
-    return written | {f"{name}, {TAGS}": {**config, "answers": TAGS} for name, config in configs.items()}
+    return written | {f"{name} ({TAGS})": {**config, "answers": TAGS} for name, config in configs.items()}
 
 
 def fix(space: SearchSpace, values: dict[str, KnobValue]) -> SearchSpace:

@@ -44,10 +44,10 @@ def test_a_new_study_holds_all_that_it_was_started_with(
         "oversampling",
         "bigger model",
         "all of it",
-        "conservative, tags",
-        "oversampling, tags",
-        "bigger model, tags",
-        "all of it, tags",
+        "conservative (tags)",
+        "oversampling (tags)",
+        "bigger model (tags)",
+        "all of it (tags)",
     ]
     assert config["provenance"] == source
     assert config["audit"]["documents"] == {"train": 12, "validation": 12}

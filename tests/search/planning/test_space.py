@@ -152,10 +152,10 @@ def test_starting_configs_outside_a_narrowed_space_are_left_out(tmp_path: Path) 
 
 def test_each_starting_config_that_writes_has_a_sister_that_tags_where_both_are_searched() -> None:
     fitting = default_space("cpu", 42).fitting_starting_configs()
-    written = [name for name in fitting if not name.endswith(", tags")]
-    assert list(fitting) == [*written, *(f"{name}, tags" for name in written)]
+    written = [name for name in fitting if not name.endswith(" (tags)")]
+    assert list(fitting) == [*written, *(f"{name} (tags)" for name in written)]
     for name in written:
-        sister = fitting[f"{name}, tags"]
+        sister = fitting[f"{name} (tags)"]
         assert {**fitting[name], "answers": "tags"} == sister
         assert fitting[name]["answers"] == "json"
     assert list(fix(default_space("cpu", 42), {"answers": "tags"}).fitting_starting_configs()) == written

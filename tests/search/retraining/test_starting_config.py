@@ -18,7 +18,7 @@ SPACE = default_space("cpu", 42)
 def test_a_starting_config_is_what_a_search_tries_first() -> None:
     config = starting_config("conservative", SPACE, 7, "--config")
     assert config == TrialConfig("small-2m", False, 12, 3e-3, 1, lora_dropout=0.0, effective_batch=16, seed=7)
-    assert starting_config("all of it, tags", SPACE, 7, "--config").tagged
+    assert starting_config("all of it (tags)", SPACE, 7, "--config").tagged
 
 
 def test_what_a_study_has_fixed_counts_for_its_starting_configs_too() -> None:
