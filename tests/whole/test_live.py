@@ -39,7 +39,7 @@ CANARIES = ("QZCANARY", "金丝雀", "1390077")
 SIZES = {"train": 96, "validation": 24, "test": 8}
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 STATUS = re.compile(
-    r"(?:ray::)?TunerTrial\(\w+ small-\dm (?:4|16)-bit r=\d+ .+\) step \d+/135 rung \d/\d( score \S+)?"
+    r"(?:ray::)?TunerTrial\(\w+ small-\dm (?:4|16)-bit r=\d+ .+\) step \d+/60 rung \d/\d( score \S+)?"
 )
 """What the dashboard, process titles and logs of workers say of a trial."""
 NEEDS_GPU = {f"ray_tuner_{name}" for name in PULSES if name.startswith("gpu")}
@@ -145,7 +145,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         (home / "mine" / f"merged_pii_dataset_{split}.jsonl").write_text(rows, encoding="utf-8")
         first += size
     command = [
-        sys.executable, str(ROOT / "search" / "run.py"), "--trials", "60", "--horizon-steps", "135", "--preset", "cpu",
+        sys.executable, str(ROOT / "search" / "run.py"), "--trials", "60", "--horizon-steps", "60", "--preset", "cpu",
         "--evaluation-documents", "24", "--data-dir", "mine", "--study", "live", "--results-dir", str(home / "results"),
     ]  # fmt: skip
     log = home / "log.txt"
