@@ -52,7 +52,6 @@ def merge_adapter(options: MergeOptions) -> None:
     from trainable.model.prediction_settings import PredictionSettings
     from trainable.model.tag_head import add_head
     from trainable.model.token_classifier import save_tagger
-    from trainable.tokens.tagset import TagSet
 
     base_dir = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
     settings = PredictionSettings.load(options.adapter)
@@ -66,8 +65,8 @@ def merge_adapter(options: MergeOptions) -> None:
             "embeddings, so that the merged model would change both; use the adapter as it is"
         )
     base = backend.model.dequantize() if in_4bit else backend.model
-    tag_set = TagSet(settings.tag_types)
-    if settings.tag_types:
+    tag_set = settings.tag_set
+    if tag_set is not None:
         add_head(base, len(tag_set))
     check_sizes(base, options.adapter)
     model = PeftModel.from_pretrained(base.to(backend.dtype), options.adapter)
@@ -75,7 +74,7 @@ def merge_adapter(options: MergeOptions) -> None:
     merged = model.merge_and_unload()
     # transformers cannot turn weights back into the stored 4-bit format, and should not
     original = not is_stored_in_4bit(base_dir)
-    if settings.tag_types:
+    if tag_set is not None:
         save_tagger(merged, tag_set, options.to, original)
     else:
         _end_at(merged, backend.chat.asked_with(settings.prompt).end_of_turn_id)

@@ -4,22 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trainable.config import TrialConfig
 from trainable.model.adapters import (
     WEIGHTS_FILE,
     adapter_weights,
+    check_init_adapter,
     load_weights,
     read_adapter_config,
     set_adapter_weights,
 )
+from trainable.model.backend import LanguageModel
+from trainable.model.description import adapter_targets
 from trainable.model.parts import HEAD
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.model.tag_head import add_head
 from trainable.tokens.tagset import TagSet
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
+
+
+def attach_fresh(model: LanguageModel, config: TrialConfig, tag_set: TagSet | None) -> PeftModel:
+    """Return a base in PEFT's wrapper with a fresh adapter (seeded by the config), or the weights of `init_adapter`.
+
+    Args:
+        model: Of transformers, without an adapter; it gets a head for tags if a set is given.
+        config: Hyperparameters.
+        tag_set: Tags of the head.
+    """
+    import torch
+    from peft import get_peft_model
+
+    torch.manual_seed(config.seed)
+    targets = adapter_targets(model)
+    directory = None if config.init_adapter is None else check_init_adapter(config)
+    if tag_set is not None:
+        add_head(model, len(tag_set))
+    wrapped = cast("PeftModel", get_peft_model(model, lora_config(config, targets, directory)))
+    if directory is not None:
+        continue_from(wrapped, directory, tag_set)
+    return wrapped
 
 
 def lora_config(config: TrialConfig, default_targets: Sequence[str], saved: Path | None = None) -> LoraConfig:

@@ -11,20 +11,19 @@ from pathlib import Path
 
 import torch
 
-from trainable.backends.fresh_adapter import continue_from, lora_config
+from trainable.backends.fresh_adapter import attach_fresh
 from trainable.config import TrialConfig
 from trainable.decoding.generator import Generator
 from trainable.decoding.plain import greedy_decode
 from trainable.model import merged_layers
 from trainable.model.adapters import (
     check_applied,
-    check_init_adapter,
     check_sizes,
     read_facts,
     without_adapter,
 )
 from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dtype
-from trainable.model.description import adapter_targets, check_stored, is_stored_in_4bit
+from trainable.model.description import check_stored, is_stored_in_4bit
 from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
 from trainable.model.weights import compute_4bit_in, keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
@@ -92,16 +91,7 @@ class PeftBackend:
 
     def attach_adapter(self, config: TrialConfig, tag_set: TagSet | None = None) -> None:
         """Put a fresh adapter (seeded by the config), or the weights of `config.init_adapter`, on the base."""
-        from peft import get_peft_model
-
-        torch.manual_seed(config.seed)
-        targets = adapter_targets(self.model)
-        directory = None if config.init_adapter is None else check_init_adapter(config)
-        if tag_set is not None:
-            add_head(self.model, len(tag_set))
-        self.model = get_peft_model(self.model, lora_config(config, targets, directory))
-        if directory is not None:
-            continue_from(self.model, directory, tag_set)
+        self.model = attach_fresh(self.model, config, tag_set)
         if self.device.type == "cpu":
             merged_layers.install(self.model)
         if config.gradient_checkpointing:

@@ -20,7 +20,7 @@ os.environ.setdefault("UNSLOTH_LOCK_TIMEOUT", "60")
 import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
-from trainable.backends.fresh_adapter import continue_from, lora_config
+from trainable.backends.fresh_adapter import attach_fresh, continue_from
 from trainable.model.adapters import (
     check_init_adapter,
     read_facts,
@@ -31,7 +31,7 @@ from trainable.config import TrialConfig
 from trainable.decoding.plain import in_batches, left_padded
 from trainable.decoding.generator import Generator
 from trainable.model.description import adapter_targets, check_stored
-from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
+from trainable.model.tag_head import head_of, remove_head, tag_loss
 from trainable.model.weights import compute_4bit_in, keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
@@ -83,7 +83,7 @@ class UnslothBackend:
         Unsloth has nothing for tags: only our own passes train them, which read the weights of its modules.
         """
         if tag_set is not None:
-            self._attach_tagging(config, tag_set)
+            self.model = attach_fresh(self.model, config, tag_set)
             return
         self.model = unsloth.FastLanguageModel.get_peft_model(
             self.model,
@@ -98,17 +98,6 @@ class UnslothBackend:
         )
         if config.init_adapter is not None:
             continue_from(self.model, check_init_adapter(config), None)
-
-    def _attach_tagging(self, config: TrialConfig, tag_set: TagSet) -> None:
-        from peft import get_peft_model
-
-        torch.manual_seed(config.seed)
-        targets = adapter_targets(self.model)
-        directory = None if config.init_adapter is None else check_init_adapter(config)
-        add_head(self.model, len(tag_set))
-        self.model = get_peft_model(self.model, lora_config(config, targets, directory))
-        if directory is not None:
-            continue_from(self.model, directory, tag_set)
 
     def detach_adapter(self) -> None:
         """Take the adapter off, if there is one; the base stays."""

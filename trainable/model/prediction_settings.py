@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data.files.own_json import read_settings
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
+from trainable.tokens.tagset import TagSet
 
 SETTINGS_FILE = "prediction.json"
 
@@ -51,6 +52,11 @@ class PredictionSettings:
     def prompt(self) -> PromptSettings:
         """What it is asked with beside the text."""
         return PromptSettings(self.system_prompt, self.date, self.end_of_turn)
+
+    @property
+    def tag_set(self) -> TagSet | None:
+        """Tags of its head; None if it writes its answers."""
+        return TagSet(self.tag_types) if self.tag_types else None
 
     def save(self, directory: Path) -> None:
         """Write `prediction.json`; one that is there stays whole until the new one is."""

@@ -99,7 +99,7 @@ def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool =
     in_4bit = settings.load_in_4bit or is_stored_in_4bit(place.base)
     backend.load_base(place.base, in_4bit, settings.window_tokens)
     backend.chat = backend.chat.asked_with(settings.prompt)
-    tag_set = TagSet(settings.tag_types) if settings.tag_types else None
+    tag_set = settings.tag_set
     if place.adapter is not None:
         backend.load_adapter(place.adapter, tag_set)
     elif tag_set is not None:

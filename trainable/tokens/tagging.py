@@ -11,7 +11,7 @@ from data.spelling import Spelling
 from data.texts.overlaps import without_overlaps
 from trainable.tokens.chat import ChatFormat
 from trainable.tokens.tagset import OUTSIDE, Span
-from trainable.tokens.windowing import MIN_OVERLAP_TOKENS, longest_entity
+from trainable.tokens.windowing import check_overlap, longest_entity, overlap_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,9 @@ class TagWindows:
         bos = chat.tokenizer.bos_token_id
         self.opening: list[int] = [bos] if chat.adds_bos and bos is not None else []
         self.room_tokens = window_tokens - len(self.opening)
-        most = (self.room_tokens - 1) // 2
         if overlap_tokens is None:
-            overlap_tokens = min(most, max(MIN_OVERLAP_TOKENS, longest_entity(chat.tokenizer, examples)))
-        if not 0 <= overlap_tokens <= most:
-            raise ValueError(
-                f"`overlap_tokens` is {overlap_tokens}, but must be between 0 and {most}: a window of "
-                f"{window_tokens} tokens has room for {self.room_tokens} tokens of text"
-            )
+            overlap_tokens = overlap_for(longest_entity(chat.tokenizer, examples), self.room_tokens)
+        check_overlap(overlap_tokens, self.room_tokens, window_tokens)
         self.overlap_tokens = overlap_tokens
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:

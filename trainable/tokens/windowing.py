@@ -58,15 +58,10 @@ class Windowing:
                 f"`window_tokens` is {window_tokens}, but must be at least {least}: "
                 f"the prompt alone takes {self._overhead}"
             )
-        most = (self.room_tokens - 1) // 2
         if overlap_tokens is None:
-            wanted = max(MIN_OVERLAP_TOKENS, longest_entity(chat.tokenizer, examples) + _SLACK_TOKENS)
-            overlap_tokens = min(most, wanted)
-        if not 0 <= overlap_tokens <= most:
-            raise ValueError(
-                f"`overlap_tokens` is {overlap_tokens}, but must be between 0 and {most}: a window of "
-                f"{window_tokens} tokens has room for {self.room_tokens} tokens of text"
-            )
+            longest = longest_entity(chat.tokenizer, examples) + _SLACK_TOKENS
+            overlap_tokens = overlap_for(longest, self.room_tokens)
+        check_overlap(overlap_tokens, self.room_tokens, window_tokens)
         self.overlap_tokens = overlap_tokens
 
     def cut(self, text: str) -> list[Window]:
@@ -121,6 +116,25 @@ class Windowing:
             spelling.plain, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         return spelling.starts([start for start, _ in encoded["offset_mapping"]])
+
+
+def overlap_for(longest: int, room_tokens: int) -> int:
+    """Return how many tokens windows share by default: those of the longest entity, at least 32, and what fits."""
+    return min((room_tokens - 1) // 2, max(MIN_OVERLAP_TOKENS, longest))
+
+
+def check_overlap(overlap_tokens: int, room_tokens: int, window_tokens: int) -> None:
+    """Check what neighbouring windows share.
+
+    Raises:
+        ValueError: If windows with room for so many tokens of text cannot share so many.
+    """
+    most = (room_tokens - 1) // 2
+    if not 0 <= overlap_tokens <= most:
+        raise ValueError(
+            f"`overlap_tokens` is {overlap_tokens}, but must be between 0 and {most}: a window of "
+            f"{window_tokens} tokens has room for {room_tokens} tokens of text"
+        )
 
 
 def longest_entity(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> int:

@@ -98,7 +98,7 @@ def test_the_share_that_a_plan_tells_is_that_of_the_model_with_its_adapter(
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from trainable.backends.peft_backend import lora_config
+    from trainable.backends.fresh_adapter import lora_config
 
     config, model = TrialConfig("any", lora_rank=8), AutoModelForCausalLM.from_pretrained(folders[name])
     wrapped = get_peft_model(model, lora_config(config, bases[name].targets))
