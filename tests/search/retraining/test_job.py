@@ -107,7 +107,7 @@ def test_what_cannot_be_trained_without_a_study_is_refused(files: StudyFiles, tm
         (options(out=None), "`--config` needs `--out`"),
         (options(epochs=0), "`--epochs` is 0"),
         (options(config="careful"), "must be a starting config"),
-        (options(config="conservative, tags", engine="trl"), "`--engine trl` trains on written answers"),
+        (options(config="conservative (tags)", engine="trl"), "`--engine trl` trains on written answers"),
     ):
         with pytest.raises(ValueError, match=told):
             prepare(wrong)
@@ -132,7 +132,7 @@ def test_the_winner_is_compared_with_a_starting_config_of_its_study(
     assert (job.rival.settings.searched_steps, job.settings.searched_steps) == (None, 9)
     assert 'compare    with the starting config "conservative"' in job.describe()
     with pytest.raises(ValueError, match="`--engine trl` trains on written answers alone"):
-        prepare(RetrainOptions(files.best, compare="conservative, tags", engine="trl"))
+        prepare(RetrainOptions(files.best, compare="conservative (tags)", engine="trl"))
     (tmp_path / "data" / "test.jsonl").unlink()
     with pytest.raises(ValueError, match="`--compare` needs a test set"):
         prepare(RetrainOptions(files.best, compare="conservative"))
