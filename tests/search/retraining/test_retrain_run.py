@@ -66,7 +66,7 @@ def test_two_configs_are_trained_and_tested_once_and_the_gain_is_told(data: Path
 def test_mean_and_spread_over_seeds_are_told_and_no_state_is_left(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "seeds"
     given = ("--data-dir", data, "--out", out, "--epochs", 1, "--preset", "cpu", "--seed", 5)
-    summary, told = retrain("--config", "conservative, tags", "--seeds", 2, *given)
+    summary, told = retrain("--config", "conservative (tags)", "--seeds", 2, *given)
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert [row["seed"] for row in metrics["seeds"]] == [5, 6]
     assert metrics["seeds"][0]["test"]["micro_recall"] == metrics["test"]["micro_recall"]
