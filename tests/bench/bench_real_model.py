@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from data.paths import ROOT
+from trainable.config import JSON, TAGS
 
 PARTS = ("train", "validation", "test")
 SOURCES: dict[str, dict[str, list[str]]] = {
@@ -117,69 +119,89 @@ def prepare(options: RunOptions) -> Path:
 
 
 def run(options: RunOptions) -> None:
-    """Do all of it and write WORK/<name>.json."""
+    """Do all of it, both ways to answer side by side, and write WORK/<name>.json."""
     started = time.monotonic()
     data, results = prepare(options), options.work / options.name
-    space = results / "space.toml"
-    space.write_text(f'[space]\nmodel = "{options.model}"\n', encoding="utf-8")
-    study = results / "search"
-    searched = command(
-        "search/run.py", "--trials", options.trials, "--data-dir", data, "--space", space, "--study", "search",
-        "--results-dir", results, "--seed", options.seed, "--no-dashboard", *options.extra,
-    )  # fmt: skip
-    search_s = time.monotonic() - started
-    conservative = conservative_study(study)
-    trained = {
-        "searched": command("search/retrain.py", study / "best.json", "--epochs", options.epochs),
-        "conservative": command(
-            "search/retrain.py", conservative / "best.json", "--epochs", options.epochs, "--keep-rate"
-        ),
-    }
+    with ThreadPoolExecutor(2) as pool:
+        written = pool.submit(searched, options, data, JSON)
+        tagged = searched(options, data, TAGS)
+        conservative = train(
+            options, results, "conservative", "--config", plan_file(options, results), "--data-dir", data
+        )
+        ways = {JSON: written.result(), TAGS: tagged}
+    adapters = {"conservative": conservative["adapter"]} | {way: row["adapter"] for way, row in ways.items()}
     test = data / "merged_pii_dataset_test.jsonl"
-    compared = command(
-        "trainable/evaluate.py", trained["conservative"]["adapter"], test, "--against",
-        trained["searched"]["adapter"], "--errors", 0, "--once",
-    )  # fmt: skip
+    plan_json, plan_tags, json_tags = (
+        compared(adapters[one], adapters[other], test)
+        for one, other in (("conservative", JSON), ("conservative", TAGS), (JSON, TAGS))
+    )
     row = {
-        "searched": {short(name): compared["against"][name] for name in MEASURES},
-        "conservative": {short(name): compared[name] for name in MEASURES},
-        "gain": [compared["against"]["micro_recall_gain"], *compared["against"]["micro_recall_gain_ci"]],
+        "searched": numbers(plan_json["against"]),
+        "conservative": numbers(plan_json),
+        "tags": numbers(plan_tags["against"]),
+        "gain": gain(plan_json),
+        "gain_of_tags": gain(json_tags),
+        "gain_of_tags_over_conservative": gain(plan_tags),
+        "search_seconds": {way: row["search_seconds"] for way, row in ways.items()},
+        "config": {way: row["config"] for way, row in ways.items()},
         "seconds": round(time.monotonic() - started, 1),
-        "search_seconds": round(search_s, 1),
-        "config": json.loads((study / "best.json").read_text(encoding="utf-8"))["config"],
         "documents": {part: count_lines(data / f"merged_pii_dataset_{part}.jsonl") for part in PARTS},
         "model": options.model,
         "trials": options.trials,
         "epochs": options.epochs,
         "seed": options.seed,
-        "commit": json.loads((study / "config.json").read_text(encoding="utf-8"))["provenance"]["commit"],
-        "cost_share": searched["cost_share"],
+        "commit": ways[JSON]["commit"],
         "device": device_name(),
     }
     (options.work / f"{options.name}.json").write_text(json.dumps(row, indent=2), encoding="utf-8")
     print(json.dumps({options.name: row}))
 
 
-def short(name: str) -> str:
-    """Return recall for micro_recall."""
-    return name.removeprefix("micro_")
-
-
-def conservative_study(study: Path) -> Path:
-    """Return a folder beside a study whose best.json is the conservative starting config, for retraining."""
-    folder = study.with_name("conservative")
-    folder.mkdir(exist_ok=True)
-    for name in ("config.json", "trial_settings.json"):
-        (folder / name).write_bytes((study / name).read_bytes())
-    space = json.loads((study / "config.json").read_text(encoding="utf-8"))["space"]
-    best = json.loads((study / "best.json").read_text(encoding="utf-8"))
-    best["config"] = {
-        **space["fixed"],
-        **space["starting_configs"]["conservative"],
-        "model": space["fixed"]["model"],
+def searched(options: RunOptions, data: Path, way: str) -> dict[str, Any]:
+    """Search among configs that answer in one way, train the winner at full length, and return what is to be told."""
+    results, started = options.work / options.name, time.monotonic()
+    space = results / f"space-{way}.toml"
+    space.write_text(f'[space]\nmodel = "{options.model}"\nanswers = "{way}"\n', encoding="utf-8")
+    study = results / f"search-{way}"
+    command(
+        "search/run.py", "--trials", options.trials, "--data-dir", data, "--space", space, "--study", study.name,
+        "--results-dir", results, "--seed", options.seed, "--no-dashboard", *options.extra,
+    )  # fmt: skip
+    seconds = round(time.monotonic() - started, 1)
+    trained = train(options, results, f"retrain-{way}", study / "best.json")
+    return {
+        "adapter": trained["adapter"],
+        "search_seconds": seconds,
+        "config": json.loads((study / "best.json").read_text(encoding="utf-8"))["config"],
+        "commit": json.loads((study / "config.json").read_text(encoding="utf-8"))["provenance"]["commit"],
     }
-    (folder / "best.json").write_text(json.dumps(best), encoding="utf-8")
-    return folder
+
+
+def train(options: RunOptions, results: Path, name: str, *flags: object) -> dict[str, Any]:
+    """Train a config at full length."""
+    return command("search/retrain.py", *flags, "--epochs", options.epochs, "--out", results / name)
+
+
+def plan_file(options: RunOptions, results: Path) -> Path:
+    """Write the conservative starting config on the model of this benchmark; what it leaves out is as in that config."""
+    path = results / "conservative.toml"
+    path.write_text(f'model = "{options.model}"\n', encoding="utf-8")
+    return path
+
+
+def compared(one: str, other: str, test: Path) -> dict[str, Any]:
+    """Test two adapters on the same documents."""
+    return command("trainable/evaluate.py", one, test, "--against", other, "--errors", 0, "--once")
+
+
+def numbers(test: dict[str, Any]) -> dict[str, float | None]:
+    """Return the three measures of a test."""
+    return {name.removeprefix("micro_"): test[name] for name in MEASURES}
+
+
+def gain(test: dict[str, Any]) -> list[float]:
+    """Return how much higher the second adapter's recall is, with its interval."""
+    return [test["against"]["micro_recall_gain"], *test["against"]["micro_recall_gain_ci"]]
 
 
 def count_lines(path: Path) -> int:
@@ -205,31 +227,45 @@ def collect(options: CollectOptions) -> None:
 
 
 def page(sets: dict[str, dict[str, Any]]) -> str:
-    """Return the table for people."""
+    """Return the tables for people."""
     rows = [
-        f"| {name} | {' / '.join(str(count) for count in row['documents'].values())} | {shown(row['searched'])} | "
-        f"{shown(row['conservative'])} | {row['gain'][0]:+.3f} ({row['gain'][1]:+.3f} to {row['gain'][2]:+.3f}) | "
-        f"rank {row['config']['lora_rank']}, {row['config']['learning_rate']:.1e}, x{row['config']['oversampling']:g} | "
-        f"{row['search_seconds']:.0f} / {row['seconds']:.0f} |"
+        f"| {name} | {' / '.join(str(count) for count in row['documents'].values())} | {shown(row['conservative'])} | "
+        f"{shown(row['searched'])} | {shown(row['tags'])} | {spread(row['gain'])} | {spread(row['gain_of_tags'])} |"
         for name, row in sets.items()
+    ]
+    winners = [
+        f"| {name} | {way} | {config['load_in_4bit'] and 4 or 16}-bit, rank {config['lora_rank']}, "
+        f"{config['learning_rate']:.1e}, x{config['oversampling']:g} | {row['search_seconds'][way]:.0f} |"
+        for name, row in sets.items()
+        for way, config in row["config"].items()
     ]
     first = next(iter(sets.values()))
     return "\n".join(
         [
             f"# {first['model']} on public English sets",
             "",
-            f"A default search of {first['trials']} trials with nothing in `--space` but the model's name, then its winner and the",
-            f"conservative starting config (rank 12, 1.5e-4, no oversampling, its own rate kept) trained for {first['epochs']} epochs on the same data and",
-            f"tested once. Seed {first['seed']}, {first['device']}, commit {first['commit']}. Intervals: 95 %, paired bootstrap over documents.",
+            f"Two searches of {first['trials']} trials, one among configs that write JSON and one among configs that tag, with nothing else in",
+            "`--space` but the model's name; then both winners and the conservative starting config (rank 12, 1.5e-4, no oversampling, its own rate",
+            f"kept) trained for {first['epochs']} epochs on the same data and tested once. Seed {first['seed']}, {first['device']},",
+            f"commit {first['commit']}. Intervals: 95 %, paired bootstrap over documents.",
             "",
-            "| set | train / validation / test | searched: recall, precision, F1 | conservative: recall, precision, F1 | gain in recall | winner | seconds: search / all |",
+            "| set | train / validation / test | conservative: recall, precision, F1 | searched, JSON | searched, tags | JSON searched over conservative, recall | tags over JSON, recall |",
             "|---|---|---|---|---|---|---|",
             *rows,
+            "",
+            "| set | way | winner | seconds of the search |",
+            "|---|---|---|---|",
+            *winners,
             "",
             "`summary.json` holds the same for machines. Made by `tests/bench/bench_real_model.py`.",
             "",
         ]
     )
+
+
+def spread(gain: list[float]) -> str:
+    """Return a difference with its interval."""
+    return f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})"
 
 
 def shown(numbers: dict[str, float | None]) -> str:
