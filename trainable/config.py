@@ -73,9 +73,9 @@ class TrialConfig:
         float, Knob("oversampling", Range(1, 4), Range(1, 4), at_least=1, brief="x{:g}".format)
     ] = 1.0
     """How often a sample with an entity counts in an epoch; 1 = as often as any other."""
-    answers: Annotated[str, Knob("answers", Choice((JSON, TAGS)), JSON, one_of=(JSON, TAGS), brief=str)] = (
-        JSON
-    )
+    answers: Annotated[
+        str, Knob("answers", Choice((JSON, TAGS)), Choice((JSON, TAGS)), one_of=(JSON, TAGS), brief=str)
+    ] = JSON
     """json: a list of entities is written after a prompt. tags: each token of the text gets a tag, from both sides."""
     lora_alpha: Annotated[int | None, Knob("alpha")] = None
     """Scale of the update, alpha / r; None means 2 r."""

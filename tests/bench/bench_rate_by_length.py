@@ -36,6 +36,8 @@ class RateOptions:
     """Peak learning rates, rising."""
     rank: int = 16
     """LoRA rank."""
+    answers: str = "json"
+    """json, or tags: these are not generated, so that there is nothing to compare with transformers."""
     documents: int = 300
     """Validation documents that are answered after each run."""
     agreement: int = 500
@@ -68,7 +70,14 @@ def main() -> None:
         for rate in options.rates:
             started = time.monotonic()
             config = TrialConfig(
-                options.model, False, options.rank, rate, 1.0, lora_dropout=0.1, seed=options.seed
+                options.model,
+                False,
+                options.rank,
+                rate,
+                1.0,
+                options.answers,
+                lora_dropout=0.1,
+                seed=options.seed,
             )
             parts = Parts(config, settings, resident)
             schedule = schedule_batches(config, parts.corpus)
@@ -78,10 +87,14 @@ def main() -> None:
             evaluator = parts.evaluator(documents[: options.documents])
             predictions, loss = evaluator.predict_with_loss()
             evaluation = evaluator.score(predictions)
+            begun = time.monotonic()
+            evaluator.predict()
+            a_second = len(predictions) / (time.monotonic() - begun)
             found.setdefault(steps, {})[rate] = loss
             row = {
                 "steps": steps, "rate": rate, "validation_loss": loss, "micro_recall": evaluation.micro_recall,
                 "micro_precision": evaluation.micro_precision, "slow": run.slow_reason, "seconds": time.monotonic() - started,
+                "documents_a_second": a_second,
             }  # fmt: skip
             write(options, row)
     write(
@@ -91,29 +104,54 @@ def main() -> None:
             "exponent": exponent(found),
         },
     )
+    if options.answers == "tags":
+        return
     texts = [example.text for example in read_examples(validation) + read_examples(train)]
     compare_answers(options, parts.backend, texts[: options.agreement])
 
 
 def compare_answers(options: RateOptions, backend: Backend, texts: list[str]) -> None:
-    """Write how many texts our decoder and the library answer alike, and where the other answers begin to differ."""
+    """Write how many texts our decoder and the library answer alike, and how close a call it was where they part.
+
+    The library is compared with itself as well, in other batches: what rounding alone makes of equal weights.
+    """
     import torch
 
     prompts = backend.chat.prompt_ids(texts)
     fast, plain = backend.generate(prompts, 128), backend.generate_plain(prompts, 128)
-    equal = [a == b for a, b in zip(fast, plain, strict=True)]
-    first = [
-        next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), -1)
-        for a, b in zip(fast, plain, strict=True)
-    ]
+    again: list[list[int]] = [[]] * len(prompts)
+    for part in (slice(0, None, 2), slice(1, None, 2)):
+        again[part] = backend.generate_plain(prompts[part], 128)
+    different = [place for place, (a, b) in enumerate(zip(fast, plain, strict=True)) if a != b]
     write(
         options,
         {
-            "documents": len(equal), "equal": sum(equal) / len(equal), "path": backend.generator.path,
+            "documents": len(prompts), "equal": 1 - len(different) / len(prompts), "path": backend.generator.path,
+            "library_equals_itself": sum(a == b for a, b in zip(plain, again, strict=True)) / len(prompts),
             "dtype": str(backend.dtype), "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-            "differ_at_token": [place for place, same in zip(first, equal, strict=True) if not same],
+            "nats_between_the_two": [
+                round(parting(backend, prompts[place], fast[place], plain[place]), 3) for place in different
+            ],
         },
     )  # fmt: skip
+
+
+def parting(backend: Backend, prompt: list[int], ours: list[int], theirs: list[int]) -> float:
+    """Return how much likelier, in nats, the library's token is than ours where two answers part."""
+    import torch
+
+    from trainable.model.batch import collate
+
+    place = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b)
+    context = [*prompt, *theirs[:place]]
+    backend.model.eval()
+    with torch.no_grad():
+        one, other = (
+            float(backend.loss(collate([(context, [answer[place]])], backend.device), 1))
+            for answer in (ours, theirs)
+        )
+    backend.model.train()
+    return one - other
 
 
 def write(options: RateOptions, row: dict[str, object]) -> None:

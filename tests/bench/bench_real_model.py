@@ -68,7 +68,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
-    """Write README.md and summary.json from the rows of all sets."""
+    """Write README.md and summary.json from the rows of all sets, and of `bench_encoder.py` (WORK/encoder-<name>.json)."""
 
     work: Path
     """What the runs wrote to."""
@@ -221,6 +221,13 @@ def collect(options: CollectOptions) -> None:
     """Write README.md and summary.json."""
     files = [options.work / f"{name}.json" for name in SOURCES]
     sets = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files if path.is_file()}
+    for name, row in sets.items():
+        encoder = options.work / f"encoder-{name}.json"
+        if encoder.is_file():
+            told = json.loads(encoder.read_text(encoding="utf-8"))
+            row["encoder"] = {
+                key: told[key] for key in ("recall", "precision", "f1", "rate", "epoch", "seconds")
+            }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "summary.json").write_text(json.dumps({"sets": sets}, indent=2) + "\n", encoding="utf-8")
     (options.out / "README.md").write_text(page(sets), encoding="utf-8")
@@ -230,7 +237,8 @@ def page(sets: dict[str, dict[str, Any]]) -> str:
     """Return the tables for people."""
     rows = [
         f"| {name} | {' / '.join(str(count) for count in row['documents'].values())} | {shown(row['conservative'])} | "
-        f"{shown(row['searched'])} | {shown(row['tags'])} | {spread(row['gain'])} | {spread(row['gain_of_tags'])} |"
+        f"{shown(row['searched'])} | {shown(row['tags'])} | {spread(row['gain'])} | {spread(row['gain_of_tags'])} | "
+        f"{encoder_cell(row)} |"
         for name, row in sets.items()
     ]
     winners = [
@@ -249,8 +257,8 @@ def page(sets: dict[str, dict[str, Any]]) -> str:
             f"kept) trained for {first['epochs']} epochs on the same data and tested once. Seed {first['seed']}, {first['device']},",
             f"commit {first['commit']}. Intervals: 95 %, paired bootstrap over documents.",
             "",
-            "| set | train / validation / test | conservative: recall, precision, F1 | searched, JSON | searched, tags | JSON searched over conservative, recall | tags over JSON, recall |",
-            "|---|---|---|---|---|---|---|",
+            "| set | train / validation / test | conservative: recall, precision, F1 | searched, JSON | searched, tags | JSON searched over conservative, recall | tags over JSON, recall | MiniLM-L6, fine-tuned whole |",
+            "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
             "| set | way | winner | seconds of the search |",
@@ -260,6 +268,15 @@ def page(sets: dict[str, dict[str, Any]]) -> str:
             "`summary.json` holds the same for machines. Made by `tests/bench/bench_real_model.py`.",
             "",
         ]
+    )
+
+
+def encoder_cell(row: dict[str, Any]) -> str:
+    """Return what a fine-tuned encoder reached (`bench_encoder.py`), if it was trained."""
+    return (
+        shown({name: row["encoder"][name] for name in ("recall", "precision", "f1")})
+        if "encoder" in row
+        else ""
     )
 
 

@@ -36,7 +36,7 @@ def problems_of(folder: Path, text: str) -> str:
 
 
 def test_the_gpu_space_contains_the_four_starting_configs() -> None:
-    space = default_space("gpu", 42)
+    space = fix(default_space("gpu", 42), {"answers": "json"})
     fitting = space.fitting_starting_configs()
     assert list(fitting) == list(STARTING_CONFIGS)
     for name, (model, load_in_4bit, rank, oversampling) in STARTING_CONFIGS.items():
@@ -137,7 +137,8 @@ def test_a_parameter_outside_the_default_space_can_be_searched(tmp_path: Path) -
 
 
 def test_starting_configs_are_cut_to_what_is_searched_and_listed_once() -> None:
-    space = fix(default_space("gpu", 42), {"model": "Qwen3-0.6B", "load_in_4bit": False, "lora_rank": 12})
+    values = {"model": "Qwen3-0.6B", "load_in_4bit": False, "lora_rank": 12, "answers": "json"}
+    space = fix(default_space("gpu", 42), values)
     fitting = space.fitting_starting_configs()
     assert fitting == {
         "conservative": {"learning_rate": 1.5e-4, "oversampling": 1},
@@ -147,18 +148,20 @@ def test_starting_configs_are_cut_to_what_is_searched_and_listed_once() -> None:
 
 def test_starting_configs_outside_a_narrowed_space_are_left_out(tmp_path: Path) -> None:
     space = read_space(toml(tmp_path, "[space]\nlora_rank = [16, 32]\n"), default_space("gpu", 42))
-    assert list(space.fitting_starting_configs()) == ["all of it"]
+    assert list(space.fitting_starting_configs()) == ["all of it", "all of it (tags)"]
 
 
-def test_each_starting_config_that_writes_has_a_sister_that_tags_where_both_are_searched() -> None:
-    fitting = default_space("cpu", 42).fitting_starting_configs()
+@pytest.mark.parametrize("preset", ["cpu", "gpu"])
+def test_each_starting_config_that_writes_has_a_sister_that_tags_where_both_are_searched(preset: str) -> None:
+    space = default_space(preset, 42)
+    fitting = space.fitting_starting_configs()
     written = [name for name in fitting if not name.endswith(" (tags)")]
     assert list(fitting) == [*written, *(f"{name} (tags)" for name in written)]
     for name in written:
         sister = fitting[f"{name} (tags)"]
         assert {**fitting[name], "answers": "tags"} == sister
         assert fitting[name]["answers"] == "json"
-    assert list(fix(default_space("cpu", 42), {"answers": "tags"}).fitting_starting_configs()) == written
+    assert list(fix(space, {"answers": "tags"}).fitting_starting_configs()) == written
 
 
 def test_a_range_of_whole_numbers_gives_whole_numbers() -> None:
@@ -231,5 +234,5 @@ def test_text_that_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_space_with_nothing_to_search_is_refused(tmp_path: Path) -> None:
-    text = "[space]\nmodel='m'\nload_in_4bit=false\nlora_rank=8\nlearning_rate=1e-4\noversampling=1\n"
+    text = "[space]\nmodel='m'\nload_in_4bit=false\nlora_rank=8\nlearning_rate=1e-4\noversampling=1\nanswers='json'\n"
     assert "leave at least one to search" in problems_of(tmp_path, text)
