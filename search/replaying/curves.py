@@ -35,8 +35,8 @@ _DIMENSIONS = {
     "meta": "",
 }
 _USUAL: dict[str, object] = {name: getattr(TrialConfig("any"), name) for name in KNOBS}
-_COSTS = {"model": 8.0, "load_in_4bit": 4.0}
-"""What a wrong model or precision costs in distance, and 1 any other choice; numbers add at most about 5 together."""
+_COSTS = {"answers": 16.0, "model": 8.0, "load_in_4bit": 4.0}
+"""What another way to answer, model or precision costs in distance, and 1 any other choice; numbers add at most about 5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +99,12 @@ class CurveTable:
         return [json.loads(text) for text in self.configs.tolist()]
 
     @cached_property
+    def parsed_meta(self) -> dict[str, object]:
+        """What is known of the recording as a whole."""
+        content: dict[str, object] = json.loads(str(self.meta))
+        return content
+
+    @cached_property
     def _varied(self) -> set[str]:
         """The hyperparameters that a recorded config names; all others are as usual."""
         return {name for config in self.parsed_configs for name in config}
@@ -116,8 +122,8 @@ class CurveTable:
     def nearest(self, config: Mapping[str, object], used: frozenset[int] = frozenset()) -> tuple[int, float]:
         """Return the index of the recorded config closest to a suggested one, and its distance.
 
-        The distance adds 8 for another model, 4 for another precision of the base, and the absolute
-        differences of ln(learning rate), log2(rank) and oversampling; likewise for every other knob, by its
+        The distance adds 16 for another way to answer, 8 for another model, 4 for another precision of the base, and
+        the absolute differences of ln(learning rate), log2(rank) and oversampling; likewise for every other knob, by its
         default where a config does not name it. Of equally close ones the first.
 
         Args:

@@ -13,8 +13,10 @@ import numpy as np
 import tyro
 
 from search.replaying.curves import CurveTable
-from tests.bench.bench_search import TABLE, half_of
+from data.paths import ROOT
+from tests.bench.replay import half_of
 
+TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
 HIGHEST_LOSS = 50.0
 HIT = 0.005
 """Recall that a kept config may lack to the best."""
