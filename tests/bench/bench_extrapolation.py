@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from search.replaying.curves import CurveTable
 from data.paths import ROOT
+from search.replaying.curves import CurveTable
 from tests.bench.replay import half_of
 
 TABLE = ROOT / "results/reference/curves/cpu_curves.npz"

@@ -84,8 +84,10 @@ def _optuna_alone(bench: Bench, seed: int, place: int, pruner: optuna.pruners.Ba
 
 
 def rapidfire(bench: Bench, seed: int, place: int) -> Outcome:
-    """RapidFire AI 0.16: eight runs take turns, chunk by chunk; one whose best score so far lies below the median of all
-    that were here before is pruned, and TPE suggests another in its place until all trials have begun.
+    """RapidFire AI 0.16: eight runs take turns, chunk by chunk, and a median pruner makes room for others.
+
+    A run is pruned whose best score so far lies below the median of all that were at this chunk before it; TPE suggests
+    another in its place until all trials have begun.
     """
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     run, shards = _Runs(bench, place), bench.snapped(SHARDS)
