@@ -13,6 +13,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from search.planning.ladder import standing
+from search.tuning.coordinates import Coordinates
 from trainable.config import METRIC
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         common: What all trials of the study have in common; it takes up only those that came since it was last asked.
         known: Completed trials of earlier studies, all with the distributions of this one's whole space.
         startup: Trials after which it begins to learn.
+        coordinates: How it sees a config.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         common: IntersectionSearchSpace | None = None,
         known: Sequence[FrozenTrial] = (),
         startup: int = STARTUP_TRIALS,
+        coordinates: Coordinates | None = None,
     ) -> None:
         super().__init__(seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True)
         self._judges, self._known = judges, known
         self._common = common or IntersectionSearchSpace(include_pruned=True)
+        self._coordinates = coordinates or Coordinates()
         self._ranked: optuna.Study | None = None
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -58,7 +62,7 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return what all trials have in common, paused ones included."""
-        ranked, _ = self._in_copy(study, trial)
+        ranked = self._copied(study, trial)
         common = self._known[0].distributions if self._known else self._common.calculate(ranked)
         return {name: distribution for name, distribution in common.items() if not distribution.single()}
 
@@ -66,21 +70,33 @@ class PausingTPESampler(optuna.samplers.TPESampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, CategoricalChoiceType]:
         """Sample all parameters together."""
-        return super().sample_relative(*self._in_copy(study, trial), search_space)
+        seen = super().sample_relative(
+            *self._seen(study, trial), self._coordinates.distributions(search_space)
+        )
+        return self._coordinates.real(seen, search_space, trial.params)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> CategoricalChoiceType:
         """Sample one parameter."""
-        value: CategoricalChoiceType = super().sample_independent(
-            *self._in_copy(study, trial), param_name, param_distribution
-        )
+        real = {param_name: param_distribution}
+        distribution = self._coordinates.distributions(real)[param_name]
+        seen = super().sample_independent(*self._seen(study, trial), param_name, distribution)
+        value: CategoricalChoiceType = self._coordinates.real({param_name: seen}, real, trial.params)[
+            param_name
+        ]
         return value
 
-    def _in_copy(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, FrozenTrial]:
-        """Return the copy of the study and of the trial in it."""
-        ranked = self._ranked or _ranked_as_in_the_race(study, trial.number, self._judges, self._known)
-        return ranked, ranked.get_trials(deepcopy=False)[trial.number]
+    def _copied(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
+        """Return the copy of the study."""
+        return self._ranked or _ranked_as_in_the_race(study, trial.number, self._judges, self._known)
+
+    def _seen(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, FrozenTrial]:
+        """Return the copy of the study and of the trial in it, as the sampler sees their configs."""
+        trials = self._copied(study, trial).get_trials(deepcopy=False)
+        seen = [self._coordinates.seen(each) for each in trials]
+        copied = optuna.create_study(storage=_FixedTrials(seen), direction=study.direction)
+        return copied, seen[trial.number]
 
 
 def _ranked_as_in_the_race(
@@ -159,6 +175,7 @@ def make_sampler(
     common: IntersectionSearchSpace | None = None,
     known: Sequence[FrozenTrial] = (),
     starting_configs: int = 0,
+    coordinates: Coordinates | None = None,
 ) -> optuna.samplers.BaseSampler:
     """Return the TPE sampler that suggests one trial of a study, with so many starting configs.
 
@@ -166,4 +183,6 @@ def make_sampler(
     trials alone and not from how often the search was interrupted.
     """
     startup = max(STARTUP_TRIALS, starting_configs + RANDOM_TRIALS)
-    return PausingTPESampler(judges or {}, (seed * 1_000_003 + number) % 2**32, common, known, startup)
+    return PausingTPESampler(
+        judges or {}, (seed * 1_000_003 + number) % 2**32, common, known, startup, coordinates
+    )

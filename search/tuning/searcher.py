@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 from search.planning.memory import MemoryModel
 from search.planning.space import SpaceSampler
 from search.study.files import STARTING_CONFIG
+from search.tuning.coordinates import Coordinates
 from search.tuning.kept_study import KeptStudy
 from search.tuning.sampler import make_sampler
 from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
@@ -54,6 +55,7 @@ class TruthfulOptunaSearch(Searcher):
         memory: Refuses configs that cannot fit, and learns from measured peaks.
         judges: What each rung's step compares trials by; a step that is missing compares scores.
         known: Completed trials of earlier studies that the sampler learns from; they are none of this study.
+        coordinates: How the sampler sees a config.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class TruthfulOptunaSearch(Searcher):
         memory: MemoryModel | None = None,
         judges: Mapping[int, str] | None = None,
         known: Sequence[FrozenTrial] = (),
+        coordinates: Coordinates | None = None,
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
         self._space, self._storage, self._horizon_steps = space, KeptStudy(storage), horizon_steps
-        self._sampler_seed, self._judges, self._known = seed, judges, known
+        self._sampler_seed, self._judges, self._known, self._coordinates = seed, judges, known, coordinates
         self._n_starting = len(starting_configs)
         self._common = IntersectionSearchSpace(include_pruned=True)
         self._requirements = requirements or Requirements()
@@ -147,9 +150,8 @@ class TruthfulOptunaSearch(Searcher):
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Return the sampler that suggests the trial of this number."""
-        return make_sampler(
-            self._sampler_seed, number, self._judges, self._common, self._known, self._n_starting
-        )
+        given = self._judges, self._common, self._known, self._n_starting, self._coordinates
+        return make_sampler(self._sampler_seed, number, *given)
 
     def _asked(self) -> optuna.Trial:
         trials = self.study.get_trials(deepcopy=False)

@@ -12,11 +12,13 @@ import numpy as np
 import optuna
 
 from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
+from search.planning.rates import model_width
 from search.planning.space import SearchSpace, SpaceSampler, default_space
 from search.replaying.controller import ReplayController
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
 from search.study.confirmation import CLOSE
+from search.tuning.coordinates import Coordinates, coordinates_of
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
@@ -93,6 +95,12 @@ class Bench:
         starting = {f"start {place}": recorded[place] for place in range(self.starting)}
         return SearchSpace(parameters, fixed, starting)  # type: ignore[arg-type]  # JSON holds no other values
 
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """How our sampler sees a config."""
+        widths: Any = self.table.parsed_meta.get("hidden_sizes", {})
+        return coordinates_of(self.space, self.horizon, lambda model: widths.get(model) or model_width(model))
+
     def results(self, place: int, rungs: tuple[int, ...], judges: tuple[str, ...] = ()) -> CachedResults:
         """Return the results of one recorded seed at some rungs; stock policies answer half of the documents early."""
         key = place, rungs, judges
@@ -155,6 +163,7 @@ class Bench:
                 SpaceSampler(self.space, {}), self.horizon, optuna.storages.InMemoryStorage(), "bench",
                 self.space.fitting_starting_configs(), seed,
                 judges=dict(zip(policy.rungs, policy.judges, strict=False)),
+                coordinates=self.coordinates,
             )  # fmt: skip
             scheduler = PausingScheduler(Path(folder) / "rungs.jsonl", policy, Slots(1))
             return self.replay(searcher, scheduler, place, policy.rungs, policy.judges)
