@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from data.files.own_json import read_own
 from search.planning.space import SearchSpace, with_tagging_sisters
 from trainable.config import KNOBS
-from trainable.knob import Choice, KnobValue, Range
+from trainable.knob import Choice, KnobValue, Range, base_name
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.training.longer_run import RATE_EXPONENT
 
@@ -84,8 +86,52 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
     )
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """What the rule expects of the configs of a search."""
+
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Hidden sizes of the base models; the rule says nothing about others."""
+    fixed: Mapping[str, KnobValue] = field(default_factory=dict)
+    """What is not searched."""
+    steps: int = REFERENCE_STEPS
+    """The horizon."""
+    alpha_follows_rank: bool = True
+    """Whether alpha is 2 r; only then the expected rate falls with the rank."""
+
+    def rate(self, config: Mapping[str, Any]) -> float | None:
+        """Return the learning rate that is expected to be best beside the other values; None if the rule does not know."""
+        values = {**self.fixed, **config}
+        width = self.widths.get(str(values.get("model", "")))
+        if width is None:
+            return None
+        rank = int(values.get("lora_rank", REFERENCE_RANK)) if self.alpha_follows_rank else REFERENCE_RANK
+        return expected_rate(width, rank, int(values.get("effective_batch", REFERENCE_BATCH)), self.steps)
+
+
+def expectation_of(
+    space: SearchSpace, steps: int, width: Callable[[str], int | None] = model_width
+) -> Expectation:
+    """Return what the rule expects of the configs of a space.
+
+    Args:
+        space: What is searched.
+        steps: The horizon.
+        width: Returns the hidden size of a base model.
+    """
+    widths = {}
+    for model in space.models():
+        with suppress(
+            FileNotFoundError, ValueError
+        ):  # neither a replayed search nor a report needs the weights
+            if known := width(model):
+                widths[model] = known
+    own_scale = {"lora_alpha", "use_rslora"} & {*space.parameters, *space.fixed}
+    return Expectation(widths, space.fixed, steps, not own_scale)
+
+
 def told_rates(before: SearchSpace, space: SearchSpace, preset: str, steps: int) -> str:
-    """Return in words where the learning rates of a new study come from: a default, the rule, or the user.
+    """Return in words where the learning rates of a new study come from, and near which most of them are drawn.
 
     Args:
         before: The space before `with_expected_rates`.
@@ -97,18 +143,20 @@ def told_rates(before: SearchSpace, space: SearchSpace, preset: str, steps: int)
     if rates is None:
         return f"{space.fixed['learning_rate']} alone, as --space has it"
     if space != before:
-        widths = sorted(
-            {width for model in space.models() if model not in BUNDLED and (width := model_width(model))}
-        )
-        batch = int(space.fixed.get("effective_batch", REFERENCE_BATCH))
-        expected = ", ".join(
-            f"{expected_rate(width, REFERENCE_RANK, batch, steps):.1e} at hidden size {width}"
-            for width in widths
-        )
-        return f"{rates} by the rule of search/planning/rates.py, around what it expects of rank {REFERENCE_RANK}: {expected}"
-    if rates not in (knob.cpu, knob.gpu):
-        return f"{rates} from --space"
-    return f"{rates}, the default of preset {preset}"
+        origin = f"{rates} by the rule of search/planning/rates.py"
+    elif rates not in (knob.cpu, knob.gpu):
+        origin = f"{rates} from --space"
+    else:
+        origin = f"{rates}, the default of preset {preset}"
+    expectation = expectation_of(space, steps)
+    rank = _nearest(space, "lora_rank", REFERENCE_RANK)
+    expected = ", ".join(
+        f"{expectation.rate({'model': model, 'lora_rank': rank}):.1e} for {base_name(model)}"
+        for model in expectation.widths
+    )
+    if not expected or isinstance(rates, Choice):
+        return origin
+    return f"{origin}; most are drawn near what the rule expects, at rank {rank} {expected}"
 
 
 def _by_rule(space: SearchSpace, batch: int, steps: int) -> dict[str, KnobValue]:

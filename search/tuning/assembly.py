@@ -27,9 +27,10 @@ def make_searcher(
     import optuna
 
     from search.planning.memory import MemoryModel
+    from search.planning.rates import expectation_of
     from search.planning.space import SpaceSampler
     from search.study.storage import name_inside, open_storage
-    from search.tuning.coordinates import coordinates_of
+    from search.tuning.coordinates import Coordinates
     from search.tuning.known_trials import as_completed
     from search.tuning.searcher import TruthfulOptunaSearch
     from search.tuning.widening import widen_trials
@@ -49,7 +50,7 @@ def make_searcher(
         memory=MemoryModel(plan.options.vram_gb, plan.settings.window_tokens),
         judges=dict(zip(plan.rungs, plan.settings.judges, strict=False)),
         known=as_completed(plan.known, plan.space),
-        coordinates=coordinates_of(plan.space, plan.rungs[-1]),
+        coordinates=Coordinates(expectation_of(plan.space, plan.rungs[-1])),
     )
 
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from search.planning.rates import (
-    REFERENCE_BATCH,
-    REFERENCE_RANK,
-    REFERENCE_STEPS,
-    expected_rate,
-    model_width,
-)
-from trainable.knob import KnobValue
+from search.planning.rates import Expectation
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
-
-    from search.planning.space import SearchSpace
 
 SPREAD = 0.7
 """Standard deviation of ln(rate) around what the rule expects: measured optima lie within a factor of 2.5 of it."""
@@ -72,23 +62,8 @@ class Coordinates:
     then serves at the others. Most draws lie near the rate that the rule expects, until trials say otherwise.
     """
 
-    widths: Mapping[str, int] = field(default_factory=dict)
-    """Hidden sizes of the base models; the rule says nothing about others."""
-    fixed: Mapping[str, KnobValue] = field(default_factory=dict)
-    """What is not searched."""
-    steps: int = REFERENCE_STEPS
-    """The horizon."""
-    alpha_follows_rank: bool = True
-    """Whether alpha is 2 r; only then the expected rate falls with the rank."""
-
-    def expected(self, config: Mapping[str, Any]) -> float | None:
-        """Return the learning rate that the rule expects to be best beside the other values; None if it does not know."""
-        values = {**self.fixed, **config}
-        width = self.widths.get(str(values.get("model", "")))
-        if width is None:
-            return None
-        rank = int(values.get("lora_rank", REFERENCE_RANK)) if self.alpha_follows_rank else REFERENCE_RANK
-        return expected_rate(width, rank, int(values.get("effective_batch", REFERENCE_BATCH)), self.steps)
+    expectation: Expectation = field(default_factory=Expectation)
+    """What the rule expects of each config."""
 
     def distributions(self, real: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
         """Return the distributions that the sampler sees."""
@@ -138,26 +113,7 @@ class Coordinates:
         return value
 
     def _prior(self, params: Mapping[str, Any], distribution: Any) -> RatePrior:
-        return RatePrior(distribution.low, distribution.high, self.expected(params))
-
-
-def coordinates_of(
-    space: SearchSpace, steps: int, width: Callable[[str], int | None] = model_width
-) -> Coordinates:
-    """Return the coordinates of a search.
-
-    Args:
-        space: What is searched.
-        steps: The horizon.
-        width: Returns the hidden size of a base model.
-    """
-    widths = {}
-    for model in space.models():
-        with suppress(FileNotFoundError, ValueError):  # a replayed search needs no weights
-            if known := width(model):
-                widths[model] = known
-    own_scale = {"lora_alpha", "use_rslora"} & {*space.parameters, *space.fixed}
-    return Coordinates(widths, space.fixed, steps, not own_scale)
+        return RatePrior(distribution.low, distribution.high, self.expectation.rate(params))
 
 
 def _ordered(distribution: BaseDistribution) -> list[Any]:

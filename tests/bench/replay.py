@@ -12,13 +12,13 @@ import numpy as np
 import optuna
 
 from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
-from search.planning.rates import model_width
+from search.planning.rates import expectation_of, model_width
 from search.planning.space import SearchSpace, SpaceSampler, default_space
 from search.replaying.controller import ReplayController
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
 from search.study.confirmation import CLOSE
-from search.tuning.coordinates import Coordinates, coordinates_of
+from search.tuning.coordinates import Coordinates
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
@@ -99,7 +99,10 @@ class Bench:
     def coordinates(self) -> Coordinates:
         """How our sampler sees a config."""
         widths: Any = self.table.parsed_meta.get("hidden_sizes", {})
-        return coordinates_of(self.space, self.horizon, lambda model: widths.get(model) or model_width(model))
+        expected = expectation_of(
+            self.space, self.horizon, lambda model: widths.get(model) or model_width(model)
+        )
+        return Coordinates(expected)
 
     def results(self, place: int, rungs: tuple[int, ...], judges: tuple[str, ...] = ()) -> CachedResults:
         """Return the results of one recorded seed at some rungs; stock policies answer half of the documents early."""

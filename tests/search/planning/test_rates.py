@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from search.planning.rates import BY_RULE, expected_rate, model_width, told_rates, with_expected_rates
+from search.planning.rates import (
+    BY_RULE,
+    expectation_of,
+    expected_rate,
+    model_width,
+    told_rates,
+    with_expected_rates,
+)
 from search.planning.space import SearchSpace, default_space, fix
 from trainable.knob import Choice, Range
 
@@ -109,10 +116,31 @@ def told(space: SearchSpace) -> str:
 def test_the_plan_tells_where_the_rates_come_from(models: Path) -> None:
     by_rule = told(space_of("Wide", "Narrow"))
     assert "by the rule of search/planning/rates.py" in by_rule
-    assert by_rule.endswith("of rank 16: 1.5e-03 at hidden size 576, 6.2e-04 at hidden size 2048")
-    for without_rule in ("small-2m", "Odd"):
-        assert told(space_of(without_rule)) == "[5e-05 .. 0.0005], the default of preset gpu"
+    assert by_rule.endswith(
+        "; most are drawn near what the rule expects, at rank 16 6.2e-04 for Wide, 1.5e-03 for Narrow"
+    )
+    assert told(space_of("Odd")) == "[5e-05 .. 0.0005], the default of preset gpu"
+    ours = "; most are drawn near what the rule expects, at rank 16 3.2e-03 for small-2m"
+    assert told(space_of("small-2m")) == "[5e-05 .. 0.0005], the default of preset gpu" + ours
     chosen = space_of("Narrow")
     chosen.parameters["learning_rate"] = Range(1e-5, 1e-4, log=True)
-    assert told(chosen) == "[1e-05 .. 0.0001] from --space"
+    assert told(chosen).startswith("[1e-05 .. 0.0001] from --space; most are drawn near")
+    chosen.parameters["learning_rate"] = Choice((1e-5, 1e-4))
+    assert told(chosen) == "{1e-05, 0.0001} from --space"
     assert told(fix(space_of("Narrow"), {"learning_rate": 3e-4})) == "0.0003 alone, as --space has it"
+
+
+def test_the_expected_rate_falls_with_the_rank_only_if_alpha_rises_with_it() -> None:
+    space = default_space("cpu", 42)
+    for own in (fix(space, {"lora_alpha": 32}), fix(space, {"use_rslora": True})):
+        expected = expectation_of(own, 153)
+        assert expected.rate({"model": "small-2m", "lora_rank": 8}) == expected.rate(
+            {"model": "small-2m", "lora_rank": 64}
+        )
+
+
+def test_the_rule_says_nothing_of_a_model_that_is_not_here() -> None:
+    space = fix(default_space("gpu", 42), {"model": "no such model"})
+    assert expectation_of(space, 153).rate({"lora_rank": 8}) is None
+    known = expectation_of(space, 153, width=lambda model: 576)
+    assert known.rate({"lora_rank": 8}) == expected_rate(576, 8, 32, 153)

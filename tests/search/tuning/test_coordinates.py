@@ -8,9 +8,9 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.planning.rates import expected_rate
+from search.planning.rates import expectation_of, expected_rate
 from search.planning.space import SpaceSampler, default_space, fix
-from search.tuning.coordinates import IGNORED, Coordinates, RatePrior, coordinates_of
+from search.tuning.coordinates import IGNORED, Coordinates, RatePrior
 from search.tuning.sampler import make_sampler
 from trainable.knob import Range
 
@@ -64,7 +64,7 @@ def test_numbers_to_choose_from_are_seen_in_their_order_and_other_choices_as_the
 
 def test_every_value_of_a_trial_comes_back() -> None:
     space = default_space("cpu", 42)
-    coordinates = coordinates_of(space, 153)
+    coordinates = Coordinates(expectation_of(space, 153))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
         trial = study.ask()
@@ -84,37 +84,21 @@ def test_every_value_of_a_trial_comes_back() -> None:
 def test_equal_quantiles_are_equally_far_from_what_each_rank_and_model_expects() -> None:
     space = default_space("cpu", 42)
     space.parameters["learning_rate"] = Range(1e-9, 1e3, log=True)  # its ends are out of the way
-    coordinates = coordinates_of(space, 153)
+    coordinates = Coordinates(expectation_of(space, 153))
     distribution = {"learning_rate": FloatDistribution(1e-9, 1e3, log=True)}
     for model, width in (("small-2m", 192), ("small-4m", 256)):
         for rank in (8, 64):
             config = {"model": model, "lora_rank": rank}
-            assert coordinates.expected(config) == expected_rate(width, rank, 16, 153)
+            assert coordinates.expectation.rate(config) == expected_rate(width, rank, 16, 153)
             high = coordinates.real({"learning_rate": 0.8}, distribution, config)["learning_rate"]
             low = coordinates.real({"learning_rate": 0.3}, distribution, config)["learning_rate"]
             assert 1 < high / low < 4
 
 
-def test_the_expected_rate_falls_with_the_rank_only_if_alpha_rises_with_it() -> None:
-    space = default_space("cpu", 42)
-    for own in (fix(space, {"lora_alpha": 32}), fix(space, {"use_rslora": True})):
-        coordinates = coordinates_of(own, 153)
-        assert coordinates.expected({"model": "small-2m", "lora_rank": 8}) == coordinates.expected(
-            {"model": "small-2m", "lora_rank": 64}
-        )
-
-
-def test_the_rule_says_nothing_of_a_model_that_is_not_here() -> None:
-    space = fix(default_space("gpu", 42), {"model": "no such model"})
-    assert coordinates_of(space, 153).expected({"lora_rank": 8}) is None
-    known = coordinates_of(space, 153, width=lambda model: 576)
-    assert known.expected({"lora_rank": 8}) == expected_rate(576, 8, 32, 153)
-
-
 def good_trials(coordinates: Coordinates, off: float) -> int:
     """How many trials of six searches have good rates and ranks; the best rate lies off the expected one by a factor."""
     space = fix(default_space("cpu", 42), {"answers": "json"})
-    expected, found = coordinates_of(space, 153).expected, 0
+    expected, found = expectation_of(space, 153).rate, 0
     for seed in range(6):
         study = optuna.create_study(direction="maximize")
         for number in range(20):
@@ -130,7 +114,7 @@ def good_trials(coordinates: Coordinates, off: float) -> int:
 
 
 def test_where_the_rule_is_right_more_trials_are_good_and_where_it_is_wrong_few_are_lost() -> None:
-    with_rule, without = coordinates_of(default_space("cpu", 42), 153), Coordinates()
+    with_rule, without = Coordinates(expectation_of(default_space("cpu", 42), 153)), Coordinates()
     assert good_trials(with_rule, 1.0) > 1.3 * good_trials(without, 1.0)
     for off in (4.0, 0.25):
         assert good_trials(with_rule, off) > 0.6 * good_trials(without, off)
@@ -138,6 +122,6 @@ def test_where_the_rule_is_right_more_trials_are_good_and_where_it_is_wrong_few_
 
 def test_a_choice_of_rates_is_a_choice_in_order() -> None:
     real = {"learning_rate": CategoricalDistribution((1e-3, 1e-4, 3e-4))}
-    coordinates = coordinates_of(fix(default_space("cpu", 42), {"model": "small-2m"}), 153)
+    coordinates = Coordinates()
     assert coordinates.distributions(real) == {"learning_rate": IntDistribution(0, 2)}
     assert coordinates.real({"learning_rate": 0}, real, {}) == {"learning_rate": 1e-4}
