@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from search.planning.continued_space import parameter_of
+from search.planning.rates import expectation_of
+from search.planning.space import SearchSpace
 from search.reporting.document import Block, Items, Section, Text, counted, percent
 from search.reporting.sections.effect_curves import MIN_TRIALS, Effect, EffectModel, Pair
 from search.reporting.sections.hyperparameter_figures import effect_figure, importance_figure, pair_figure
 from search.reporting.sections.importance import Share, importances
 from search.reporting.words import knob, value_of
 from search.study.view import StudyView
+from trainable.knob import KnobValue
 
 FLAT = 0.02
 """Scores that differ by less are called equal: two points of recall."""
@@ -40,11 +44,36 @@ def knobs_section(view: StudyView, resamples: int) -> Section:
     blocks: list[Block] = [
         Text(_HOW_TO_READ),
         Items(tuple(_sentence(effect, shares[effect.name]) for effect in effects)),
+        *expected_and_found(view),
         importance_figure(order, shares),
         *(effect_figure(view, effect) for effect in effects),
         *_pairs(view, pairs),
     ]
     return Section(_TITLE, tuple(blocks))
+
+
+def expected_and_found(view: StudyView) -> list[Block]:
+    """Return what the rule expected of the learning rates and what the best trials have; nothing where it knew nothing."""
+    best, searched = view.best, view.config_json["space"]
+    if best is None or "learning_rate" not in searched["parameters"]:
+        return []
+    parameters = {name: parameter_of(entry) for name, entry in searched["parameters"].items()}
+    fixed = {name: value for name, value in searched["fixed"].items() if isinstance(value, KnobValue)}
+    expectation = expectation_of(SearchSpace(parameters, fixed, {}), view.rungs[-1])
+    by_name = {trial.name: trial.config for trial in view.trials}
+    leading = [by_name[name] for name in view.ranking if name in by_name][: max(3, len(view.trials) // 4)]
+    rates = [(float(str(config["learning_rate"])), expectation.rate(config)) for config in leading]
+    times = [rate / expected for rate, expected in rates if expected]
+    if len(times) < len(leading) or not times:
+        return []
+    shown = [value_of("learning_rate", value) for value in (rates[0][1], rates[0][0])]
+    return [
+        Text(
+            f"Learning rate, expected and found: for a config like the winner's the rule expected {shown[0]}, and most rates were "
+            f"drawn near that; the winner has {shown[1]}, {times[0]:.2g} times as much. The best {len(times)} trials have "
+            f"{min(times):.2g} to {max(times):.2g} times what was expected of each."
+        )
+    ]
 
 
 def _sentence(effect: Effect, share: Share) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from search.planning.rates import expectation_of
+from search.planning.space import default_space
 from search.reporting.document import Figure, Items, Section, Text
-from search.reporting.sections.hyperparameters import knobs_section
+from search.reporting.sections.hyperparameters import expected_and_found, knobs_section
+from search.reporting.words import value_of
 from search.study.view import StudyView
 from tests.search.reporting.invented import planted
 
@@ -64,3 +71,26 @@ def test_the_most_important_hyperparameter_comes_first(view: StudyView) -> None:
 def test_of_too_few_trials_nothing_is_said(view: StudyView) -> None:
     section = knobs_section(planted(view, lambda config: 0.0, n=4), resamples=2)
     assert section.blocks == (Text("4 trials with a score so far; effects are estimated from 8 on."),)
+
+
+def test_the_rates_of_the_best_trials_are_compared_with_what_the_rule_expected(view: StudyView) -> None:
+    space = default_space("cpu", 42)
+    expected = expectation_of(space, view.rungs[-1])
+
+    def score(config: Mapping[str, Any]) -> float:
+        return -abs(math.log(config["learning_rate"] / (2 * (expected.rate(config) or math.nan))))
+
+    study = planted(view, score, n=60, noise=0.0)
+    texts = [block.text for block in knobs_section(study, resamples=2).blocks if isinstance(block, Text)]
+    (told,) = [text for text in texts if text.startswith("Learning rate, expected and found")]
+    rule = expected.rate(study.named(study.ranking[0]).config) or math.nan
+    assert f"the rule expected {value_of('learning_rate', rule)}" in told
+    low, high = re.search(r"The best 15 trials have ([\d.]+) to ([\d.]+) times", told).groups()  # type: ignore[union-attr]
+    assert 1.0 < float(low) < 2.0 < float(high) < 4.0
+
+
+def test_of_models_that_are_not_here_nothing_is_said_to_have_been_expected(view: StudyView) -> None:
+    content = copy.deepcopy(view.config_json)
+    content["space"]["parameters"]["model"] = {"values": ["no such model", "nor this"]}
+    assert expected_and_found(replace(view, config_json=content)) == []
+    assert expected_and_found(view) != []
