@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from data.paths import ROOT
-from search.replaying.curves import CurveTable
-from tests.bench.replay import Bench
+from tests.bench.replay import Bench, recorded_tables
 from trainable.config import JSON, METRIC, VALIDATION_LOSS
 
 HIGHEST_LOSS = 50.0
@@ -67,6 +65,11 @@ def ranks_of(*judges: Callable[[Values, int], np.ndarray]) -> Callable[[Values, 
     return lambda values, step: np.mean([ranks(judge(values, step)) for judge in judges], axis=0)
 
 
+def product_of(*kinds: str) -> Callable[[Values, int], np.ndarray]:
+    """Return what multiplies losses: one number, whatever their scales."""
+    return lambda values, step: -np.prod([-getattr(values, kind)[:, step] for kind in kinds], axis=0)
+
+
 JUDGES: dict[str, Callable[[Values, int], np.ndarray]] = {
     "validation loss": last("validation"),
     "lowest validation loss so far": best_of("validation"),
@@ -75,9 +78,10 @@ JUDGES: dict[str, Callable[[Values, int], np.ndarray]] = {
     "training loss, two steps": mean_of("training", 2),
     "training loss from the start": mean_of("training", 99),
     "score": last("score"),
-    "both losses": ranks_of(last("validation"), last("training")),
-    "lowest validation and training loss": ranks_of(best_of("validation"), last("training")),
-    "all three": ranks_of(last("validation"), last("training"), last("score")),
+    "product of both losses": product_of("validation", "training"),
+    "both losses, mean rank": ranks_of(last("validation"), last("training")),
+    "lowest validation and training loss, mean rank": ranks_of(best_of("validation"), last("training")),
+    "all three, mean rank": ranks_of(last("validation"), last("training"), last("score")),
 }
 
 
@@ -140,13 +144,13 @@ def told(bench: Bench, configs: list[int], options: JudgeOptions) -> None:
 def main() -> None:
     """Print the tables of each recording, by the way in which configs answer."""
     options = tyro.cli(JudgeOptions)
-    for path in options.tables or tuple(sorted((ROOT / "results/reference").rglob("*.npz"))):
-        bench = Bench(CurveTable.load(path), options.half)
+    for table_name, table in recorded_tables(options.tables).items():
+        bench = Bench(table, options.half)
         ways: dict[object, list[int]] = {}
         for place, config in enumerate(bench.table.parsed_configs):
             ways.setdefault(config.get("answers", JSON), []).append(place)
         for way, configs in ways.items():
-            print(f"\n## {path.stem}, {len(configs)} configs, answers: {way}\n")
+            print(f"\n## {table_name}, {len(configs)} configs, answers: {way}\n")
             told(bench, configs, options)
 
 

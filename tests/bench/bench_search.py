@@ -17,10 +17,9 @@ import numpy as np
 import optuna
 import tyro
 
-from data.paths import ROOT
 from search.replaying.curves import CurveTable
 from tests.bench import rivals
-from tests.bench.replay import Bench, Outcome
+from tests.bench.replay import Bench, Outcome, half_of, recorded_tables
 
 Policy = Callable[[Bench, int, int], Outcome]
 
@@ -100,23 +99,24 @@ def replayed(bench: Bench, policy: Policy, options: BenchOptions) -> list[Outcom
     return [policy(bench, seed, seed % len(bench.table.seeds)) for seed in seeds]
 
 
-def compared(path: Path, options: BenchOptions) -> dict[str, dict[str, float]]:
+def compared(name: str, table: CurveTable, options: BenchOptions) -> dict[str, dict[str, float]]:
     """Replay and print all policies on one table."""
-    bench = Bench(CurveTable.load(path), options.half, options.trials, options.min_precision)
-    print(f"\n{path.stem}: {len(bench.table.configs)} configs ({options.half} half), rungs of rivals {bench.rungs}, "
+    half = options.half if len(half_of(table, options.half).configs) > options.trials else "all"
+    bench = Bench(table, half, options.trials, options.min_precision)
+    print(f"\n{name}: {len(bench.table.configs)} configs ({half} half), {len(bench.table.seeds)} seeds, rungs of rivals {bench.rungs}, "
           f"{options.searches} searches of {options.trials} trials\n")  # fmt: skip
     print("| policy | cost | hit | regret | regret, same seed | lacks to the best recorded | s |")
     print("|---|---|---|---|---|---|---|")
     summary = {}
-    for name in options.policies:
-        if name == "priorband" and find_spec("neps") is None:
+    for policy in options.policies:
+        if policy == "priorband" and find_spec("neps") is None:
             print("| priorband | left out: `pip install neural-pipeline-search` | | | | | |")
             continue
         started = time.monotonic()
-        found = figures(replayed(bench, POLICIES[name], options))
-        summary[name] = {key: round(value[0], 4) for key, value in found.items()}
+        found = figures(replayed(bench, POLICIES[policy], options))
+        summary[policy] = {key: round(value[0], 4) for key, value in found.items()}
         cells = " | ".join(f"{mean:.3f} ({low:.3f}-{high:.3f})" for mean, low, high in found.values())
-        print(f"| {name} | {cells} | {time.monotonic() - started:.0f} |", flush=True)
+        print(f"| {policy} | {cells} | {time.monotonic() - started:.0f} |", flush=True)
     return summary
 
 
@@ -126,8 +126,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     for package in ("ray", "neps"):
         logging.getLogger(package).setLevel(logging.ERROR)  # stock searchers warn of each NaN
-    tables = options.tables or tuple(sorted((ROOT / "results/reference").rglob("*.npz")))
-    found = {path.stem: {"policies": compared(path, options)} for path in tables}
+    tables = recorded_tables(options.tables)
+    found = {name: {"policies": compared(name, table, options)} for name, table in tables.items()}
     if options.json:
         print(json.dumps({"tables": found}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from data.paths import ROOT
 from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
 from search.planning.rates import expectation_of, model_width
 from search.planning.space import SearchSpace, SpaceSampler, default_space
@@ -27,8 +29,8 @@ from trainable.config import JSON, KNOBS, METRIC, TIME_ATTR
 from trainable.knob import Choice, KnobValue, Range
 from trainable.requirements import Requirements
 
-STARTING_CONFIGS = 4
-"""So many configs at the front of a table are starting configs, where its meta does not tell; both halves have them."""
+WIDTHS = {"SmolLM2-135M-Instruct": 576}
+"""Hidden sizes of recorded models that are not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Bench:
     def __init__(
         self, table: CurveTable, half: str = "report", trials: int = 20, min_precision: float = 0.0
     ) -> None:
-        self.starting = int(table.parsed_meta.get("starting_configs", STARTING_CONFIGS))
-        self.table = half_of(table, half, self.starting)
+        self.starting = starting_configs(table)
+        self.table = half_of(table, half)
         self.trials, self.min_precision = trials, min_precision
         self.steps = tuple(self.table.steps.tolist())
         self.horizon = self.steps[-1]
@@ -98,9 +100,8 @@ class Bench:
     @cached_property
     def coordinates(self) -> Coordinates:
         """How our sampler sees a config."""
-        widths: Any = self.table.parsed_meta.get("hidden_sizes", {})
         expected = expectation_of(
-            self.space, self.horizon, lambda model: widths.get(model) or model_width(model)
+            self.space, self.horizon, lambda model: WIDTHS.get(model) or model_width(model)
         )
         return Coordinates(expected)
 
@@ -185,12 +186,41 @@ class CachedResults(ReplayedResults):
         return dict(self.cache[config, rung])
 
 
-def half_of(table: CurveTable, half: str, starting: int = STARTING_CONFIGS) -> CurveTable:
+def recorded_tables(paths: Sequence[Path]) -> dict[str, CurveTable]:
+    """Return tables by name; NAME-json.npz and NAME-tags.npz, the two ways to answer on one set, become NAME."""
+    tables: dict[str, CurveTable] = {}
+    for path in paths or sorted((ROOT / "results/reference").rglob("*.npz")):
+        name, table = path.stem.removesuffix("-json").removesuffix("-tags"), CurveTable.load(path)
+        tables[name] = tables[name].followed_by(table) if name in tables else table
+    return {name: _starting_first(table) for name, table in tables.items()}
+
+
+def starting_configs(table: CurveTable) -> int:
+    """Return how many configs at the front are starting configs: their rates are short numbers, drawn ones are not."""
+    configs = table.parsed_configs
+    return next((n for n, config in enumerate(configs) if not _is_starting(config)), len(configs))
+
+
+def _is_starting(config: dict[str, Any]) -> bool:
+    return float(f"{config['learning_rate']:.3g}") == config["learning_rate"]
+
+
+def _starting_first(table: CurveTable) -> CurveTable:
+    return taken(
+        table, sorted(range(len(table.configs)), key=lambda n: not _is_starting(table.parsed_configs[n]))
+    )
+
+
+def half_of(table: CurveTable, half: str) -> CurveTable:
     """Return the table of the starting configs and every second other config."""
     if half == "all":
         return table
-    others = range(starting + (half == "report"), len(table.configs), 2)
-    kept = [*range(starting), *others]
+    starting = starting_configs(table)
+    return taken(table, [*range(starting), *range(starting + (half == "report"), len(table.configs), 2)])
+
+
+def taken(table: CurveTable, kept: list[int]) -> CurveTable:
+    """Return a table of some configs, in this order."""
     names = (
         "tp_by_type",
         "fp_by_type",
