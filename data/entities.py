@@ -92,22 +92,28 @@ def locate_in_order(
         >>> locate_in_order("北京大学在北京", [("ORG", "北京大学"), ("CITY", "北京")])[0][1].start
         5
     """
-    found: list[Entity] = []
-    missing: list[tuple[str, str]] = []
+    pairs = tuple(items)
+    placed = place_in_order(text, pairs)
+    missing = [pair for pair, entity in zip(pairs, placed, strict=True) if entity is None]
+    return tuple(entity for entity in placed if entity is not None), missing
+
+
+def place_in_order(text: str, items: Iterable[tuple[str, str]]) -> list[Entity | None]:
+    """Return what `locate_in_order` makes of each pair; None for one that does not occur (often enough) in the text."""
+    found: list[Entity | None] = []
+    spans: list[tuple[int, int]] = []
     values: list[str] = []
     spelling, loose = Spelling(text), cache(lambda: Spelling(text, loose=True))
     for entity_type, value in items:
-        spans = [(entity.start, entity.end) for entity in found]
         known = compatible(value)
         same = [span for span, other in zip(spans, values, strict=True) if other == known]
         chosen = spelling if next(spelling.occurrences(value), None) else loose()
         place = _free_place(chosen, value, spans, same)
-        if place is None:
-            missing.append((entity_type, value))
-        else:
-            found.append(Entity(entity_type, text[slice(*place)], *place))
+        found.append(Entity(entity_type, text[slice(*place)], *place) if place else None)
+        if place:
+            spans.append(place)
             values.append(known)
-    return tuple(found), missing
+    return found
 
 
 def _free_place(

@@ -17,6 +17,8 @@ FIXED_DATE = "2026-01-01"
 trains and asks with the same prompt."""
 
 _HALF = re.compile("[\ud800-\udfff]")
+_LIST = re.compile(r'"entities"\s*:\s*\[')
+_BETWEEN = re.compile(r"[\s,]*")
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
 
 
@@ -82,13 +84,43 @@ def parse(output: str) -> Parsed:
     entities = value.get("entities") if isinstance(value, dict) else None
     if not isinstance(entities, list):
         return Parsed((), valid=False)
-    items: list[tuple[str, str]] = []
-    for item in entities:
-        entity_type = item.get("type") if isinstance(item, dict) else None
-        text = item.get("text") if isinstance(item, dict) else None
-        if _is_word(entity_type) and _is_word(text) and text.strip():
-            items.append((entity_type, text.strip()))
-    return Parsed(tuple(items), valid=True, malformed=len(entities) - len(items))
+    items = tuple(item for entity in entities if (item := _item(entity)) is not None)
+    return Parsed(items, valid=True, malformed=len(entities) - len(items))
+
+
+def item_places(output: str, items: Sequence[tuple[str, str]]) -> list[tuple[int, int]] | None:
+    """Return where each item that was parsed stands in a completion, braces included; None if that is not clear.
+
+    Args:
+        output: What `parse` was given.
+        items: What it found there.
+
+    Example:
+        >>> item_places('{"entities":[{"type":"A","text":"x"}]}', [("A", "x")])
+        [(13, 36)]
+    """
+    opened = list(_LIST.finditer(output))
+    cursor = opened[-1].end() if opened else len(output)
+    found: list[tuple[str, str]] = []
+    places: list[tuple[int, int]] = []
+    while len(found) < len(items):
+        start = _BETWEEN.match(output, cursor).end()  # type: ignore[union-attr]  # it matches nothing too
+        try:
+            value, cursor = json.JSONDecoder().raw_decode(output, start)
+        except (ValueError, RecursionError):
+            return None
+        if (item := _item(value)) is not None:
+            found.append(item)
+            places.append((start, cursor))
+    return places if found == list(items) else None
+
+
+def _item(value: object) -> tuple[str, str] | None:
+    """Return type and text of an item of the list; None if it lacks one of them."""
+    entity_type, text = (value.get("type"), value.get("text")) if isinstance(value, dict) else (None, None)
+    if _is_word(entity_type) and _is_word(text) and text.strip():
+        return entity_type, text.strip()
+    return None
 
 
 def _is_word(value: object) -> TypeGuard[str]:

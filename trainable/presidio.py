@@ -15,15 +15,13 @@ except ImportError as error:
     ) from error
 
 from trainable.predicting.predictor import Predictor, find_model, load_predictor
-from trainable.scoring.confidence import least_problems, no_certainty
+from trainable.scoring.confidence import least_problems
 
 if TYPE_CHECKING:
     from presidio_analyzer.nlp_engine import NlpArtifacts
 
     from trainable.scoring.counts import Prediction
 
-WRITTEN_SCORE = 0.85
-"""Score of what a model has written, which tells no certainty; Presidio gives the same to what spaCy finds."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -35,12 +33,12 @@ class PiiTunerRecognizer(EntityRecognizer):  # type: ignore[misc, unused-ignore]
         supported_language: The language in which Presidio asks this recogniser; the model itself is not told.
         supported_entities: The names to report, after `names` (None: all types of the model).
         names: What Presidio shall call our types, such as `{"PHONE": "PHONE_NUMBER"}`; others keep their names.
-        min_confidence: Leave out entities less certain than this; for models that tag (None: as stored with the model).
+        min_confidence: Leave out entities less certain than this; None: as stored with the model.
         name: The recogniser's name in Presidio.
 
     Raises:
         FileNotFoundError: If there is no such model.
-        ValueError: If the model's types are unknown, lack one that is named here, or it tells no certainty.
+        ValueError: If the model's types are unknown, lack one that is named here, or the least certainty is no probability.
     """
 
     def __init__(
@@ -58,8 +56,6 @@ class PiiTunerRecognizer(EntityRecognizer):  # type: ignore[misc, unused-ignore]
         types = settings.tag_types or settings.types
         reported = sorted({self._names.get(kind, kind) for kind in types})
         problems = least_problems(min_confidence)
-        if min_confidence is not None and not settings.tag_types:
-            problems.append(no_certainty("min_confidence", model))
         if not types:
             problems.append(f"{model} has no prediction.json with the types that it was trained to find")
         for what, given, known in (
@@ -87,7 +83,7 @@ class PiiTunerRecognizer(EntityRecognizer):  # type: ignore[misc, unused-ignore]
     ) -> list[RecognizerResult]:
         """Return what is found of the wanted entities, with places in code points.
 
-        The score is the model's certainty, or `WRITTEN_SCORE`. A text that got no valid answer in parts is logged as a
+        The score is the model's certainty. A text that got no valid answer in parts is logged as a
         warning, without its words.
 
         Args:
@@ -99,10 +95,9 @@ class PiiTunerRecognizer(EntityRecognizer):  # type: ignore[misc, unused-ignore]
         with self._lock:
             [(prediction, _)] = self._predictor.predict([text])
         _warn(prediction, len(text))
-        scores = prediction.certainties or (WRITTEN_SCORE,) * len(prediction.entities)
         wanted = set(self.supported_entities).intersection(entities or self.supported_entities)
         found = []
-        for entity, score in zip(prediction.entities, scores, strict=True):
+        for entity, score in zip(prediction.entities, prediction.certainties, strict=True):
             if (kind := self._names.get(entity.type, entity.type)) in wanted:
                 why = AnalysisExplanation(self.name, score, textual_explanation="found by the model")
                 facts = {

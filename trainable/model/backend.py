@@ -56,6 +56,16 @@ class AnswerGenerator(Protocol):
     def lent(self, give_back: Callable[[], bool]) -> AbstractContextManager[None]:
         """Inside, `give_back` may be asked to free memory before answers are made the slow way."""
 
+    def log_probabilities(
+        self, backend: Backend, answered: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> list[list[float]] | None:
+        """Return how probable each token of given answers is, in nats; None where this cannot be told.
+
+        Args:
+            backend: Carries the model.
+            answered: Token ids of prompts and of the answers to them.
+        """
+
     def forget(self) -> None:
         """Drop everything that was derived from the base."""
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from data.entities import Example, entity_types
 from data.files.own_json import read_settings
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings
+from trainable.scoring.calibration import Calibration, fit_calibration
+from trainable.scoring.confidence import confident, tells_certainty
+from trainable.scoring.counts import Prediction
+from trainable.scoring.operating_point import Target, least_certainty
 from trainable.tokens.tagset import TagSet
 
 SETTINGS_FILE = "prediction.json"
@@ -38,9 +44,23 @@ class PredictionSettings:
     tag_types: tuple[str, ...] = ()
     """Types of the tags of its head, in their order; empty if it writes its answers."""
     min_confidence: float = 0.0
-    """Entities less certain than this are left out, where it tags; 0 keeps all."""
+    """Entities less certain than this are left out; 0 keeps all."""
     min_confidence_by_type: tuple[tuple[str, float], ...] = ()
     """Types whose entities need another least certainty than `min_confidence`."""
+    certainty_slope: float = 1.0
+    """Of the calibration of its certainties, which comes before they are compared with the least ones."""
+    certainty_intercept: float = 0.0
+    """Of the calibration too; 1 and 0 leave certainties as the model tells them."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What turns certainties as the model tells them into shares of right entities."""
+        return Calibration(self.certainty_slope, self.certainty_intercept)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there is a least certainty above 0."""
+        return self.min_confidence > 0 or bool(self.min_confidence_by_type)
 
     @property
     def least_certainties(self) -> str:
@@ -57,6 +77,62 @@ class PredictionSettings:
     def tag_set(self) -> TagSet | None:
         """Tags of its head; None if it writes its answers."""
         return TagSet(self.tag_types) if self.tag_types else None
+
+    def sure(self, prediction: Prediction) -> Prediction:
+        """Return a prediction with calibrated certainties, without the entities that are too uncertain.
+
+        Args:
+            prediction: With certainties as the model tells them, or without any.
+
+        Raises:
+            ValueError: If there is a least certainty, and an entity has none.
+        """
+        told = self.calibration.applied(prediction)
+        if not self.leaves_out:
+            return told
+        if not tells_certainty(told):
+            raise ValueError(
+                "there was too little memory to tell how certain each entity is; use smaller windows (`--window-tokens`), "
+                "or keep every entity (`--min-confidence 0`)"
+            )
+        return confident(told, self.min_confidence, self.min_confidence_by_type)
+
+    def calibrated_on(
+        self, examples: Sequence[Example], predictions: Sequence[Prediction]
+    ) -> PredictionSettings:
+        """Return a copy with the calibration that labelled texts give, and without least certainties.
+
+        Args:
+            examples: Labelled documents.
+            predictions: One each, with certainties as the model tells them, from which nothing was left out. Where one
+                tells none, nothing is calibrated.
+        """
+        told = all(map(tells_certainty, predictions))
+        fitted = (fit_calibration(examples, predictions) if told else None) or Calibration()
+        return replace(
+            self,
+            certainty_slope=fitted.slope,
+            certainty_intercept=fitted.intercept,
+            min_confidence=0.0,
+            min_confidence_by_type=(),
+        )
+
+    def at(
+        self, target: Target, examples: Sequence[Example], predictions: Sequence[Prediction]
+    ) -> PredictionSettings:
+        """Return a copy with the least certainties that meet a target on labelled texts.
+
+        Args:
+            target: What is wanted.
+            examples: Labelled documents.
+            predictions: One each, with calibrated certainties, from which nothing was left out.
+
+        Raises:
+            ValueError: If nothing meets it; the message says what can be reached.
+        """
+        known = entity_types(examples).union(self.types, self.tag_types)
+        cut = least_certainty(examples, predictions, target, known)
+        return replace(self, min_confidence=cut.least, min_confidence_by_type=cut.by_type)
 
     def save(self, directory: Path) -> None:
         """Write `prediction.json`; one that is there stays whole until the new one is."""

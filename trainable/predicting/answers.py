@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
 from data.entities import Example
 from data.prompt import parse
+from trainable.decoding.item_certainty import item_certainties
 from trainable.model.backend import Backend
 from trainable.scoring.counts import Prediction
 from trainable.tokens.windowing import Windowing, cut_texts, join_answers, split_all
@@ -31,6 +33,7 @@ class AnswerReader:
         examples: The documents.
         max_new_tokens: Longest answer, in tokens.
         windowing: Cuts documents (None: each is one prompt, however long).
+        certain: Tell also how certain each entity is, which takes one more forward pass.
     """
 
     def __init__(
@@ -39,9 +42,10 @@ class AnswerReader:
         examples: Sequence[Example],
         max_new_tokens: int,
         windowing: Windowing | None = None,
+        certain: bool = False,
     ) -> None:
         self._backend, self._examples, self._limit = backend, examples, max_new_tokens
-        self._windowing = windowing
+        self._windowing, self._certain = windowing, certain
         self._right_answers: dict[int | None, list[tuple[list[int], list[int]]]] = {}
         self._cuts = cut_texts(windowing, [example.text for example in examples])
         texts = [window.text for windows in self._cuts for window in windows]
@@ -50,7 +54,8 @@ class AnswerReader:
     def predict(self, n_documents: int | None = None) -> list[Prediction]:
         """Generate an answer for the first `n_documents` (all when None)."""
         cuts = self._cuts[:n_documents]
-        answers = iter(answer_prompts(self._backend, self._prompts[: sum(map(len, cuts))], self._limit))
+        prompts = self._prompts[: sum(map(len, cuts))]
+        answers = iter(answer_prompts(self._backend, prompts, self._limit, self._certain))
         return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
 
     def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:
@@ -69,7 +74,7 @@ class AnswerReader:
 
 
 def answer_prompts(
-    backend: Backend, prompts: Sequence[Sequence[int]], max_new_tokens: int
+    backend: Backend, prompts: Sequence[Sequence[int]], max_new_tokens: int, certain: bool = False
 ) -> list[Prediction]:
     """Return what the model says to each prompt; an answer that did not come to its end is marked as truncated.
 
@@ -77,12 +82,20 @@ def answer_prompts(
         backend: Carries the model and its tokenizer.
         prompts: Token ids.
         max_new_tokens: Longest answer.
+        certain: Tell also how certain each item is, where the backend can; that takes one more forward pass.
     """
-    end = backend.chat.end_of_turn_id
+    tokenizer, end = backend.chat.tokenizer, backend.chat.end_of_turn_id
     outputs = backend.generate(prompts, max_new_tokens)
-    texts = backend.chat.tokenizer.batch_decode(
-        outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return [
+    texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    answers = [
         Prediction(parse(text), truncated=ids[-1:] != [end]) for ids, text in zip(outputs, texts, strict=True)
+    ]
+    if not certain:
+        return answers
+    told = backend.generator.log_probabilities(backend, list(zip(prompts, outputs, strict=True)))
+    if told is None:
+        return answers
+    return [
+        replace(answer, certainties=item_certainties(tokenizer, ids, probabilities, text, answer.parsed))
+        for answer, ids, probabilities, text in zip(answers, outputs, told, texts, strict=True)
     ]

@@ -18,11 +18,11 @@ from data.files.private import for_owner_alone
 from data.terminal import escaped, plain_stdout
 from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.least_certainty import (
-    at_operating_point,
     flag_problems,
     least_summary,
     model_problems,
-    store_least,
+    store_chosen,
+    with_certainties,
 )
 from trainable.predicting.library_output import quieten
 from trainable.predicting.predictions import read_predictions
@@ -57,10 +57,8 @@ class System:
 
     @property
     def tells_certainty(self) -> bool:
-        """Whether each entity has one: of a model if it tags, of a file if it holds them."""
-        if self.place:
-            return bool(self.place.settings.tag_types)
-        return all(map(tells_certainty, self.predictions))
+        """Whether each entity has one: of a model always, of a file if it holds them."""
+        return self.place is not None or all(map(tells_certainty, self.predictions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def check(options: EvaluateOptions) -> EvaluationJob:
     """Read the file and find both systems.
 
     Raises:
-        OSError: If a file or model is missing, --out exists, or the model tells no certainty that is asked for; it
+        OSError: If a file or model is missing, --out exists, or a file tells no certainty that is asked for; it
             lists all problems.
         ValueError: If a file is unreadable or empty.
     """
@@ -113,9 +111,10 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
 
     console = Console(file=plain_stdout(), width=None if sys.stdout.isatty() else 120)
     predictions, settings = _predictions(job.system, job), _settings(job.system, job)
-    if options.operating_point:
-        predictions, settings = at_operating_point(
-            options.operating_point, examples, predictions, score, console, settings
+    error = None
+    if job.system.tells_certainty:
+        predictions, settings, error = with_certainties(
+            options, examples, predictions, score, console, settings
         )
     evaluation = score(predictions)
     console.print(type_table(evaluation, f"{escaped(options.file.name)}: {len(examples)} documents, by type"))
@@ -134,9 +133,9 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
     n_errors = _show_errors(console, job, predictions, known)
     summary = {"model": job.system.name, "file": str(options.file.resolve()), **_numbers(evaluation)}
     summary |= least_summary(settings) if job.system.tells_certainty else {}
-    summary |= {"left_out_as_uncertain": left_out, "saved": None}
+    summary |= {"calibration_error": error, "left_out_as_uncertain": left_out, "saved": None}
     if options.save and job.system.place:
-        summary["saved"] = str(store_least(job.system.place, settings))
+        summary["saved"] = str(store_chosen(job.system.place, settings))
     summary["rules"] = _numbers(compared[1][1], evaluation) if options.with_rules else None
     summary["against"] = None
     if job.other:
@@ -168,12 +167,15 @@ def _system(name: str, examples: Sequence[Example]) -> System:
 def _settings(system: System, job: EvaluationJob) -> PredictionSettings:
     """Return how a system is asked.
 
-    The least certainty of the flags is for the first system; the one that it is compared with keeps what is stored with
-    it. To choose an operating point, everything is kept.
+    The flags for certainties are for the first system; the one that it is compared with keeps what is stored with it. To
+    choose an operating point or to calibrate, everything is kept.
     """
     options = job.options
-    least = 0.0 if options.operating_point else options.min_confidence
-    return system.settings.changed(
+    least = 0.0 if options.operating_point or options.calibrate else options.min_confidence
+    settings = system.settings
+    if options.calibrate and system is job.system:
+        settings = replace(settings, certainty_slope=1.0, certainty_intercept=0.0)
+    return settings.changed(
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
         max_new_tokens=options.max_new_tokens,

@@ -11,7 +11,7 @@ from trainable.predicting.library_output import quieten
 from trainable.predicting.predict_run import PredictionRun
 from trainable.predicting.predictor import find_model, load_predictor
 from trainable.predicting.rejects import RejectsFile
-from trainable.scoring.confidence import least_problems, no_certainty
+from trainable.scoring.confidence import least_problems
 
 if TYPE_CHECKING:
     from trainable.predicting.options import PredictOptions
@@ -21,7 +21,7 @@ def open_run(options: PredictOptions) -> PredictionRun:
     """Check everything that can go wrong before the first document, then load the model.
 
     Raises:
-        OSError: If a file is missing, one to be written exists, or the model tells no certainty that is asked for.
+        OSError: If a file is missing, or one to be written exists.
         ValueError: If window and overlap do not fit each other.
     """
     problems = least_problems(options.min_confidence)
@@ -36,8 +36,6 @@ def open_run(options: PredictOptions) -> PredictionRun:
             problems.append(f"`{flag}` {path}: there is no folder {path.parent}; make it first")
     try:
         place = find_model(options.model)
-        if options.min_confidence is not None and not place.settings.tag_types:
-            problems.append(no_certainty("--min-confidence", options.model))
     except (OSError, ValueError) as error:
         problems.append(str(error))
     if problems:
@@ -52,7 +50,7 @@ def open_run(options: PredictOptions) -> PredictionRun:
     print(f"model      {place}", file=sys.stderr)
     return PredictionRun(
         options,
-        load_predictor(place, settings, options.once),
+        load_predictor(place, settings, options.once, certain=options.format == "jsonl"),
         RejectsFile(options.rejects or _free_rejects(options)),
         table,
     )

@@ -30,7 +30,7 @@ class PredictOptions:
     every_mention: bool = False
     """List each further mention of a found value too (`other_mentions`); redacted and pseudonyms replace all of them in any case."""
     min_confidence: float | None = None
-    """Leave out entities less certain than this, 0 to 1; models that tag tell how certain they are (none: as stored with the model, else all are kept)."""
+    """Leave out entities less certain than this, 0 to 1 (none: as stored with the model, else all are kept)."""
     window_tokens: int | None = None
     """Most tokens of a window with prompt and answer (none: as in training)."""
     overlap_tokens: int | None = None
@@ -64,11 +64,13 @@ class EvaluateOptions:
     min_precision: float | None = None
     """Precision below this is taken off the score (none: as in training)."""
     min_confidence: float | None = None
-    """Leave out entities less certain than this, 0 to 1; models that tag tell how certain they are (none: as stored with the model, else all are kept)."""
+    """Leave out entities less certain than this, 0 to 1 (none: as stored with the model, else all are kept)."""
     operating_point: str | None = None
     """Choose the least certainty of each type on this file, which should be validation: precision=0.95, recall=0.9 or false-alarm=0.02."""
+    calibrate: bool = False
+    """Fit certainties on this file, which should be validation, so that of entities that are 0.9 certain nine in ten are right."""
     save: bool = False
-    """Store the least certainties that were chosen, or the one given with --min-confidence, with the model; predict.py then uses it."""
+    """Store the calibration, and the least certainties that were chosen or the one given with --min-confidence, with the model; predict.py then uses them."""
     window_tokens: int | None = None
     """Most tokens of a window with prompt and answer (none: as in training)."""
     overlap_tokens: int | None = None

@@ -112,7 +112,7 @@ class PredictionRun:
             "entities": self.entities,
             "rule_entities": self.rule_entities if self.options.with_rules else None,
             "other_mentions": self.mentions if self._lists_mentions() else None,
-            **(least_summary(settings) if settings.tag_types else {}),
+            **least_summary(settings),
             "left_out_as_uncertain": self.left_out,
             "invalid_answers": self.invalid,
             "incomplete_documents": len(self.incomplete),

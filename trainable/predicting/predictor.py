@@ -20,7 +20,6 @@ from trainable.model.prediction_settings import PredictionSettings
 from trainable.model.tag_head import load_head
 from trainable.predicting.answers import answer_prompts
 from trainable.predicting.tags import tag_texts
-from trainable.scoring.confidence import confident
 from trainable.scoring.counts import Prediction
 from trainable.tokens.tagging import TagWindows
 from trainable.tokens.tagset import TagSet
@@ -84,13 +83,16 @@ class Predictor(Protocol):
         """Return the prediction and the number of windows of each text."""
 
 
-def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool = False) -> Predictor:
+def load_predictor(
+    place: ModelPlace, settings: PredictionSettings, once: bool = False, certain: bool = True
+) -> Predictor:
     """Load a model.
 
     Args:
         place: From `find_model`.
         settings: Window, overlap, longest answer and least certainty to use.
         once: Ask for each window once, as evaluations in training do; tags are always read once.
+        certain: Tell how certain each entity is; for tags that costs nothing, for written answers one more forward pass.
     """
     from trainable.backends.peft_backend import PeftBackend
 
@@ -104,7 +106,9 @@ def load_predictor(place: ModelPlace, settings: PredictionSettings, once: bool =
         backend.load_adapter(place.adapter, tag_set)
     elif tag_set is not None:
         load_head(backend.model, place.base, len(tag_set))
-    return TagPredictor(backend, settings, tag_set) if tag_set else AnswerPredictor(backend, settings, once)
+    if tag_set:
+        return TagPredictor(backend, settings, tag_set)
+    return AnswerPredictor(backend, settings, once, certain or settings.leaves_out)
 
 
 class TagPredictor:
@@ -128,9 +132,7 @@ class TagPredictor:
             tokenised = self._windows.tokenize(chunk)
             counts = [len(self._windows.cut(len(text.ids))) for text in tokenised]
             found = tag_texts(self.backend, self._windows, self._tag_set, tokenised)
-            least = self.settings.min_confidence, self.settings.min_confidence_by_type
-            kept = [confident(prediction, *least) for prediction in found]
-            results += list(zip(kept, counts, strict=True))
+            results += list(zip(map(self.settings.sure, found), counts, strict=True))
             if on_progress:
                 on_progress(sum(counts), sum(map(len, chunk)))
         return results
@@ -141,12 +143,15 @@ class AnswerPredictor:
 
     Args:
         backend: Holds the model.
-        settings: Window, overlap and longest answer to use.
+        settings: Window, overlap, longest answer and least certainty to use.
         once: Ask for each window once, as evaluations in training do.
+        certain: Tell how certain each entity is, which takes one more forward pass.
     """
 
-    def __init__(self, backend: Backend, settings: PredictionSettings, once: bool = False) -> None:
-        self.backend, self.settings, self.once = backend, settings, once
+    def __init__(
+        self, backend: Backend, settings: PredictionSettings, once: bool = False, certain: bool = True
+    ) -> None:
+        self.backend, self.settings, self.once, self._certain = backend, settings, once, certain
         self.windowing = Windowing(backend.chat, settings.window_tokens, settings.overlap_tokens)
 
     def predict(self, texts: Sequence[str], on_progress: Told | None = None) -> list[tuple[Prediction, int]]:
@@ -168,7 +173,8 @@ class AnswerPredictor:
         for windows in cuts:
             pairs = [pair for pairs in islice(settled, len(windows)) for pair in pairs]
             pieces, parts = [piece for piece, _ in pairs], [answer for _, answer in pairs]
-            results.append((join_answers(pieces, parts) if pairs else nothing, len(windows)))
+            joined = join_answers(pieces, parts) if pairs else nothing
+            results.append((self.settings.sure(joined), len(windows)))
         return results
 
     def _settled(
@@ -203,7 +209,7 @@ class AnswerPredictor:
         for start in range(0, len(windows), CHUNK_WINDOWS):
             chunk = windows[start : start + CHUNK_WINDOWS]
             prompts = self.backend.chat.prompt_ids([window.text for window in chunk])
-            answers += answer_prompts(self.backend, prompts, limit)
+            answers += answer_prompts(self.backend, prompts, limit, self._certain)
             if on_progress:
                 on_progress(len(chunk), sum(len(window.text) for window in chunk))
         return answers

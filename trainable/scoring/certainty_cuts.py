@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import inf
@@ -27,38 +27,51 @@ class Cut:
     by_type: tuple[tuple[str, float], ...] = ()
 
 
-def all_cuts(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Cut]:
-    """Return a cut between any two certainties that occur, the strictest first; the last keeps everything at 0.
-
-    Counts are those of `document_counts`: multisets of type and text.
-    """
-    ranked = _ranked(examples, predictions)
-    return _walked(_steps("", ranked), examples, [])
-
-
-def cuts_by_type(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Cut]:
-    """Return cuts with a least certainty for each type, the strictest first.
-
-    Each one finds the most entities that any choice finds at a price of so many wrong ones for a right one: steps of all
-    types are taken in the order of that price, after the best step of each type, since no type may vanish.
-    """
-    ranked = _ranked(examples, predictions)
-    first, later = list[_Step](), list[_Step]()
-    for kind in sorted({item.kind for item in ranked}):
-        best, *others = _concave(_steps(kind, [item for item in ranked if item.kind == kind]))
-        first.append(best)
-        later += others
-    return _walked(sorted(later, key=lambda step: -step.worth), examples, first)
-
-
 @dataclass(frozen=True, slots=True)
-class _Ranked:
-    """A predicted entity: whether it is right, and the document in which it is a false alarm."""
+class Judged:
+    """A predicted entity: whether it is right, and the document in which it is a false alarm.
+
+    One that has no place in the text has certainty 0.
+    """
 
     certainty: float
     kind: str
     right: bool
     alarmed: int | None
+    placed: bool = True
+
+
+def all_cuts(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Cut]:
+    """Return a cut between any two certainties that occur, the strictest first; the last keeps everything at 0.
+
+    Counts are those of `document_counts`: multisets of type and text.
+    """
+    ranked = judged(examples, predictions)
+    return _walked(_steps("", ranked), examples, [], _malformed(examples, predictions))
+
+
+def cuts_by_type(
+    examples: Sequence[Example], predictions: Sequence[Prediction], types: Collection[str] | None = None
+) -> list[Cut]:
+    """Return cuts with a least certainty for each type, the strictest first.
+
+    Each one finds the most entities that any choice finds at a price of so many wrong ones for a right one: steps of all
+    types are taken in the order of that price, after the best step of each type, since no type may vanish.
+
+    Args:
+        examples: Labelled documents.
+        predictions: One each, with certainties.
+        types: That may have a least certainty (None: all that are predicted). Of others, which a model may have made up
+            from private text, every entity is kept.
+    """
+    ranked, always = judged(examples, predictions), _malformed(examples, predictions)
+    always += [item.alarmed for item in ranked if types is not None and item.kind not in types]
+    first, later = list[_Step](), list[_Step]()
+    for kind in sorted({item.kind for item in ranked if types is None or item.kind in types}):
+        best, *others = _concave(_steps(kind, [item for item in ranked if item.kind == kind]))
+        first.append(best)
+        later += others
+    return _walked(sorted(later, key=lambda step: -step.worth), examples, first, always)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +94,36 @@ class _Step:
         return _Step(self.kind, later.least, right, wrong, self.alarmed | later.alarmed)
 
 
-def _ranked(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[_Ranked]:
+def judged(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Judged]:
     """Return all predicted entities, the most certain first; of equal ones only as many are right as are labelled."""
     left = [
         Counter((one.type, canonical(one.text.strip())) for one in example.entities) for example in examples
     ]
     pairs = sorted(
-        (
-            (certainty, document, (entity.type, canonical(entity.text.strip())))
-            for document, prediction in enumerate(predictions)
-            for entity, certainty in zip(prediction.entities, prediction.certainties, strict=True)
-        ),
-        key=lambda item: -item[0],
+        (item for place, prediction in enumerate(predictions) for item in _items(place, prediction)),
+        key=lambda item: (-item[0], not item[1]),
     )
     found = []
-    for certainty, document, value in pairs:
+    for certainty, placed, document, kind, text in pairs:
+        value = kind, canonical(text.strip())
         right = left[document][value] > 0
         left[document][value] -= right
-        found.append(_Ranked(certainty, value[0], right, None if examples[document].entities else document))
+        alarmed = None if examples[document].entities else document
+        found.append(Judged(certainty, kind, right, alarmed, placed))
     return found
 
 
-def _steps(kind: str, ranked: Sequence[_Ranked]) -> list[_Step]:
+def _items(document: int, prediction: Prediction) -> Iterator[tuple[float, bool, int, str, str]]:
+    """Yield certainty, whether it has a place, document, type and text of each predicted item."""
+    pairs = zip(prediction.entities, prediction.certainties, strict=True)
+    yield from ((certainty, True, document, entity.type, entity.text) for entity, certainty in pairs)
+    yield from (
+        (0.0, False, document, kind, text)
+        for kind, text in prediction.parsed.items[len(prediction.entities) :]
+    )
+
+
+def _steps(kind: str, ranked: Sequence[Judged]) -> list[_Step]:
     """Return one step for each certainty that occurs."""
     groups = [
         (certainty, list(items)) for certainty, items in groupby(ranked, key=lambda item: item.certainty)
@@ -126,11 +147,31 @@ def _concave(steps: Sequence[_Step]) -> list[_Step]:
     return joined
 
 
-def _walked(steps: Sequence[_Step], examples: Sequence[Example], first: Sequence[_Step]) -> list[Cut]:
-    """Return the cut after each step; the `first` ones are taken together."""
+def _malformed(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[int | None]:
+    """Return an item for each malformed one of an answer: the document in which it is a false alarm, if it is."""
+    pairs = enumerate(zip(examples, predictions, strict=True))
+    return [
+        None if example.entities else document
+        for document, (example, prediction) in pairs
+        for _ in range(prediction.parsed.malformed)
+    ]
+
+
+def _walked(
+    steps: Sequence[_Step], examples: Sequence[Example], first: Sequence[_Step], always: Sequence[int | None]
+) -> list[Cut]:
+    """Return the cut after each step; the `first` ones are taken together.
+
+    Args:
+        steps: In the order in which they are taken.
+        examples: The labelled documents.
+        first: What is taken before.
+        always: Wrong entities that no certainty leaves out, as the document in which they are false alarms.
+    """
     n_gold = sum(len(example.entities) for example in examples)
     n_free = sum(not example.entities for example in examples)
-    right, kept, alarmed, least, cuts = 0, 0, set[int](), dict[str, float](), list[Cut]()
+    right, kept, alarmed = 0, len(always), {document for document in always if document is not None}
+    least, cuts = dict[str, float](), list[Cut]()
     for number, step in enumerate((*first, *steps), 1):
         right, kept = right + step.right, kept + step.right + step.wrong
         alarmed |= step.alarmed

@@ -19,8 +19,8 @@ class Prediction:
     """What the model said about one document; `truncated` when it hit the limit of new tokens.
 
     `entities` are the items of `parsed` that occur in the text, with their places, in order of appearance;
-    `certainties` has the model's probability of each, and is empty where the model tells none; `left_out` counts
-    those that were less certain than was asked for.
+    `certainties` has the model's probability of each, and is empty where the model tells none; of an answer whose items
+    have no places yet it has that of each item. `left_out` counts what was less certain than was asked for.
     """
 
     parsed: Parsed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from data.entities import Example
@@ -40,7 +40,12 @@ class Target:
         return target
 
 
-def least_certainty(examples: Sequence[Example], predictions: Sequence[Prediction], target: Target) -> Cut:
+def least_certainty(
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+    target: Target,
+    types: Collection[str] | None = None,
+) -> Cut:
     """Return the cut that meets the target: of precision or false alarms the one with most recall, of recall the one with most precision.
 
     Each type has a least certainty of its own where that is better on these documents than one for all.
@@ -49,6 +54,7 @@ def least_certainty(examples: Sequence[Example], predictions: Sequence[Predictio
         examples: Labelled documents.
         predictions: One each, with certainties, from which nothing was left out.
         target: What is wanted.
+        types: That may have a least certainty of their own (None: all that are predicted).
 
     Raises:
         ValueError: If no cut that keeps an entity meets it; the message says what can be reached.
@@ -57,7 +63,7 @@ def least_certainty(examples: Sequence[Example], predictions: Sequence[Predictio
     if not cuts:
         raise ValueError(f"{target.goal} cannot be chosen: the model finds nothing in these documents")
     last = cuts[-1]
-    cuts = [*cuts_by_type(examples, predictions), *cuts]  # of equal ones the last is taken
+    cuts = [*cuts_by_type(examples, predictions, types), *cuts]  # of equal ones the last is taken
     if target.goal == "precision":
         met = [cut for cut in cuts if cut.precision >= target.value]
         best = max(cuts, key=lambda cut: cut.precision)

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data.terminal import escaped
+from trainable.scoring.calibration import Bin, calibration_error
 from trainable.scoring.intervals import Statistic, bootstrap_interval, paired_difference
 from trainable.scoring.metrics import Evaluation
 
@@ -73,6 +74,17 @@ def comparison_table(systems: Sequence[tuple[str, Evaluation]], statistics: Sequ
         for _, evaluation in systems:
             cells += [share(getattr(evaluation, field)), *[""] * (evaluation is not first)]
         table.add_row(label, *cells)
+    return table
+
+
+def reliability_table(bins: Sequence[Bin]) -> Table:
+    """Return entities by their certainty: how many, and the share of them that is right."""
+    table = Table("certainty", "entities", "mean certainty", "right", title="certainty, and what is right")
+    table.caption = f"expected calibration error {share(calibration_error(bins))}"
+    for one in bins:
+        table.add_row(
+            f"{one.low:.1f} to {one.high:.1f}", str(one.count), share(one.certainty), share(one.right)
+        )
     return table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from data.entities import Example, locate_in_order
+from data.entities import Entity, Example, place_in_order
 from data.prompt import Parsed
 from data.spelling import Spelling, canonical
 from data.texts.windows import Window, cut_windows, map_entities, merge_entities
@@ -191,18 +191,30 @@ def join_answers(windows: Sequence[Window], answers: Sequence[Prediction]) -> Pr
 
     It is valid if all answers are; an invalid answer finds nothing in its window. A predicted value becomes what stands
     at its place in the text, in the spelling of the text. Values that do not occur in their window are kept without
-    offsets.
+    offsets. Of an entity that several windows report the highest certainty counts; none has one if an answer tells none.
     """
-    located = [
-        locate_in_order(window.text, answer.parsed.items)
-        for window, answer in zip(windows, answers, strict=True)
-    ]
-    entities = merge_entities(windows, [found for found, _ in located])
-    items = [(entity.type, entity.text) for entity in entities]
-    items += [item for _, missing in located for item in missing]
+    found: list[list[Entity]] = []
+    missing: list[tuple[str, str]] = []
+    certainties: dict[Entity, float] = {}
+    for window, answer in zip(windows, answers, strict=True):
+        items = answer.parsed.items
+        placed = place_in_order(window.text, items)
+        found.append([entity for entity in placed if entity is not None])
+        missing += [item for item, entity in zip(items, placed, strict=True) if entity is None]
+        for entity, certainty in zip(placed, answer.certainties, strict=False):
+            if entity is not None:
+                whole = replace(entity, start=entity.start + window.start, end=entity.end + window.start)
+                certainties[whole] = max(certainty, certainties.get(whole, 0.0))
+    entities = merge_entities(windows, found)
     parsed = Parsed(
-        tuple(items),
+        (*((entity.type, entity.text) for entity in entities), *missing),
         valid=all(answer.parsed.valid for answer in answers),
         malformed=sum(answer.parsed.malformed for answer in answers),
     )
-    return Prediction(parsed, any(answer.truncated for answer in answers), entities)
+    told = all(len(answer.certainties) == len(answer.parsed.items) for answer in answers)
+    return Prediction(
+        parsed,
+        any(answer.truncated for answer in answers),
+        entities,
+        tuple(certainties[entity] for entity in entities) if told else (),
+    )
