@@ -7,16 +7,15 @@ from collections.abc import Callable
 
 from data.entities import entity_types
 from data.files.jsonl import read_examples
-from search.retraining.results import tested
+from search.retraining.results import STATISTICS, tested
 from search.retraining.rival import Rival
 from search.study.json_content import ComparisonJson
 from trainable.config import TrialConfig
 from trainable.predicting.predictor import ModelPlace, load_predictor
-from trainable.scoring.intervals import Statistic, paired_difference
+from trainable.scoring.intervals import paired_difference
 from trainable.scoring.metrics import Evaluation, evaluate_predictions
-from trainable.training.full_length import FullLengthResult, FullLengthSettings
-
-STATISTICS: tuple[Statistic, ...] = ("micro_recall", "micro_precision", "micro_f1")
+from trainable.training.conclusion import FullLengthResult
+from trainable.training.full_length import FullLengthSettings
 
 
 def rival_test(

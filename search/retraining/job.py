@@ -25,6 +25,7 @@ from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import check_init_adapter
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.model.kept_adapter import mend_winner
+from trainable.scoring.operating_point import Target
 from trainable.training.full_length import FullLengthSettings
 
 
@@ -72,6 +73,11 @@ class RetrainJob:
             f"data       train {self.settings.train_file.name}, validation {self.settings.validation_file.name}, test {test}",
             *([f"seeds      {self.options.seeds}"] if self.options.seeds > 1 else []),
             *([f"compare    with {self.rival.name}"] if self.rival else []),
+            *(
+                [f"point      {point}, chosen on validation"]
+                if (point := self.settings.operating_point)
+                else []
+            ),
             f"results    {self.settings.out_dir}",
         ]
         return "\n".join(lines)
@@ -124,6 +130,7 @@ def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
         prompt=shared.prompt(config.model),
         searched_steps=None if options.keep_rate else shared.horizon_steps,
         keep_state=_several(options),
+        operating_point=options.operating_point,
     )
     rival = _rival(options, stored_space(files), config, settings, shared)
     source = provenance(corpus, config.seed)
@@ -153,6 +160,7 @@ def _of_config(options: RetrainOptions, wanted: str) -> RetrainJob:
         overlap_tokens=options.overlap_tokens,
         augmented=options.augment and options.engine == "own",
         keep_state=_several(options),
+        operating_point=options.operating_point,
     )
     rival = _rival(options, space, config, settings, None)
     source = provenance(corpus, config.seed)
@@ -183,6 +191,11 @@ def _check_numbers(options: RetrainOptions) -> None:
         for name, value in (("epochs", options.epochs), ("seeds", options.seeds))
         if value < 1
     ]
+    try:
+        if options.operating_point is not None:
+            Target.parse(options.operating_point)
+    except ValueError as error:
+        problems.append(str(error))
     if problems:
         raise ValueError("\n".join(problems))
 

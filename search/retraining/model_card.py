@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from search.reporting.certainty_words import certainty_words
 from search.reporting.words import gain_words, seeds_words
 from search.study.json_content import RetrainJson
 from trainable.config import JSON, TAGS, TrialConfig
@@ -36,7 +37,7 @@ Entity-level{counting}.
 |---|---|---|---|---|---|
 | validation (best of {n_epochs} epochs: {best_epoch}) | {validation} |
 | test | {test} |
-{compared}
+{at_point}{compared}
 {interval}
 
 ## Provenance
@@ -73,6 +74,8 @@ def model_card(metrics: RetrainJson) -> str:
         interval += f"\n\n{gain_words(compared)}"
     if seeds := metrics.get("seeds"):
         interval += f"\n\n{seeds_words(seeds)}"
+    interval += "".join(f"\n\n{told}" for told in certainty_words(metrics))
+    point = metrics.get("operating_point")
     return _TEMPLATE.format(
         task=_TASKS[trained.answers],
         counting=""
@@ -84,6 +87,9 @@ def model_card(metrics: RetrainJson) -> str:
         best_epoch=metrics["best_epoch"],
         validation=_cells(metrics["epochs"][metrics["best_epoch"] - 1]["validation"]),
         test=_cells(test) if test else "no test file | | | |",
+        at_point=f"| test, at {point['target']} | {_cells(point['test'])} |\n"
+        if point and point["test"]
+        else "",
         compared=f"| test, {compared['name']} | {_cells(compared['test'])} |\n" if compared else "",
         interval=interval,
         source=f"Study `{metrics['study']}`"

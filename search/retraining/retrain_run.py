@@ -15,26 +15,22 @@ from rich.console import Console
 from data.files.private import for_owner_alone
 from data.paths import ROOT
 from data.terminal import plain_stdout
+from search.reporting.certainty_words import certainty_words
 from search.reporting.sections.write import try_report
 from search.reporting.words import gain_words, seeds_words
-from search.retraining.comparison import STATISTICS, comparison, rival_test
+from search.retraining.comparison import comparison, rival_test
 from search.retraining.job import RetrainJob
 from search.retraining.model_card import model_card
-from search.retraining.results import retrain_metrics
+from search.retraining.results import STATISTICS, retrain_metrics
 from search.study.files import write_json
 from search.study.json_content import HeadlineJson, RetrainJson, SeedJson
 from trainable.config import TrialConfig
 from trainable.predicting.library_output import quieten
 from trainable.scoring.metrics import Evaluation
 from trainable.scoring.tables import comparison_table, share, type_table
-from trainable.training.full_length import (
-    EpochResult,
-    FullLengthResult,
-    FullLengthRun,
-    FullLengthSettings,
-    delete_state,
-    train_full_length,
-)
+from trainable.training.conclusion import FullLengthResult, delete_state
+from trainable.training.full_length import EpochResult, FullLengthRun, FullLengthSettings
+from trainable.training.own_engine import train_full_length
 
 _TOLD = ("micro_recall", "micro_precision", "micro_f1")
 """Numbers in the last line of the command."""
@@ -61,6 +57,8 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
     _write(job, metrics)
     if result.test:
         Console(file=plain_stdout()).print(type_table(result.test, "test set"))
+    for told in certainty_words(metrics):
+        print(told, flush=True)
     if job.rival and result.test:
         print(f"compare    now {job.rival.name}", flush=True)
         theirs, seconds = rival_test(
@@ -136,6 +134,10 @@ def _summary(job: RetrainJob, metrics: RetrainJson, started: float) -> dict[str,
         "test": test and _chosen(test, (*_TOLD, "micro_recall_ci")),
         "seconds": round(time.monotonic() - started, 1),
     }
+    if (point := metrics.get("operating_point")) and not point["problem"]:
+        summary["operating_point"] = {"target": point["target"], **_chosen(point["test"] or {}, _TOLD)}
+    elif point:
+        summary["operating_point"] = {"target": point["target"], "problem": point["problem"]}
     if compared := metrics.get("comparison"):
         summary["gain"] = {"over": compared["name"], **compared["gain"]}
     if seeds := metrics.get("seeds"):
@@ -144,7 +146,7 @@ def _summary(job: RetrainJob, metrics: RetrainJson, started: float) -> dict[str,
 
 
 def _chosen(numbers: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
-    return {name: numbers[name] for name in names}
+    return {name: numbers[name] for name in names if name in numbers}
 
 
 def _describe_steps(steps: int, rate: float, searched: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from search.retrain_content import RetrainExtras
 from trainable.knob import KnobValue
 
 Value = bool | int | float | str | None
@@ -227,7 +228,7 @@ class SeedJson(TypedDict):
     test: HeadlineJson
 
 
-class RetrainJson(TypedDict):
+class RetrainJson(RetrainExtras):
     """retrain/metrics.json."""
 
     study: str

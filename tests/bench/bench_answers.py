@@ -58,7 +58,8 @@ def train(options: TrainOptions) -> None:
 
     from data.corpus import find_corpus
     from trainable.config import TrialConfig
-    from trainable.training.full_length import FullLengthRun, FullLengthSettings, train_full_length
+    from trainable.training.full_length import FullLengthRun, FullLengthSettings
+    from trainable.training.own_engine import train_full_length
 
     out = options.work / f"{options.name}-{options.seed}"
     if (out / "row.json").is_file():

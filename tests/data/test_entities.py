@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.entities import Entity, Example, locate, locate_in_order
+from data.entities import Entity, Example, locate, locate_in_order, place_in_order
 
 
 def test_repeated_values_take_one_occurrence_after_the_other() -> None:
@@ -84,3 +84,11 @@ def test_a_value_that_some_tokenizers_write_in_nfkc_is_found_once_where_it_stand
     found, missing = locate_in_order(text, [("P", "138 001"), ("P", "138 001"), ("P", "138")])
     assert [(entity.text, entity.start) for entity in found] == [(text[2:9], 2), ("１３８", 2)]
     assert missing == [("P", "138 001")]
+
+
+def test_each_predicted_pair_has_its_place_or_none() -> None:
+    pairs = [("A", "x"), ("A", "x"), ("B", "z"), ("C", "y")]
+    placed = place_in_order("x y", pairs)
+    assert placed == [Entity("A", "x", 0, 1), None, None, Entity("C", "y", 2, 3)]
+    found, missing = locate_in_order("x y", pairs)
+    assert (found, missing) == ((placed[0], placed[3]), [("A", "x"), ("B", "z")])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.entities import Entity
-from data.prompt import Parsed, completion, parse
+from data.prompt import Parsed, completion, item_places, parse
 
 INVALID = Parsed((), valid=False)
 
@@ -138,3 +138,21 @@ def test_half_a_surrogate_pair_is_malformed_and_a_whole_one_is_its_character() -
 def test_every_item_is_either_read_or_counted_as_malformed(value: object) -> None:
     parsed = parse(json.dumps({"entities": [value, {"type": "A", "text": "x"}]}))
     assert len(parsed.items) + parsed.malformed == 2
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), max_size=4), st.sampled_from([None, 1]))
+def test_each_item_stands_where_it_is_said_to_be(pairs: list[tuple[str, str]], indent: int | None) -> None:
+    items = [{"type": kind, "text": text} for kind, text in pairs]
+    output = json.dumps({"entities": [*items, {"type": "A"}, 7]}, ensure_ascii=False, indent=indent)
+    parsed = parse(f"<think>hm</think>{output}")
+    places = item_places(output, parsed.items)
+    assert places is not None
+    read = [json.loads(output[start:end]) for start, end in places]
+    assert [(item["type"], item["text"].strip()) for item in read] == list(parsed.items)
+
+
+def test_places_are_unknown_where_it_is_not_clear_which_list_was_read() -> None:
+    twice = '{"entities":[{"type":"A","text":"x"}],"entities":[{"type":"B","text":"y"}],"n":{"entities":[]}}'
+    assert item_places(twice, parse(twice).items) is None
+    assert item_places("nothing", [("A", "x")]) is None
+    assert item_places("nothing", []) == []

@@ -101,7 +101,7 @@ def test_long_texts_are_read_to_their_end(tagging: Path) -> None:
     assert max(one.end for one in found) > len(text) - len(_TEXT)
 
 
-def test_a_model_that_writes_has_one_score_and_its_failures_are_logged_without_text(
+def test_a_model_that_writes_scores_by_its_tokens_and_its_failures_are_logged_without_text(
     writing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = recognizer(writing, names={"PHONE": "PHONE_NUMBER"}, supported_entities=["NAME", "PHONE_NUMBER"])
@@ -114,9 +114,12 @@ def test_a_model_that_writes_has_one_score_and_its_failures_are_logged_without_t
 
     monkeypatch.setattr(made._predictor.backend, "generate", generate)
     found = sorted(analyzer(made).analyze(_TEXT, language="en"), key=lambda one: one.start)
-    assert [(one.entity_type, _TEXT[one.start : one.end], one.score) for one in found] == [
-        ("NAME", "Orla Quist", 0.85), ("PHONE_NUMBER", "0711 555 0199", 0.85),
+    assert [(one.entity_type, _TEXT[one.start : one.end]) for one in found] == [
+        ("NAME", "Orla Quist"), ("PHONE_NUMBER", "0711 555 0199"),
     ]  # fmt: skip
+    [(expected, _)] = made._predictor.predict([_TEXT])
+    assert tuple(one.score for one in found) == expected.certainties
+    assert all(0 < one.score < 1 for one in found)
     assert caplog.records == []
     answer = "no JSON"
     with caplog.at_level(logging.WARNING, logger="trainable.presidio"):
@@ -127,10 +130,10 @@ def test_a_model_that_writes_has_one_score_and_its_failures_are_logged_without_t
 
 def test_wrong_names_and_thresholds_are_refused_together(writing: Path) -> None:
     with pytest.raises(ValueError) as caught:
-        recognizer(writing, names={"FONE": "X"}, supported_entities=["PHONE_NUMBER"], min_confidence=0.5)
+        recognizer(writing, names={"FONE": "X"}, supported_entities=["PHONE_NUMBER"], min_confidence=5)
     assert "`names` has FONE, but must be among NAME, PHONE" in str(caught.value)
     assert "`supported_entities` has PHONE_NUMBER, but must be among NAME, PHONE" in str(caught.value)
-    assert "`min_confidence` needs the certainty of each entity" in str(caught.value)
+    assert "is 5, but must be a probability from 0 to 1" in str(caught.value)
     with pytest.raises(ValueError, match="small-2m has no prediction.json with the types"):
         recognizer(Path("small-2m"))
 

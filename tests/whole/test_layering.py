@@ -20,7 +20,7 @@ _FILES = frozenset(FILES)
 SHARED = {
     "data": {"entities", "paths", "prompt", "corpus", "spelling", "terminal"},
     "trainable": {"config", "config_words", "knob", "requirements"},
-    "search": {"goals", "options", "retrain_options"},
+    "search": {"goals", "options", "retrain_content", "retrain_options"},
 }
 """Modules beside the scripts of a package that its folders build on; the scripts build on the folders."""
 ORDER = (

@@ -90,6 +90,17 @@ class PredictionSettings:
         told = self.calibration.applied(prediction)
         if not self.leaves_out:
             return told
+        return self.kept(told)
+
+    def kept(self, told: Prediction) -> Prediction:
+        """Return a prediction without the entities that are too uncertain.
+
+        Args:
+            told: With calibrated certainties.
+
+        Raises:
+            ValueError: If an entity has no certainty.
+        """
         if not tells_certainty(told):
             raise ValueError(
                 "there was too little memory to tell how certain each entity is; use smaller windows (`--window-tokens`), "

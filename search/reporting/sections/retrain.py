@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from search.reporting.certainty_words import certainty_words
 from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
 from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
 from search.reporting.words import config_words, gain_words, interval_words, seeds_words
+from search.retrain_content import CalibrationJson
 from search.study.json_content import HeadlineName, RetrainJson, as_number
 from search.study.view import StudyView
 from trainable.config import TrialConfig
@@ -40,6 +42,9 @@ def retrain_section(view: StudyView) -> Section | None:
         blocks.insert(2, Text(gain_words(compared)))
     if seeds := metrics.get("seeds"):
         blocks.insert(2, Text(seeds_words(seeds)))
+    blocks += [Text(told) for told in certainty_words(metrics)]
+    if calibrated := metrics.get("calibration"):
+        blocks.append(_reliability_table(calibrated))
     if test:
         others = {row["type"]: row["recall"] for row in compared["test"]["per_type"]} if compared else {}
         rows: tuple[tuple[Cell, ...], ...] = tuple(
@@ -84,6 +89,8 @@ def words_of_test(view: StudyView) -> str:
         told += f" {gain_words(compared)}"
     if seeds := metrics.get("seeds"):
         told += f" {seeds_words(seeds)}"
+    if metrics.get("operating_point"):
+        told += f" {certainty_words(metrics)[-1]}"
     return told
 
 
@@ -153,6 +160,8 @@ def _headline_table(metrics: RetrainJson) -> Table:
     if metrics["test"]:
         rows.append(("test, evaluated once", None, *(percent(metrics["test"][key]) for key, _ in names)))
         strong |= {len(rows) - 1}
+    if (point := metrics.get("operating_point")) and (at_point := point["test"]):
+        rows.append((f"test, at {point['target']}", None, *(percent(at_point[key]) for key, _ in names)))
     if compared := metrics.get("comparison"):
         rows.append(
             (f"test, {compared['name']}", None, *(percent(compared["test"][key]) for key, _ in names))
@@ -163,4 +172,16 @@ def _headline_table(metrics: RetrainJson) -> Table:
         tuple(rows),
         "Validation after each epoch, and the test set. False alarms: share of the documents without personal data in which something was predicted.",
         strong,
+    )
+
+
+def _reliability_table(calibrated: CalibrationJson) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (f"{one['low']:.1f} to {one['high']:.1f}", one["count"], percent(one["certainty"]), percent(one["right"]))
+        for one in calibrated["bins"]
+    ]  # fmt: skip
+    return Table(
+        ("certainty", "entities", "mean certainty", "right"),
+        tuple(rows),
+        f"Predicted entities of the {calibrated['measured_on']} set by their certainty, calibrated on validation.",
     )

@@ -16,7 +16,8 @@ from tests.search.reporting.invented import TYPES, documents
 from trainable.config import TrialConfig
 from trainable.scoring.counts import Prediction
 from trainable.scoring.metrics import Evaluation, evaluate_predictions
-from trainable.training.full_length import FullLengthResult, FullLengthSettings
+from trainable.training.conclusion import FullLengthResult
+from trainable.training.full_length import FullLengthSettings
 
 
 def finding(kind: str) -> Evaluation:

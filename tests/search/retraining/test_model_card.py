@@ -96,3 +96,17 @@ def test_without_a_test_file_the_card_says_so(metrics: dict[str, Any]) -> None:
     assert "| test | no test file | | | | |" in card
     assert "Test recall" not in card
     assert "| augmented texts | no |" in card
+
+
+def test_the_operating_point_has_a_row_and_a_sentence_beside_calibration(metrics: dict[str, Any]) -> None:
+    metrics["calibration"] = {"error": 0.031, "measured_on": "test"}
+    metrics["operating_point"] = {
+        "target": "precision=0.9", "problem": "", "min_confidence": 0.4, "min_confidence_by_type": {"NAME": 0.75},
+        "test": numbers(0.45), "intervals": {"micro_recall": (0.4, 0.5), "micro_precision": (0.7, 0.9)},
+        "gain": {"micro_recall": (-0.05, -0.1, 0.0), "micro_precision": (0.1, 0.0, 0.2)},
+    }  # fmt: skip
+    card = model_card(metrics)
+    assert "| test, at precision=0.9 | 0.450 | 0.800 | 0.700 | 0.250 | - |" in card
+    assert "differ from the share that is right by 3.1 points in the mean" in card
+    assert "entities less certain than 0.4 (NAME 0.75) are left out." in card
+    assert "recall 45.0 % (95 % interval 40.0-50.0 %; -5.0 points)" in card

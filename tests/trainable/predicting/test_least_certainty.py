@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from data.files.jsonl import read_examples
 from tests.commands import run_script
 from tests.tagging import save_tagging_adapter
+from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.least_certainty import flag_problems, model_problems
 from trainable.predicting.options import EvaluateOptions
+from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
+from trainable.scoring.calibration import fit_calibration
 
 _TEXTS = [
     "Call Orla Quist, 王小明, at 0711 555 0199. " * 2,
@@ -75,9 +79,46 @@ def test_flags_that_contradict_each_other_are_refused_together() -> None:
     assert flag_problems(EvaluateOptions("m", Path("f"), operating_point="recall=0.9", save=True)) == []
 
 
-def test_a_model_that_writes_has_no_operating_point_and_a_file_cannot_store_one() -> None:
-    options = EvaluateOptions("m", Path("f"), operating_point="recall=0.9", save=True)
-    refused, lost = model_problems(options, "m", False, None)
+def test_a_file_without_certainties_has_no_operating_point_and_cannot_store_one() -> None:
+    options = EvaluateOptions("m", Path("f"), operating_point="recall=0.9", calibrate=True, save=True)
+    refused, too, lost = model_problems(options, "m", False, None)
     assert refused.startswith("`--operating-point` needs the certainty of each entity, but m has none")
+    assert too.startswith("`--calibrate` needs the certainty of each entity, but m has none")
     assert lost == "`--save` needs a model to store with, but m is a file of predictions"
     assert len(model_problems(options, "m", True, None)) == 1
+
+
+def test_a_new_calibration_does_not_change_what_stored_thresholds_mean() -> None:
+    place = ModelPlace(Path("b"), Path("a"), PredictionSettings(min_confidence=0.5))
+    [problem] = model_problems(EvaluateOptions("m", Path("f"), calibrate=True), "m", True, place)
+    assert problem == (
+        "`--calibrate` changes what certainties mean, but m leaves out entities below 0.5; give `--operating-point` or "
+        "`--min-confidence` too"
+    )
+    given = EvaluateOptions("m", Path("f"), calibrate=True, min_confidence=0.4)
+    assert model_problems(given, "m", True, place) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_calibration_is_stored_and_used_and_thresholds_are_told_in_it(tmp_path: Path) -> None:
+    adapter = save_tagging_adapter(tmp_path / "adapter")
+    place = find_model(str(adapter))
+    every = load_predictor(place, place.settings).predict(_TEXTS)
+    gold = tmp_path / "gold.jsonl"
+    with gold.open("w", encoding="utf-8") as file:
+        for number, (text, (prediction, _)) in enumerate(zip(_TEXTS, every, strict=True)):
+            half = [{"type": one.type, "text": one.text} for one in prediction.entities[::2]]
+            row = {"id": f"d{number}", "input": text, "output": {"entities": half}}
+            file.write(json.dumps(row) + "\n")
+    least = ("--calibrate", "--min-confidence", "0.001", "--save")
+    done = run_script("trainable/evaluate.py", str(adapter), str(gold), *least)
+    assert done.returncode == 0, done.stderr.decode()
+    summary = json.loads(done.stdout.splitlines()[-1])
+    stored = PredictionSettings.load(adapter)
+    assert stored.calibration == fit_calibration(read_examples(gold), [one for one, _ in every])
+    assert (stored.min_confidence, summary["min_confidence"]) == (0.001, 0.001)
+    assert 0 <= summary["calibration_error"] < 1
+    assert "expected calibration error" in done.stdout.decode()
+    found = load_predictor(find_model(str(adapter)), stored).predict(_TEXTS)
+    for (before, _), (after, _) in zip(every, found, strict=True):
+        assert after.certainties == tuple(map(stored.calibration.of, before.certainties))

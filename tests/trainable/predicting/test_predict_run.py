@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,9 @@ from tests.tagging import save_tagging_adapter
 from trainable.config import TrialConfig
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.predicting.predictor import find_model, load_predictor
-from trainable.training.full_length import (
-    FullLengthResult,
-    FullLengthRun,
-    FullLengthSettings,
-    train_full_length,
-)
+from trainable.training.conclusion import FullLengthResult
+from trainable.training.full_length import FullLengthRun, FullLengthSettings
+from trainable.training.own_engine import train_full_length
 
 _CONFIG = TrialConfig("small-2m", learning_rate=1e-2, lora_rank=32, lora_dropout=0.0, effective_batch=8)
 
@@ -209,9 +207,24 @@ def test_entities_that_are_not_certain_enough_are_left_out_and_counted(tmp_path:
     assert entities("--min-confidence", "0")[0] == every
 
 
-def test_a_least_certainty_is_refused_for_a_model_that_writes_its_answers(tmp_path: Path) -> None:
-    done = run_script("trainable/predict.py", "small-2m", "none.txt", "--min-confidence", "0.5", cwd=tmp_path)
-    assert done.returncode == 2
-    told = done.stderr.decode()
-    assert "none.txt is no file" in told
-    assert "`--min-confidence` needs the certainty of each entity, but small-2m has none" in told
+@pytest.mark.slow
+def test_a_model_that_writes_its_answers_tells_certainties_and_leaves_out_too(trained: Trained) -> None:
+    adapter = str(trained.folder / "adapter")
+
+    def predicted(*flags: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        done = run_script("trainable/predict.py", adapter, str(trained.test_file), *flags)
+        assert done.returncode == 0, done.stderr.decode()
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        return rows, json.loads(done.stderr.splitlines()[-1])
+
+    every, _ = predicted("--min-confidence", "0")
+    items = [item for row in every for item in row["output"]["entities"]]
+    assert all(0 < item["certainty"] <= 1 for item in items)
+    middle = sorted(item["certainty"] for item in items)[len(items) // 2] - 2e-6
+    kept, summary = predicted("--min-confidence", str(middle))
+    sure = [item for item in items if item["certainty"] >= middle]
+    assert [item for row in kept for item in row["output"]["entities"]] == sure
+    assert 0 < len(sure) < len(items)
+    nowhere = sum(len(row.get("not_in_text", [])) for row in every)
+    assert summary["left_out_as_uncertain"] == len(items) - len(sure) + nowhere
+    assert not any("not_in_text" in row for row in kept)

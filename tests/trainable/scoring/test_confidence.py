@@ -31,7 +31,18 @@ def test_an_entity_without_a_certainty_is_never_taken_for_an_uncertain_one() -> 
         confident(untold, 0.5)
     nowhere = Prediction(Parsed((("NAME", "Li"),), valid=True), False)
     nothing = Prediction(Parsed((), valid=True), False)
-    assert [tells_certainty(one) for one in (_SURE, untold, nowhere, nothing)] == [True, False, False, True]
+    assert [tells_certainty(one) for one in (_SURE, untold, nowhere, nothing)] == [True, False, True, True]
+
+
+def test_what_is_not_in_the_text_has_certainty_0() -> None:
+    written = Prediction(
+        Parsed((*_SURE.parsed.items, ("NAME", "Li")), True), False, _ENTITIES, (0.9, 0.5, 0.7)
+    )
+    assert confident(written, 0.0) == written
+    sure = confident(written, 1e-9)
+    assert (sure.parsed.items, sure.left_out) == (_SURE.parsed.items, 1)
+    assert confident(written, 0.6, [("NAME", 0.0)]) == written
+    assert confident(written, 0.0, [("NAME", 0.4)]).parsed == _SURE.parsed
 
 
 @pytest.mark.parametrize("least", [-0.1, 1.5, float("nan")])

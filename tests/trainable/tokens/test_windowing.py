@@ -173,3 +173,19 @@ def test_values_that_a_tokenizer_writes_in_nfkc_are_found_where_they_stand(tmp_p
     assert prediction.entities == example.entities
     counts = document_counts(example, prediction)
     assert (counts.tp, counts.fp, counts.leaked) == (2, 0, 0)
+
+
+def test_an_entity_of_several_windows_has_the_highest_certainty_and_lost_values_have_none() -> None:
+    windows = [Window("Wei met Ann", 0), Window("Ann in Bonn", 8)]
+    answers = [
+        Prediction(
+            Parsed((("NAME", "Wei"), ("NAME", "Nobody"), ("NAME", "Ann")), True), False, (), (0.9, 0.8, 0.3)
+        ),
+        Prediction(Parsed((("NAME", "Ann"), ("CITY", "Bonn")), True), False, (), (0.6, 0.5)),
+    ]
+    joined = join_answers(windows, answers)
+    assert [(one.text, one.start) for one in joined.entities] == [("Wei", 0), ("Ann", 8), ("Bonn", 15)]
+    assert joined.certainties == (0.9, 0.6, 0.5)
+    assert joined.parsed.items[3:] == (("NAME", "Nobody"),)
+    untold = join_answers(windows, [answers[0], Prediction(answers[1].parsed, False)])
+    assert (untold.entities, untold.certainties) == (joined.entities, ())

@@ -162,3 +162,24 @@ def test_several_seeds_are_told_in_the_lead_and_in_the_section(view: StudyView) 
     section = section_of(view, seeds=seeds)
     assert any(isinstance(block, Text) and "over 2 seeds (42, 43)" in block.text for block in section.blocks)
     assert "over 2 seeds (42, 43)" in words_of_test(replace(view, retrain={**_METRICS, "seeds": seeds}))
+
+
+def test_calibration_and_operating_point_are_told_with_a_table_and_a_row(view: StudyView) -> None:
+    bins = [{"low": 0.9, "high": 1.0, "count": 40, "certainty": 0.95, "right": 0.75}]
+    test = _METRICS["test"]
+    changes = {
+        "calibration": {"slope": 1.0, "intercept": 0.0, "error": 0.2, "measured_on": "test", "bins": bins},
+        "operating_point": {
+            "target": "precision=0.9", "problem": "", "min_confidence": 0.4, "min_confidence_by_type": {}, "test": test,
+            "intervals": {"micro_recall": (0.4, 0.5), "micro_precision": (0.7, 0.9)},
+            "gain": {"micro_recall": (-0.05, -0.1, 0.0), "micro_precision": (0.1, 0.0, 0.2)},
+        },
+    }  # fmt: skip
+    section = section_of(view, **changes)
+    texts = [block.text for block in section.blocks if isinstance(block, Text)]
+    assert any("by 20.0 points in the mean" in text and "no good probabilities" in text for text in texts)
+    shown = tables(section)
+    assert ("0.9 to 1.0", 40, "95.0 %", "75.0 %") in shown[1].rows
+    assert shown[0].rows[-1][0] == "test, at precision=0.9"
+    first = words_of_test(replace(view, retrain={**_METRICS, **changes}))
+    assert "Operating point precision=0.9, chosen on validation: entities less certain than 0.4" in first
