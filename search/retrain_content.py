@@ -35,6 +35,8 @@ class OperatingPointJson(TypedDict):
     """Why it cannot be met; empty if it can."""
     min_confidence: float
     min_confidence_by_type: dict[str, float]
+    list_bias: float
+    """Against ending the list of entities, in nats."""
     validation: dict[str, float | None] | None
     test: dict[str, float | None] | None
     intervals: dict[str, tuple[float, float]]

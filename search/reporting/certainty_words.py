@@ -39,22 +39,26 @@ def _calibration(calibrated: CalibrationJson) -> str:
 def _operating_point(point: OperatingPointJson) -> str:
     if point["problem"]:
         return f"Operating point: {point['problem']}. Every entity is kept."
-    least = f"{point['min_confidence']:.3g}"
-    if by_type := point["min_confidence_by_type"]:
-        least += f" ({', '.join(f'{kind} {bound:.3g}' for kind, bound in by_type.items())})"
+    done = []
+    if bias := point["list_bias"]:
+        done.append(f"ending the list of entities is made {bias:g} nats less likely")
+    if point["min_confidence"] > 0 or point["min_confidence_by_type"]:
+        others = ", ".join(f"{kind} {bound:.3g}" for kind, bound in point["min_confidence_by_type"].items())
+        least = f"{point['min_confidence']:.3g}" + (f" ({others})" if others else "")
+        done.append(f"entities less certain than {least} are left out")
     chosen = f"Operating point {point['target']}, chosen on validation"
-    if point["min_confidence"] <= 0 and not by_type:
+    if not done:
         return (
             f"{chosen}: met with every entity kept; a threshold can only leave entities out, so that a surplus of precision "
             "cannot become recall."
         )
     test = point["test"]
     if test is None:
-        return f"{chosen}: entities less certain than {least} are left out."
+        return f"{chosen}: {' and '.join(done)}."
     numbers = " and ".join(
         f"{word} {percent(test[name])} (95 % interval {interval_words(*point['intervals'][name])}; "
         f"{100 * point['gain'][name][0]:+.1f} points)"
         for name, word in (("micro_recall", "recall"), ("micro_precision", "precision"))
     )
     alarms = "" if test["pii_free_fpr"] is None else f"; false alarms: {percent(test['pii_free_fpr'])}"
-    return f"{chosen}: entities less certain than {least} are left out. On the test set this gives {numbers}{alarms}."
+    return f"{chosen}: {' and '.join(done)}. On the test set this gives {numbers}{alarms}."

@@ -59,6 +59,7 @@ def _certainties(result: FullLengthResult) -> RetrainExtras:
             "problem": point.problem,
             "min_confidence": result.settings.min_confidence,
             "min_confidence_by_type": dict(result.settings.min_confidence_by_type),
+            "list_bias": result.settings.list_bias,
             "validation": _headline(point.validation),
             "test": _headline(point.test),
             "intervals": _intervals(point.test) if point.test else {},

@@ -10,7 +10,7 @@ from data.files.own_json import DamagedFile, checked
 from search.retrain_content import OperatingPointJson, RetrainExtras
 
 _POINT: OperatingPointJson = {
-    "target": "recall=0.9", "problem": "", "min_confidence": 0.5, "min_confidence_by_type": {"NAME": 0.25},
+    "target": "recall=0.9", "problem": "", "min_confidence": 0.5, "min_confidence_by_type": {"NAME": 0.25}, "list_bias": 0.0,
     "validation": {"micro_recall": 0.9}, "test": None, "intervals": {}, "gain": {},
 }  # fmt: skip
 

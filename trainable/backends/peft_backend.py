@@ -164,7 +164,8 @@ class PeftBackend:
         with torch.inference_mode(), self._autocast(), merged_layers.frozen(self.model):
             rows = DECODE_ROWS[self.device.type]
             base = without_adapter(self.model)
-            outputs = greedy_decode(base, prompts, max_new_tokens, self.chat.end_of_turn_id, rows)
+            bias = self.generator.bias(self.chat)
+            outputs = greedy_decode(base, prompts, max_new_tokens, self.chat.end_of_turn_id, rows, bias)
         self.model.train()
         return outputs
 

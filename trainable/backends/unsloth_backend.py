@@ -151,10 +151,12 @@ class UnslothBackend:
     def _decode(self, prompts: list[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         end = self.chat.end_of_turn_id
         ids, mask = left_padded(prompts, self.device)
+        bias = self.generator.bias(self.chat)
+        lowered = {} if bias is None else {"sequence_bias": [[[token], -bias.nats] for token in bias.tokens]}
         with torch.inference_mode():
             sequences = self.model.generate(
                 input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False,
-                eos_token_id=end, pad_token_id=end, use_cache=True,
+                eos_token_id=end, pad_token_id=end, use_cache=True, **lowered,
             )  # fmt: skip
         answers = sequences[:, ids.shape[1] :].tolist()
         return [answer[: answer.index(end) + 1] if end in answer else answer for answer in answers]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainable.decoding.cached_forward import StaticCache
+from trainable.decoding.list_bias import ListBias
 from trainable.model.gpu_memory import allowed_bytes, available_bytes, captured
 from trainable.model.parts import CausalModel
 from trainable.model.rotation import rotation_table
@@ -51,8 +52,15 @@ class FastDecoder:
         self._batch: _Batch | None = None
 
     @torch.inference_mode()
-    def decode(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+    def decode(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, bias: ListBias | None = None
+    ) -> list[list[int]]:
         """Return the most likely continuation of each prompt, token by token.
+
+        Args:
+            prompts: Token ids.
+            max_new_tokens: Most tokens of a continuation.
+            bias: Makes some tokens less likely.
 
         Raises:
             torch.OutOfMemoryError: If not even one row fits.
@@ -62,10 +70,11 @@ class FastDecoder:
         self.weights.refill()
         slots = -(-(max(map(len, prompts)) + max_new_tokens) // SLOT_STEP) * SLOT_STEP
         batch = self._batch
-        if batch is None or batch.limit != max_new_tokens or batch.cache.slots < slots:
+        fits = batch is not None and (batch.limit, batch.bias) == (max_new_tokens, bias)
+        if batch is None or not fits or batch.cache.slots < slots:
             self._batch = batch = None
             rows = self._rows(len(prompts), slots)
-            self._batch = batch = _Batch(self.weights, rows, slots, max_new_tokens, self.end_id)
+            self._batch = batch = _Batch(self.weights, rows, slots, max_new_tokens, self.end_id, bias)
         return batch.run(prompts)
 
     def kept_bytes(self) -> int:
@@ -91,8 +100,11 @@ class FastDecoder:
 class _Batch:
     """The state of the rows that are decoded together, on the device at fixed addresses."""
 
-    def __init__(self, weights: MergedWeights, rows: int, slots: int, limit: int, end_id: int) -> None:
+    def __init__(
+        self, weights: MergedWeights, rows: int, slots: int, limit: int, end_id: int, bias: ListBias | None
+    ) -> None:
         self.cache, self.limit, self.end_id = StaticCache(weights, rows, slots), limit, end_id
+        self.bias = bias
         self.weights, self.device = weights, weights.embedding.device
         self.table = rotation_table(weights.shape.rotation, slots, self.device, weights.dtype)
         self.tokens, self.positions, self.made = (
@@ -147,10 +159,14 @@ class _Batch:
             lengths = torch.tensor([len(prompt) for prompt in part]).to(self.device)
             where = torch.tensor(rows[start : start + chunk]).to(self.device)
             hidden = self.cache.prefill(ids.to(self.device), lengths, where, self.table)
-            chosen = self.weights.logits(hidden).argmax(-1)
+            chosen = self._most_likely(hidden)
             self.tokens[where], self.positions[where], self.made[where] = chosen, lengths, 1
             self.answers[where, 0] = chosen.int()
             self.done[where] = (chosen == self.end_id) | (self.limit == 1)
+
+    def _most_likely(self, hidden: torch.Tensor) -> torch.Tensor:
+        logits = self.weights.logits(hidden)
+        return (logits if self.bias is None else self.bias.apply(logits)).argmax(-1)
 
     def _most_prefilled(self) -> int:
         if self.device.type != "cuda":
@@ -179,7 +195,7 @@ class _Batch:
         tokens, positions, made = (x[:rows] for x in (self.tokens, self.positions, self.made))
         done, answers = self.done[:rows], self.answers[:rows]
         hidden = self.cache.step(tokens, positions, seen, self.table)
-        chosen = self.weights.logits(hidden).argmax(-1)
+        chosen = self._most_likely(hidden)
         going = ~done
         place = made.clamp(max=self.limit - 1)
         numbers = self._row_numbers[:rows]

@@ -15,11 +15,13 @@ from trainable.decoding.answer_probabilities import (
     by_the_library,
     on_merged_weights,
 )
+from trainable.decoding.list_bias import ListBias, list_bias
 from trainable.model import merged_layers
 from trainable.model.adapters import without_adapter
 from trainable.model.backend import Backend, LanguageModel
 from trainable.model.gpu_memory import collect_garbage
 from trainable.model.weights import why_unsupported
+from trainable.tokens.chat import ChatFormat
 
 if TYPE_CHECKING:
     from trainable.decoding.cached import FastDecoder
@@ -33,12 +35,14 @@ class Generator:
 
     Attributes:
         path: How the last answers were generated: fast, or slow and why.
+        list_bias_nats: By how much tokens that end the list of entities are less likely than the model says.
     """
 
     def __init__(self) -> None:
         self._decoder: FastDecoder | None = None
         self._give_back: Callable[[], bool] | None = None
         self.path = ""
+        self.list_bias_nats = 0.0
 
     def answers(self, backend: Backend, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Answers:
         """Continue each prompt greedily, with dropout off.
@@ -54,7 +58,7 @@ class Generator:
             end = backend.chat.end_of_turn_id
 
             def decode(decoder: FastDecoder) -> Answers:
-                return decoder.decode(prompts, max_new_tokens)
+                return decoder.decode(prompts, max_new_tokens, self.bias(backend.chat))
 
             answers = self._fast(model, backend.dtype, end, decode)
             if answers is None and self._give_back is not None and self._give_back():
@@ -91,6 +95,19 @@ class Generator:
                 return told
             collect_garbage()
         return None
+
+    def bias(self, chat: ChatFormat) -> ListBias | None:
+        """Return what is in force against ending the list of entities; None if nothing is."""
+        return list_bias(chat.tokenizer, self.list_bias_nats)
+
+    @contextmanager
+    def biased(self, nats: float) -> Iterator[None]:
+        """Inside, tokens that end the list of entities are so much less likely than the model says."""
+        before, self.list_bias_nats = self.list_bias_nats, nats
+        try:
+            yield
+        finally:
+            self.list_bias_nats = before
 
     @contextmanager
     def lent(self, give_back: Callable[[], bool]) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
+from trainable.decoding.list_bias import ListBias
 from trainable.model.parts import CausalModel
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def greedy_decode(
     max_new_tokens: int,
     end_id: int,
     batch_size: int,
+    bias: ListBias | None = None,
 ) -> list[list[int]]:
     """Return the most likely continuation of each prompt, token by token.
 
@@ -31,8 +33,11 @@ def greedy_decode(
         max_new_tokens: Rows that reach it end without `end_id`.
         end_id: Token that ends a row; it is kept.
         batch_size: Rows decoded together.
+        bias: Makes some tokens less likely.
     """
-    return in_batches(prompts, batch_size, lambda batch: _decode_batch(model, batch, max_new_tokens, end_id))
+    return in_batches(
+        prompts, batch_size, lambda batch: _decode_batch(model, batch, max_new_tokens, end_id, bias)
+    )
 
 
 def in_batches(
@@ -89,7 +94,7 @@ def left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple
 
 
 def _decode_batch(
-    model: CausalModel, prompts: list[Sequence[int]], limit: int, end_id: int
+    model: CausalModel, prompts: list[Sequence[int]], limit: int, end_id: int, bias: ListBias | None
 ) -> list[list[int]]:
     import torch
     from transformers import DynamicCache
@@ -105,7 +110,7 @@ def _decode_batch(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]  # fmt: skip
-        chosen = logits.argmax(-1)  # (rows,)
+        chosen = (logits if bias is None else bias.apply(logits)).argmax(-1)  # (rows,)
         for row, token, was_done in zip(alive, chosen.tolist(), done.tolist(), strict=True):
             if not was_done:
                 outputs[row].append(token)

@@ -66,6 +66,9 @@ class AnswerGenerator(Protocol):
             answered: Token ids of prompts and of the answers to them.
         """
 
+    def biased(self, nats: float) -> AbstractContextManager[None]:
+        """Inside, tokens that end the list of entities are so much less likely than the model says."""
+
     def forget(self) -> None:
         """Drop everything that was derived from the base."""
 

@@ -51,6 +51,8 @@ class PredictionSettings:
     """Of the calibration of its certainties, which comes before they are compared with the least ones."""
     certainty_intercept: float = 0.0
     """Of the calibration too; 1 and 0 leave certainties as the model tells them."""
+    list_bias: float = 0.0
+    """By how many nats tokens that end the list of entities are less likely than the model says, where it writes it."""
 
     @property
     def calibration(self) -> Calibration:

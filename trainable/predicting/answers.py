@@ -34,6 +34,7 @@ class AnswerReader:
         max_new_tokens: Longest answer, in tokens.
         windowing: Cuts documents (None: each is one prompt, however long).
         certain: Tell also how certain each entity is, which takes one more forward pass.
+        list_bias: By how many nats tokens that end the list of entities are less likely than the model says.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class AnswerReader:
         max_new_tokens: int,
         windowing: Windowing | None = None,
         certain: bool = False,
+        list_bias: float = 0.0,
     ) -> None:
         self._backend, self._examples, self._limit = backend, examples, max_new_tokens
-        self._windowing, self._certain = windowing, certain
+        self._windowing, self._certain, self._list_bias = windowing, certain, list_bias
         self._right_answers: dict[int | None, list[tuple[list[int], list[int]]]] = {}
         self._cuts = cut_texts(windowing, [example.text for example in examples])
         texts = [window.text for windows in self._cuts for window in windows]
@@ -55,7 +57,8 @@ class AnswerReader:
         """Generate an answer for the first `n_documents` (all when None)."""
         cuts = self._cuts[:n_documents]
         prompts = self._prompts[: sum(map(len, cuts))]
-        answers = iter(answer_prompts(self._backend, prompts, self._limit, self._certain))
+        with self._backend.generator.biased(self._list_bias):
+            answers = iter(answer_prompts(self._backend, prompts, self._limit, self._certain))
         return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
 
     def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:

@@ -110,12 +110,17 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
         return evaluate_predictions(examples, predictions, known_types=known, min_precision=floor)
 
     console = Console(file=plain_stdout(), width=None if sys.stdout.isatty() else 120)
-    predictions, settings = _predictions(job.system, job), _settings(job.system, job)
-    error = None
+    settings, error = _settings(job.system, job), None
+
+    def read(bias: float) -> list[Prediction]:
+        return _predictions(job.system, job, replace(settings, list_bias=bias))
+
     if job.system.tells_certainty:
-        predictions, settings, error = with_certainties(
-            options, examples, predictions, score, console, settings
+        predictions, chosen, error = with_certainties(
+            options, examples, read, score, console, settings, job.system.place
         )
+    else:
+        predictions, chosen = read(0.0), settings
     evaluation = score(predictions)
     console.print(type_table(evaluation, f"{escaped(options.file.name)}: {len(examples)} documents, by type"))
     console.print(slice_table(evaluation, "by slice"))
@@ -128,14 +133,15 @@ def evaluate(job: EvaluationJob) -> dict[str, object]:
         rules = ", ".join(f"{a} as {b}" for a, b in active_rules(tuple(known))) or "none"
         console.print(f"rules: {escaped(rules)}", markup=False)
     if job.other:
-        compared.append((job.other.name, score(_predictions(job.other, job))))
+        others = _predictions(job.other, job, _settings(job.other, job))
+        compared.append((job.other.name, score(others)))
     console.print(comparison_table(compared, _STATISTICS))
     n_errors = _show_errors(console, job, predictions, known)
     summary = {"model": job.system.name, "file": str(options.file.resolve()), **_numbers(evaluation)}
-    summary |= least_summary(settings) if job.system.tells_certainty else {}
+    summary |= least_summary(chosen) if job.system.tells_certainty else {}
     summary |= {"calibration_error": error, "left_out_as_uncertain": left_out, "saved": None}
     if options.save and job.system.place:
-        summary["saved"] = str(store_chosen(job.system.place, settings))
+        summary["saved"] = str(store_chosen(job.system.place, chosen))
     summary["rules"] = _numbers(compared[1][1], evaluation) if options.with_rules else None
     summary["against"] = None
     if job.other:
@@ -168,13 +174,15 @@ def _settings(system: System, job: EvaluationJob) -> PredictionSettings:
     """Return how a system is asked.
 
     The flags for certainties are for the first system; the one that it is compared with keeps what is stored with it. To
-    choose an operating point or to calibrate, everything is kept.
+    choose an operating point or to calibrate, everything is kept and told as the model tells it.
     """
     options = job.options
     least = 0.0 if options.operating_point or options.calibrate else options.min_confidence
     settings = system.settings
-    if options.calibrate and system is job.system:
+    if (options.calibrate or options.operating_point) and system is job.system:
         settings = replace(settings, certainty_slope=1.0, certainty_intercept=0.0)
+    if options.operating_point and system is job.system:
+        settings = replace(settings, list_bias=0.0)
     return settings.changed(
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
@@ -183,14 +191,13 @@ def _settings(system: System, job: EvaluationJob) -> PredictionSettings:
     )
 
 
-def _predictions(system: System, job: EvaluationJob) -> list[Prediction]:
+def _predictions(system: System, job: EvaluationJob, settings: PredictionSettings) -> list[Prediction]:
     """Return the stored predictions, or let the model answer; its memory is free afterwards."""
-    options, settings = job.options, _settings(system, job)
     if system.place is None:
         least = settings.min_confidence
         return [confident(one, least) for one in system.predictions] if least else list(system.predictions)
     quieten()
-    predictor = load_predictor(system.place, settings, options.once)
+    predictor = load_predictor(system.place, settings, job.options.once)
     print(f"answering {len(job.examples)} documents with {system.name}", file=sys.stderr, flush=True)
     results = predictor.predict([example.text for example in job.examples])
     windowed = sum(n_windows > 1 for _, n_windows in results)

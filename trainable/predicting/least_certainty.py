@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from data.entities import Example
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
 from trainable.predicting.predictor import ModelPlace
 from trainable.scoring.calibration import calibration_error, reliability
-from trainable.scoring.confidence import confident, least_problems, no_certainty
+from trainable.scoring.confidence import least_problems, no_certainty
 from trainable.scoring.counts import Prediction
 from trainable.scoring.metrics import Evaluation
 from trainable.scoring.operating_point import Target
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trainable.predicting.options import EvaluateOptions
+
+
+BIASES = (0.0, 1.0, 2.0)
+"""Tried against the end of the list, in nats; for tags a like bias against `outside` lost recall (results/LOG.md)."""
 
 
 def flag_problems(options: EvaluateOptions) -> list[str]:
@@ -69,81 +73,127 @@ def model_problems(
 def with_certainties(
     options: EvaluateOptions,
     examples: Sequence[Example],
-    predictions: list[Prediction],
+    read: Callable[[float], list[Prediction]],
     score: Callable[[Sequence[Prediction]], Evaluation],
     console: Console,
     settings: PredictionSettings,
+    place: ModelPlace | None,
 ) -> tuple[list[Prediction], PredictionSettings, float | None]:
     """Do what the flags for certainties ask for, and show how far certainties are from what is right.
 
     Args:
         options: The flags.
         examples: Labelled documents.
-        predictions: One each, with a certainty for each entity.
+        read: Returns the prediction for each at a list bias.
         score: The metric.
         console: Where tables go.
-        settings: That the predictions were made with.
+        settings: That predictions are read with.
+        place: The model; None for a file, whose certainties stay as they are.
 
     Returns:
         The predictions that are left, settings that hold what was chosen, and the expected calibration error.
 
     Raises:
-        ValueError: If no threshold meets the operating point; the message says what can be reached.
+        ValueError: If nothing meets the operating point; the message says what can be reached.
     """
-    if options.calibrate:
-        settings = settings.calibrated_on(examples, predictions)
-        predictions = [settings.calibration.applied(prediction) for prediction in predictions]
-    bins = reliability(examples, predictions)
-    console.print(reliability_table(bins))
+    every = read(settings.list_bias)
     if options.operating_point:
-        predictions, settings = _at_operating_point(
-            options.operating_point, examples, predictions, score, console, settings
+        target, text = Target.parse(options.operating_point), options.operating_point
+        biases = BIASES if place is not None and not settings.tag_types else (settings.list_bias,)
+        chosen = choose_point(
+            target,
+            examples,
+            settings,
+            lambda bias: read(bias) if bias else every,
+            score,
+            biases,
+            place is not None,
         )
-    elif options.calibrate and options.min_confidence is not None:
-        settings = settings.changed(min_confidence=options.min_confidence)
-        predictions = [confident(prediction, options.min_confidence) for prediction in predictions]
+        _show_choice(text, chosen, score(every), console)
+        predictions, settings = chosen.kept, chosen.settings
+        bins = reliability(examples, chosen.found)
+    else:
+        predictions = every
+        if options.calibrate:
+            settings = settings.calibrated_on(examples, every)
+            predictions = [settings.calibration.applied(prediction) for prediction in every]
+        bins = reliability(examples, predictions)
+        if options.calibrate and options.min_confidence is not None:
+            settings = settings.changed(min_confidence=options.min_confidence)
+            predictions = [settings.kept(prediction) for prediction in predictions]
+    console.print(reliability_table(bins))
     return predictions, settings, calibration_error(bins)
 
 
-def _at_operating_point(
-    text: str,
+@dataclass(frozen=True, slots=True)
+class ChosenPoint:
+    """An operating point: settings that hold it, and what they find and keep in the documents that it was chosen on."""
+
+    settings: PredictionSettings
+    found: list[Prediction]
+    kept: list[Prediction]
+    evaluation: Evaluation
+
+
+def choose_point(
+    target: Target,
     examples: Sequence[Example],
-    predictions: Sequence[Prediction],
-    score: Callable[[Sequence[Prediction]], Evaluation],
-    console: Console,
     settings: PredictionSettings,
-) -> tuple[list[Prediction], PredictionSettings]:
-    """Show what thresholds change; return the predictions above them, and settings that hold them.
+    read: Callable[[float], list[Prediction]],
+    score: Callable[[Sequence[Prediction]], Evaluation],
+    biases: Sequence[float],
+    calibrate: bool = True,
+) -> ChosenPoint:
+    """Return the calibration, the thresholds and the list bias that meet a target best on labelled texts.
 
     Args:
-        text: The target, such as `precision=0.95`.
+        target: What is wanted.
         examples: Labelled documents.
-        predictions: One each, with calibrated certainties, from which nothing was left out.
-        score: The metric.
-        console: Where the table goes.
         settings: The model's.
+        read: Returns the prediction for each at a list bias, with certainties as the model tells them.
+        score: The metric.
+        biases: To be tried, in nats; the first of equals is taken.
+        calibrate: Without, certainties stay as they are read.
 
     Raises:
-        ValueError: If no threshold meets the target; the message says what can be reached.
+        ValueError: If nothing meets it; the message says what the first bias reaches.
     """
-    chosen = settings.at(Target.parse(text), examples, predictions)
-    kept = [
-        confident(prediction, chosen.min_confidence, chosen.min_confidence_by_type)
-        for prediction in predictions
-    ]
-    if not any(prediction.left_out for prediction in kept):
+    best, problem = None, ""
+    for bias in biases:
+        raw, own = read(bias), replace(settings, list_bias=bias)
+        if calibrate:
+            own = own.calibrated_on(examples, raw)
+        found = [own.calibration.applied(prediction) for prediction in raw]
+        try:
+            own = own.at(target, examples, found)
+        except ValueError as error:
+            problem = problem or str(error)
+            continue
+        kept = [own.kept(prediction) for prediction in found]
+        evaluation = score(kept)
+        if best is None or target.merit(evaluation) > target.merit(best.evaluation):
+            best = ChosenPoint(own, found, kept, evaluation)
+    if best is None:
+        raise ValueError(problem)
+    return best
+
+
+def _show_choice(text: str, chosen: ChosenPoint, every: Evaluation, console: Console) -> None:
+    """Print what the operating point changes."""
+    bias = chosen.settings.list_bias
+    if not bias and not any(prediction.left_out for prediction in chosen.kept):
         console.print(
             f"{text}: met with every entity kept. A threshold can only leave entities out, so that a surplus of "
             "precision cannot become recall"
         )
-        return kept, chosen
-    compared = (("every entity", score(predictions)), ("certain ones", score(kept)))
+        return
+    compared = (("every entity", every), ("certain ones", chosen.evaluation))
     console.print(comparison_table(compared, ("micro_recall", "micro_precision", "micro_f1")))
+    more = f", with a bias of {bias:g} nats against ending the list" if bias else ""
     console.print(
-        f"{text}: leave out what is less certain than {chosen.least_certainties}. This was chosen on these very "
-        "documents, so that only others tell what it does: run evaluate.py on them"
+        f"{text}: leave out what is less certain than {chosen.settings.least_certainties}{more}. This was chosen on these "
+        "very documents, so that only others tell what it does: run evaluate.py on them"
     )
-    return kept, chosen
 
 
 def store_chosen(place: ModelPlace, chosen: PredictionSettings) -> Path:
@@ -155,11 +205,16 @@ def store_chosen(place: ModelPlace, chosen: PredictionSettings) -> Path:
         min_confidence_by_type=chosen.min_confidence_by_type,
         certainty_slope=chosen.certainty_slope,
         certainty_intercept=chosen.certainty_intercept,
+        list_bias=chosen.list_bias,
     ).save(folder)
     return folder / SETTINGS_FILE
 
 
 def least_summary(settings: PredictionSettings) -> dict[str, object]:
-    """Return the least certainties that were used, by the names that they have in `prediction.json`."""
+    """Return the least certainties and the list bias that were used, by the names that they have in `prediction.json`."""
     by_type = dict(settings.min_confidence_by_type)
-    return {"min_confidence": settings.min_confidence, "min_confidence_by_type": by_type or None}
+    return {
+        "min_confidence": settings.min_confidence,
+        "min_confidence_by_type": by_type or None,
+        "list_bias": settings.list_bias,
+    }

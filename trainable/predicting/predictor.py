@@ -209,7 +209,8 @@ class AnswerPredictor:
         for start in range(0, len(windows), CHUNK_WINDOWS):
             chunk = windows[start : start + CHUNK_WINDOWS]
             prompts = self.backend.chat.prompt_ids([window.text for window in chunk])
-            answers += answer_prompts(self.backend, prompts, limit, self._certain)
+            with self.backend.generator.biased(self.settings.list_bias):
+                answers += answer_prompts(self.backend, prompts, limit, self._certain)
             if on_progress:
                 on_progress(len(chunk), sum(len(window.text) for window in chunk))
         return answers

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from data.entities import Example
 from trainable.scoring.certainty_cuts import Cut, all_cuts, cuts_by_type
 from trainable.scoring.counts import Prediction
+from trainable.scoring.metrics import Evaluation
 
 GOALS = ("precision", "recall", "false-alarm")
 """What can be asked for; a false alarm is a text without personal data in which something is found."""
@@ -38,6 +39,11 @@ class Target:
                 "such as precision=0.95"
             )
         return target
+
+    def merit(self, evaluation: Evaluation) -> float:
+        """Return what is to be as high as possible where the target is met: precision if recall is wanted, else recall."""
+        worth = evaluation.micro_precision if self.goal == "recall" else evaluation.micro_recall
+        return worth or 0.0
 
 
 def least_certainty(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.entities import Example
 from data.files.jsonl import read_examples
 from data.files.private import delete_private
 from trainable.model.adapters import load_weights, set_adapter_weights
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.predicting.least_certainty import BIASES, choose_point
 from trainable.scoring.calibration import Bin, reliability
 from trainable.scoring.confidence import tells_certainty
 from trainable.scoring.counts import Prediction
@@ -64,13 +66,17 @@ def conclude(run: FullLengthRun, facts: Facts) -> FullLengthResult:
     settings, point, bins = _chosen(run)
     test = None
     if run.settings.test_file is not None:
-        evaluator = run.parts.evaluator(read_examples(run.settings.test_file), certain=True)
-        found = [settings.calibration.applied(prediction) for prediction in evaluator.predict()]
-        _write_masked(run.settings, evaluator, found)
-        test, bins = evaluator.score(found), _reliability(evaluator, found)
+        examples = read_examples(run.settings.test_file)
+        evaluator, raw = _read(run, examples, 0.0)
+        _write_masked(run.settings, evaluator, raw)
+        test = evaluator.score(raw)
+        if settings.list_bias:
+            raw = _read(run, examples, settings.list_bias)[1]
+        found = [settings.calibration.applied(prediction) for prediction in raw]
+        bins = _reliability(evaluator, found)
         if point is not None and not point.problem:
             at_point = evaluator.score([settings.kept(prediction) for prediction in found])
-            point = OperatingPoint(point.target, "", point.validation, at_point)
+            point = replace(point, test=at_point)
     if not run.settings.keep_state:
         delete_state(run.settings.out_dir)
     delete_private(run.settings.parts.token_cache)
@@ -91,15 +97,28 @@ def _chosen(run: FullLengthRun) -> tuple[PredictionSettings, OperatingPoint | No
     wanted, point = run.settings.operating_point, None
     if wanted is not None:
         try:
-            if not all(map(tells_certainty, found)):
+            if not all(map(tells_certainty, raw)):
                 raise ValueError("this backend does not tell how certain each entity is")
-            settings = settings.at(Target.parse(wanted), evaluator.examples, found)
-            kept = [settings.kept(prediction) for prediction in found]
-            point = OperatingPoint(wanted, "", evaluator.score(kept))
+            chosen = choose_point(
+                Target.parse(wanted),
+                evaluator.examples,
+                settings,
+                lambda bias: _read(run, evaluator.examples, bias)[1] if bias else raw,
+                evaluator.score,
+                (0.0,) if run.parts.tag_set else BIASES,
+            )
+            settings, found = chosen.settings, chosen.found
+            point = OperatingPoint(wanted, "", chosen.evaluation)
         except ValueError as error:
             point = OperatingPoint(wanted, str(error))
     settings.save(run.settings.adapter_dir)
     return settings, point, _reliability(evaluator, found)
+
+
+def _read(run: FullLengthRun, examples: Sequence[Example], bias: float) -> tuple[Evaluator, list[Prediction]]:
+    """Return what scores documents, and the predictions for them at a list bias."""
+    evaluator = run.parts.evaluator(examples, certain=True, list_bias=bias)
+    return evaluator, evaluator.predict()
 
 
 def _reliability(evaluator: Evaluator, found: Sequence[Prediction]) -> list[Bin]:

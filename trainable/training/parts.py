@@ -92,21 +92,27 @@ class Parts:
             self.config.tagged,
         )
 
-    def evaluator(self, documents: Sequence[Example], certain: bool = False) -> Evaluator:
+    def evaluator(
+        self, documents: Sequence[Example], certain: bool = False, list_bias: float = 0.0
+    ) -> Evaluator:
         """Return what scores the adapter on documents, whose types are known beside those of training.
 
         Args:
             documents: In the order whose prefixes are used.
             certain: Tell how certain each entity is too, which takes written answers one more forward pass.
+            list_bias: See `trainable.predicting.answers.AnswerReader`.
         """
         types = frozenset(self.corpus.types) | entity_types(documents)
-        return Evaluator(documents, self._reader(documents, certain), types, self.settings.min_precision)
+        return Evaluator(
+            documents, self._reader(documents, certain, list_bias), types, self.settings.min_precision
+        )
 
-    def _reader(self, documents: Sequence[Example], certain: bool) -> Reader:
+    def _reader(self, documents: Sequence[Example], certain: bool, list_bias: float) -> Reader:
         cut_by = (self.backend.chat, self.settings.window_tokens, self.corpus.overlap_tokens)
         if self.tag_set is not None:
             return TagReader(self.backend, documents, TagWindows(*cut_by), self.tag_set)
-        return AnswerReader(self.backend, documents, answer_limit(self.corpus), Windowing(*cut_by), certain)
+        windowing, limit = Windowing(*cut_by), answer_limit(self.corpus)
+        return AnswerReader(self.backend, documents, limit, windowing, certain, list_bias)
 
     def prediction_settings(self, types: frozenset[str]) -> PredictionSettings:
         """Return what is written beside the adapter, so that it answers later as it does here."""

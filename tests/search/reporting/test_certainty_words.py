@@ -7,7 +7,7 @@ from typing import Any
 from search.reporting.certainty_words import certainty_words
 
 _POINT: dict[str, Any] = {
-    "target": "precision=0.9", "problem": "", "min_confidence": 0.25, "min_confidence_by_type": {},
+    "target": "precision=0.9", "problem": "", "min_confidence": 0.25, "min_confidence_by_type": {}, "list_bias": 0.0,
     "test": {"micro_recall": 0.5, "micro_precision": 0.9, "pii_free_fpr": None},
     "intervals": {"micro_recall": (0.4, 0.6), "micro_precision": (0.85, 0.95)},
     "gain": {"micro_recall": (-0.02, -0.04, 0.0), "micro_precision": (0.1, 0.05, 0.15)},
@@ -41,6 +41,11 @@ def test_an_operating_point_is_told_with_intervals_and_what_it_changes() -> None
     )
     alarms = {**_POINT, "test": {**_POINT["test"], "pii_free_fpr": 0.125}}
     assert words(operating_point=alarms)[0].endswith("+10.0 points); false alarms: 12.5 %.")
+    [more] = words(operating_point={**_POINT, "list_bias": 1.0})
+    assert (
+        ": ending the list of entities is made 1 nats less likely and entities less certain than 0.25 are"
+        in more
+    )
     [untested] = words(operating_point={**_POINT, "test": None})
     assert untested.endswith("entities less certain than 0.25 are left out.")
 

@@ -101,7 +101,7 @@ def test_without_a_test_file_the_card_says_so(metrics: dict[str, Any]) -> None:
 def test_the_operating_point_has_a_row_and_a_sentence_beside_calibration(metrics: dict[str, Any]) -> None:
     metrics["calibration"] = {"error": 0.031, "measured_on": "test"}
     metrics["operating_point"] = {
-        "target": "precision=0.9", "problem": "", "min_confidence": 0.4, "min_confidence_by_type": {"NAME": 0.75},
+        "target": "precision=0.9", "problem": "", "min_confidence": 0.4, "min_confidence_by_type": {"NAME": 0.75}, "list_bias": 0.0,
         "test": numbers(0.45), "intervals": {"micro_recall": (0.4, 0.5), "micro_precision": (0.7, 0.9)},
         "gain": {"micro_recall": (-0.05, -0.1, 0.0), "micro_precision": (0.1, 0.0, 0.2)},
     }  # fmt: skip

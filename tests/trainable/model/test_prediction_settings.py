@@ -30,6 +30,7 @@ CHANGED = PredictionSettings(
     (("PHONE", 0.25),),
     2.0,
     -0.5,
+    1.5,
 )
 
 
@@ -51,6 +52,7 @@ def test_what_is_saved_is_loaded_unchanged(tmp_path: Path) -> None:
         "min_confidence_by_type": [["PHONE", 0.25]],
         "certainty_slope": 2.0,
         "certainty_intercept": -0.5,
+        "list_bias": 1.5,
     }
 
 

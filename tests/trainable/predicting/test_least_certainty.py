@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data.entities import Entity, Example
 from data.files.jsonl import read_examples
+from data.prompt import Parsed
 from tests.commands import run_script
 from tests.tagging import save_tagging_adapter
 from trainable.model.prediction_settings import PredictionSettings
-from trainable.predicting.least_certainty import flag_problems, model_problems
+from trainable.predicting.least_certainty import BIASES, choose_point, flag_problems, model_problems
 from trainable.predicting.options import EvaluateOptions
 from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
-from trainable.scoring.calibration import fit_calibration
+from trainable.scoring.calibration import Calibration, fit_calibration
+from trainable.scoring.counts import Prediction
+from trainable.scoring.metrics import Evaluation, evaluate_predictions
+from trainable.scoring.operating_point import Target
 
 _TEXTS = [
     "Call Orla Quist, 王小明, at 0711 555 0199. " * 2,
@@ -49,23 +56,32 @@ def test_a_threshold_is_chosen_stored_and_used(tmp_path: Path) -> None:
 
     chosen = evaluated("--operating-point", "precision=1.0", "--save")
     assert (chosen["micro_recall"], chosen["micro_precision"]) == (1.0, 1.0)
-    assert values[0] < float(str(chosen["min_confidence"])) <= middle + 1e-6
+    calibration = PredictionSettings.load(adapter).calibration
+    assert calibration != Calibration()
+    least = float(str(chosen["min_confidence"]))
+    assert calibration.of(values[0]) < least <= calibration.of(middle + 1e-6)
     assert "chosen on these very documents" in str(chosen["shown"])
     assert chosen["saved"] == str(adapter / "prediction.json")
     assert sorted(path.name for path in adapter.iterdir() if path.name.startswith("prediction")) == [
         "prediction.json"
     ]
-    assert predicted() == [json.loads(line) for line in gold.read_text("utf-8").splitlines()]
+    assert places(predicted()) == places(map(json.loads, gold.read_text("utf-8").splitlines()))
     assert evaluated()["micro_precision"] == 1.0
     again = evaluated("--operating-point", "recall=1.0")  # what is stored does not narrow the choice
     assert (again["min_confidence"], again["saved"]) == (chosen["min_confidence"], None)
     assert evaluated("--min-confidence", "0", "--save")["micro_recall"] == 1.0
-    assert predicted() == every
+    assert places(predicted()) == places(every)
     surplus = evaluated("--operating-point", "precision=0.01")
     assert surplus["min_confidence"] == 0.0
     assert "a surplus of precision cannot become recall" in " ".join(str(surplus["shown"]).split())
     low = run_script("trainable/evaluate.py", str(adapter), str(gold), "--operating-point", "false-alarm=x")
     assert low.returncode == 2
+
+
+def places(rows: Iterable[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    """Type and place of every entity, whose certainty a calibration changes."""
+    items = [item for row in rows for item in row["output"]["entities"]]
+    return [(item["type"], item["start"], item["end"]) for item in items]
 
 
 def test_flags_that_contradict_each_other_are_refused_together() -> None:
@@ -122,3 +138,25 @@ def test_a_calibration_is_stored_and_used_and_thresholds_are_told_in_it(tmp_path
     found = load_predictor(find_model(str(adapter)), stored).predict(_TEXTS)
     for (before, _), (after, _) in zip(every, found, strict=True):
         assert after.certainties == tuple(map(stored.calibration.of, before.certainties))
+
+
+def test_the_bias_that_finds_most_is_chosen_and_the_first_of_equals() -> None:
+    text = "Wei Li"
+    gold = (Entity("NAME", "Wei", 0, 3), Entity("NAME", "Li", 4, 6))
+    examples = [Example(f"d{number}", text, gold) for number in range(4)]
+
+    def read(bias: float) -> list[Prediction]:
+        found = gold[: 1 if bias < 1 else 2]
+        parsed = Parsed(tuple((one.type, one.text) for one in found), valid=True)
+        return [Prediction(parsed, False, found, (0.9,) * len(found))] * len(examples)
+
+    def score(predictions: Sequence[Prediction]) -> Evaluation:
+        return evaluate_predictions(examples, predictions, known_types=None, min_precision=0.85)
+
+    point = choose_point(Target("precision", 0.9), examples, PredictionSettings(), read, score, BIASES)
+    assert (point.settings.list_bias, point.evaluation.micro_recall) == (1.0, 1.0)
+    assert point.settings.calibration == fit_calibration(examples, read(1.0))
+    as_told = choose_point(Target("recall", 0.8), examples, PredictionSettings(), read, score, BIASES, False)
+    assert (as_told.settings.list_bias, as_told.settings.calibration) == (1.0, Calibration())
+    with pytest.raises(ValueError, match=r"recall=0\.8 cannot be reached: recall is 0\.500"):
+        choose_point(Target("recall", 0.8), examples, PredictionSettings(), read, score, (0.0,))

@@ -170,7 +170,7 @@ def test_calibration_and_operating_point_are_told_with_a_table_and_a_row(view: S
     changes = {
         "calibration": {"slope": 1.0, "intercept": 0.0, "error": 0.2, "measured_on": "test", "bins": bins},
         "operating_point": {
-            "target": "precision=0.9", "problem": "", "min_confidence": 0.4, "min_confidence_by_type": {}, "test": test,
+            "target": "precision=0.9", "problem": "", "min_confidence": 0.4, "min_confidence_by_type": {}, "list_bias": 0.0, "test": test,
             "intervals": {"micro_recall": (0.4, 0.5), "micro_precision": (0.7, 0.9)},
             "gain": {"micro_recall": (-0.05, -0.1, 0.0), "micro_precision": (0.1, 0.0, 0.2)},
         },
