@@ -45,8 +45,28 @@ class OperatingPointJson(TypedDict):
     """By metric: how much more than with every entity, with the ends of its paired interval."""
 
 
+class CurvePointJson(TypedDict):
+    """What a training on a share of the documents reaches on validation in its best epoch."""
+
+    share: float
+    documents: int
+    steps: int
+    validation: dict[str, float | None]
+
+
+class LearningCurveJson(TypedDict):
+    """A quarter, a half and all of the training documents, each for the same epochs."""
+
+    points: list[CurvePointJson]
+    forecast: dict[str, float]
+    """By metric: with twice as many documents."""
+    error: dict[str, float]
+    """By metric: of the same forecast for all documents from the two smaller shares, measured less forecast."""
+
+
 class RetrainExtras(TypedDict):
     """Those parts of metrics.json that only some runs have."""
 
     calibration: NotRequired[CalibrationJson]
     operating_point: NotRequired[OperatingPointJson]
+    learning_curve: NotRequired[LearningCurveJson]

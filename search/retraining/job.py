@@ -15,6 +15,7 @@ from search.planning.models import model_problems, with_possible_answers
 from search.planning.preset import choose_preset
 from search.planning.space import SearchSpace, default_space
 from search.retrain_options import RetrainOptions
+from search.retraining.learning_curve import state_folders
 from search.retraining.rival import Rival, find_rival
 from search.retraining.starting_config import starting_config
 from search.study.config_file import read_config
@@ -59,7 +60,8 @@ class RetrainJob:
         """Return the folder of every training, the first's first."""
         others = [self.with_seed(number)[1] for number in range(1, self.options.seeds)]
         compared = [self.rival.settings] if self.rival and self.rival.settings else []
-        return [settings.out_dir for settings in (self.settings, *compared, *others)]
+        shares = state_folders(self.settings) if self.options.learning_curve else []
+        return [settings.out_dir for settings in (self.settings, *compared, *others)] + shares
 
     def describe(self) -> str:
         """Return what will be done, for people."""
@@ -174,7 +176,7 @@ def _rival(
     settings: FullLengthSettings,
     shared: TrialSettings | None,
 ) -> Rival | None:
-    if settings.test_file is None and _several(options):
+    if settings.test_file is None and (options.compare or options.seeds > 1):
         flag = "--compare" if options.compare else "--seeds"
         raise ValueError(f"`{flag}` needs a test set, and {settings.train_file.parent} has no test file")
     if options.compare is None:
@@ -201,7 +203,7 @@ def _check_numbers(options: RetrainOptions) -> None:
 
 
 def _several(options: RetrainOptions) -> bool:
-    return options.compare is not None or options.seeds > 1
+    return options.compare is not None or options.seeds > 1 or options.learning_curve
 
 
 def _check_inputs(config: TrialConfig, corpus: CorpusFiles, backend: str) -> None:

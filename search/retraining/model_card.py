@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.reporting.certainty_words import certainty_words
+from search.reporting.next_step import curve_words
 from search.reporting.words import gain_words, seeds_words
 from search.study.json_content import RetrainJson
 from trainable.config import JSON, TAGS, TrialConfig
@@ -74,6 +75,8 @@ def model_card(metrics: RetrainJson) -> str:
         interval += f"\n\n{gain_words(compared)}"
     if seeds := metrics.get("seeds"):
         interval += f"\n\n{seeds_words(seeds)}"
+    if curve := metrics.get("learning_curve"):
+        interval += f"\n\n{curve_words(curve)}"
     interval += "".join(f"\n\n{told}" for told in certainty_words(metrics))
     point = metrics.get("operating_point")
     return _TEMPLATE.format(

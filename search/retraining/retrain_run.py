@@ -12,14 +12,18 @@ from typing import cast
 
 from rich.console import Console
 
+from data.files.jsonl import read_examples
 from data.files.private import for_owner_alone
 from data.paths import ROOT
 from data.terminal import plain_stdout
 from search.reporting.certainty_words import certainty_words
+from search.reporting.next_step import curve_words
 from search.reporting.sections.write import try_report
 from search.reporting.words import gain_words, seeds_words
+from search.retrain_content import LearningCurveJson
 from search.retraining.comparison import comparison, rival_test
 from search.retraining.job import RetrainJob
+from search.retraining.learning_curve import SHARES, curve_point, learning_curve, train_on_share
 from search.retraining.model_card import model_card
 from search.retraining.results import STATISTICS, retrain_metrics
 from search.study.files import write_json
@@ -76,6 +80,10 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
             _train_seed(job, number, metrics["seeds"])
         _write(job, metrics)
         print(seeds_words(metrics["seeds"]), flush=True)
+    if job.options.learning_curve:
+        metrics["learning_curve"] = _learning_curve(job, result)
+        _write(job, metrics)
+        print(curve_words(metrics["learning_curve"]), flush=True)
     for folder in job.out_dirs():
         delete_state(folder)
     if job.options.merge:
@@ -99,6 +107,18 @@ def _train(
     del run
     _free_memory()
     return trained, result
+
+
+def _learning_curve(job: RetrainJob, whole: FullLengthResult) -> LearningCurveJson:
+    def train(config: TrialConfig, settings: FullLengthSettings) -> FullLengthResult:
+        return _train(config, settings, job.options.engine)[1]
+
+    points = []
+    for part in SHARES:
+        print(f"curve      now {100 * part:.0f} % of the documents", flush=True)
+        points.append(train_on_share(job.config, job.settings, part, train))
+    documents = len(read_examples(job.settings.train_file))
+    return learning_curve([*points, curve_point(1.0, documents, whole)])
 
 
 def _train_seed(job: RetrainJob, number: int, rows: list[SeedJson]) -> None:
@@ -138,6 +158,8 @@ def _summary(job: RetrainJob, metrics: RetrainJson, started: float) -> dict[str,
         summary["operating_point"] = {"target": point["target"], **_chosen(point["test"] or {}, _TOLD)}
     elif point:
         summary["operating_point"] = {"target": point["target"], "problem": point["problem"]}
+    if curve := metrics.get("learning_curve"):
+        summary["learning_curve"] = {"forecast": curve["forecast"], "error": curve["error"]}
     if compared := metrics.get("comparison"):
         summary["gain"] = {"over": compared["name"], **compared["gain"]}
     if seeds := metrics.get("seeds"):

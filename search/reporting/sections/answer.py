@@ -9,6 +9,7 @@ from search.reporting.document import (
     Cell,
     Code,
     Figure,
+    Items,
     Plot,
     Section,
     Table,
@@ -18,6 +19,7 @@ from search.reporting.document import (
     percent,
 )
 from search.reporting.goal_words import against_goals, span_words
+from search.reporting.next_step import next_steps, next_words
 from search.reporting.sections.edges import edge_warnings
 from search.reporting.sections.retrain import words_of_test
 from search.reporting.style import BLUE, GREEN, INK, figure, look
@@ -55,7 +57,7 @@ def answer(view: StudyView) -> Section:
     tested, reached = words_of_test(view), _test_numbers(view) or best.metrics
     against = [Text(" ".join(told))] if (told := list(against_goals(view.goals, reached))) else []
     blocks: list[Block] = [
-        *([Text(tested, "good"), *against] if tested else []),
+        *([Text(tested, "good"), *against, *_next(view)] if tested else []),
         Text(_headline(view, best), "plain" if tested else "good"),
         Text(_numbers(best)),
         *([] if tested else against),
@@ -66,10 +68,23 @@ def answer(view: StudyView) -> Section:
     ]
     if view.retrain is None and view.best_text:
         blocks += [
-            Text("To train it at full length:"),
+            Text(
+                f"Next: train it at full length; the search trained for {counted(best.steps, 'step')} only:"
+            ),
             Code(f"python search/retrain.py {view.root / 'best.json'}"),
         ]
     return Section(_TITLE, tuple(blocks))
+
+
+def _next(view: StudyView) -> list[Block]:
+    """Return what to do after the full-length training: the most promising first, the rest with its evidence."""
+    if view.retrain is None:
+        return []
+    first, *others = next_steps(view, view.retrain)
+    return [
+        Text(next_words(first)),
+        Items(tuple(f"{step.what[0].upper()}{step.what[1:]}: {step.evidence}" for step in others)),
+    ]
 
 
 def _test_numbers(view: StudyView) -> dict[str, Value]:

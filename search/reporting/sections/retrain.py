@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from search.reporting.certainty_words import certainty_words
 from search.reporting.document import Block, Cell, Figure, Plot, Section, Table, Text, counted, percent
+from search.reporting.next_step import curve_words
 from search.reporting.style import BLUE, GREEN, INK, VERMILLION, figure
 from search.reporting.words import config_words, gain_words, interval_words, seeds_words
 from search.retrain_content import CalibrationJson
@@ -42,6 +43,8 @@ def retrain_section(view: StudyView) -> Section | None:
         blocks.insert(2, Text(gain_words(compared)))
     if seeds := metrics.get("seeds"):
         blocks.insert(2, Text(seeds_words(seeds)))
+    if curve := metrics.get("learning_curve"):
+        blocks.append(Text(curve_words(curve)))
     blocks += [Text(told) for told in certainty_words(metrics)]
     if calibrated := metrics.get("calibration"):
         blocks.append(_reliability_table(calibrated))

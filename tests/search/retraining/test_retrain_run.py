@@ -80,6 +80,29 @@ def test_mean_and_spread_over_seeds_are_told_and_no_state_is_left(data: Path, tm
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_learning_curve_and_an_operating_point_are_told_and_no_text_is_left(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    given = ("--data-dir", data, "--out", out, "--epochs", 1, "--preset", "cpu", "--learning-curve")
+    summary, told = retrain("--config", "conservative (tags)", "--operating-point", "recall=0", *given)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    curve = metrics["learning_curve"]
+    assert [point["share"] for point in curve["points"]] == [0.25, 0.5, 1.0]
+    assert curve["points"][2]["validation"] == metrics["epochs"][0]["validation"]
+    assert summary["learning_curve"] == {"forecast": curve["forecast"], "error": curve["error"]}
+    card = (out / "model_card.md").read_text(encoding="utf-8")
+    assert "with twice as many it would be" in told
+    assert "with twice as many it would be" in card
+    assert "Operating point" in told
+    assert "Operating point" in card
+    assert summary["operating_point"]["target"] == "recall=0"
+    assert not list(out.rglob("train.jsonl"))
+    assert not list(out.rglob("state.pt"))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_what_has_ended_before_an_interruption_is_not_trained_again(data: Path, tmp_path: Path) -> None:
     given = [

@@ -91,7 +91,10 @@ def test_every_starting_config_has_a_row_with_its_recall(view: StudyView) -> Non
 
 
 def test_the_report_leads_with_the_test_result_of_the_full_length_training(view: StudyView) -> None:
-    first, second = [block for block in answer(view).blocks if isinstance(block, Text)][:2]
+    first, next_step, second = [block for block in answer(view).blocks if isinstance(block, Text)][:3]
+    assert next_step.text.startswith(
+        "Next: train for more epochs. The last epoch was the best, with +2.2 points"
+    )
     test = _METRICS["test"]
     assert first.tone == "good"
     assert first.text.startswith(
