@@ -58,7 +58,7 @@ def on_merged_weights(
         told: list[float] = []
         step = max(1, LOGITS // len(weights.head))
         for some, right in zip(hidden.split(step), tokens.to(device).split(step), strict=True):
-            told += _of_tokens(weights.logits(some), right)
+            told += of_tokens(weights.logits(some).float(), right).tolist()
         _distribute(told, places, answered, found)
     return found
 
@@ -90,16 +90,15 @@ def by_the_library(model: LanguageModel, answered: Sequence[Answered], pass_toke
             for number, place in enumerate(places):
                 n_tokens = len(answered[place][1])
                 if n_tokens:
-                    found[place] = _of_tokens(logits[number, -1 - n_tokens : -1], ids[number, -n_tokens:])
+                    row = logits[number, -1 - n_tokens : -1].float()
+                    found[place] = of_tokens(row, ids[number, -n_tokens:]).tolist()
     return found
 
 
-def _of_tokens(logits: torch.Tensor, tokens: torch.Tensor) -> list[float]:
-    """Return the log-probabilities of tokens, (tokens,), by logits, (tokens, vocabulary)."""
-    logits = logits.float()
+def of_tokens(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the log-probabilities of tokens, (tokens,), by logits in float32, (tokens, vocabulary)."""
     chosen = logits.gather(-1, tokens[:, None])[:, 0]
-    values: list[float] = (chosen - logits.logsumexp(-1)).clamp(max=0).tolist()
-    return values
+    return (chosen - logits.logsumexp(-1)).clamp(max=0)
 
 
 def _distribute(

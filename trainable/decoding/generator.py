@@ -43,6 +43,8 @@ class Generator:
         self._give_back: Callable[[], bool] | None = None
         self.path = ""
         self.list_bias_nats = 0.0
+        self._tells = False
+        self._told: tuple[Answers, list[list[float]]] | None = None
 
     def answers(self, backend: Backend, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Answers:
         """Continue each prompt greedily, with dropout off.
@@ -58,7 +60,9 @@ class Generator:
             end = backend.chat.end_of_turn_id
 
             def decode(decoder: FastDecoder) -> Answers:
-                return decoder.decode(prompts, max_new_tokens, self.bias(backend.chat))
+                made = decoder.decode(prompts, max_new_tokens, self.bias(backend.chat), self._tells)
+                self._told = (made, decoder.told) if self._tells else None
+                return made
 
             answers = self._fast(model, backend.dtype, end, decode)
             if answers is None and self._give_back is not None and self._give_back():
@@ -78,8 +82,17 @@ class Generator:
 
         Args:
             backend: Carries the model, with or without an adapter.
-            answered: Token ids of prompts and of the answers to them.
+            answered: Token ids of prompts and of the answers to them. If the answers are the last ones, and were made inside
+                `asked` with `tells`, this takes no forward pass.
         """
+        made, told_before = self._told or ([], [])
+        self._told = None
+        if (
+            made
+            and len(made) == len(answered)
+            and all(a is b for a, (_, b) in zip(made, answered, strict=True))
+        ):
+            return told_before
         model = without_adapter(backend.model)
         slow = bool(why_unsupported(model))
         if slow and backend.name == "unsloth":
@@ -101,13 +114,19 @@ class Generator:
         return list_bias(chat.tokenizer, self.list_bias_nats)
 
     @contextmanager
-    def biased(self, nats: float) -> Iterator[None]:
-        """Inside, tokens that end the list of entities are so much less likely than the model says."""
-        before, self.list_bias_nats = self.list_bias_nats, nats
+    def asked(self, list_bias: float, tells: bool = False) -> Iterator[None]:
+        """Inside, answers are made in another way.
+
+        Args:
+            list_bias: By how many nats tokens that end the list of entities are less likely than the model says.
+            tells: Keep how probable the tokens of answers are, for `log_probabilities`.
+        """
+        before = self.list_bias_nats, self._tells
+        self.list_bias_nats, self._tells = list_bias, tells
         try:
             yield
         finally:
-            self.list_bias_nats = before
+            self.list_bias_nats, self._tells = before
 
     @contextmanager
     def lent(self, give_back: Callable[[], bool]) -> Iterator[None]:

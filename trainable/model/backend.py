@@ -66,8 +66,8 @@ class AnswerGenerator(Protocol):
             answered: Token ids of prompts and of the answers to them.
         """
 
-    def biased(self, nats: float) -> AbstractContextManager[None]:
-        """Inside, tokens that end the list of entities are so much less likely than the model says."""
+    def asked(self, list_bias: float, tells: bool = False) -> AbstractContextManager[None]:
+        """Inside, tokens that end the list of entities are so many nats less likely; with `tells`, probabilities are kept."""
 
     def forget(self) -> None:
         """Drop everything that was derived from the base."""

@@ -33,7 +33,7 @@ class AnswerReader:
         examples: The documents.
         max_new_tokens: Longest answer, in tokens.
         windowing: Cuts documents (None: each is one prompt, however long).
-        certain: Tell also how certain each entity is, which takes one more forward pass.
+        certain: Tell also how certain each entity is.
         list_bias: By how many nats tokens that end the list of entities are less likely than the model says.
     """
 
@@ -57,8 +57,7 @@ class AnswerReader:
         """Generate an answer for the first `n_documents` (all when None)."""
         cuts = self._cuts[:n_documents]
         prompts = self._prompts[: sum(map(len, cuts))]
-        with self._backend.generator.biased(self._list_bias):
-            answers = iter(answer_prompts(self._backend, prompts, self._limit, self._certain))
+        answers = iter(answer_prompts(self._backend, prompts, self._limit, self._certain, self._list_bias))
         return [join_answers(windows, list(islice(answers, len(windows)))) for windows in cuts]
 
     def predict_with_loss(self, n_documents: int | None = None) -> tuple[list[Prediction], float]:
@@ -77,7 +76,11 @@ class AnswerReader:
 
 
 def answer_prompts(
-    backend: Backend, prompts: Sequence[Sequence[int]], max_new_tokens: int, certain: bool = False
+    backend: Backend,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    certain: bool = False,
+    list_bias: float = 0.0,
 ) -> list[Prediction]:
     """Return what the model says to each prompt; an answer that did not come to its end is marked as truncated.
 
@@ -85,10 +88,12 @@ def answer_prompts(
         backend: Carries the model and its tokenizer.
         prompts: Token ids.
         max_new_tokens: Longest answer.
-        certain: Tell also how certain each item is, where the backend can; that takes one more forward pass.
+        certain: Tell also how certain each item is, where the backend can.
+        list_bias: By how many nats tokens that end the list of entities are less likely than the model says.
     """
     tokenizer, end = backend.chat.tokenizer, backend.chat.end_of_turn_id
-    outputs = backend.generate(prompts, max_new_tokens)
+    with backend.generator.asked(list_bias, certain):
+        outputs = backend.generate(prompts, max_new_tokens)
     texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     answers = [
         Prediction(parse(text), truncated=ids[-1:] != [end]) for ids, text in zip(outputs, texts, strict=True)

@@ -92,7 +92,7 @@ def load_predictor(
         place: From `find_model`.
         settings: Window, overlap, longest answer and least certainty to use.
         once: Ask for each window once, as evaluations in training do; tags are always read once.
-        certain: Tell how certain each entity is; for tags that costs nothing, for written answers one more forward pass.
+        certain: Tell how certain each entity is; of written answers that may take one more forward pass.
     """
     from trainable.backends.peft_backend import PeftBackend
 
@@ -145,7 +145,7 @@ class AnswerPredictor:
         backend: Holds the model.
         settings: Window, overlap, longest answer and least certainty to use.
         once: Ask for each window once, as evaluations in training do.
-        certain: Tell how certain each entity is, which takes one more forward pass.
+        certain: Tell how certain each entity is.
     """
 
     def __init__(
@@ -209,8 +209,7 @@ class AnswerPredictor:
         for start in range(0, len(windows), CHUNK_WINDOWS):
             chunk = windows[start : start + CHUNK_WINDOWS]
             prompts = self.backend.chat.prompt_ids([window.text for window in chunk])
-            with self.backend.generator.biased(self.settings.list_bias):
-                answers += answer_prompts(self.backend, prompts, limit, self._certain)
+            answers += answer_prompts(self.backend, prompts, limit, self._certain, self.settings.list_bias)
             if on_progress:
                 on_progress(len(chunk), sum(len(window.text) for window in chunk))
         return answers

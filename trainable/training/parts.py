@@ -99,7 +99,7 @@ class Parts:
 
         Args:
             documents: In the order whose prefixes are used.
-            certain: Tell how certain each entity is too, which takes written answers one more forward pass.
+            certain: Tell how certain each entity is too.
             list_bias: See `trainable.predicting.answers.AnswerReader`.
         """
         types = frozenset(self.corpus.types) | entity_types(documents)

@@ -105,3 +105,22 @@ def test_unsloths_own_forward_pass_tells_nothing(backend: Any, monkeypatch: pyte
     monkeypatch.setattr(generator, "why_unsupported", lambda _: "not here")
     monkeypatch.setattr(backend, "name", "unsloth")
     assert backend.generator.log_probabilities(backend, [([1], [2])]) is None
+
+
+@pytest.mark.parametrize("nats", [0.0, 2.0])
+def test_probabilities_that_are_kept_while_answers_are_made_are_those_of_a_pass(
+    backend: Any, prompts: list[list[int]], nats: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "trainable.decoding.cached.CPU_ROWS", 3
+    )  # rows make room for others, and the batch shrinks
+    with backend.generator.asked(nats, tells=True):
+        answers = backend.generate(prompts, 16)
+    answered = list(zip(prompts, answers, strict=True))
+    monkeypatch.setattr(generator, "on_merged_weights", None)  # not needed
+    kept = backend.generator.log_probabilities(backend, answered)
+    monkeypatch.undo()
+    assert close(kept, backend.generator.log_probabilities(backend, answered))
+    assert backend.generate(prompts, 16) == [answer for answer in answers] or nats
+    others = [(prompt, list(answer)) for prompt, answer in answered]
+    assert close(kept, backend.generator.log_probabilities(backend, others))

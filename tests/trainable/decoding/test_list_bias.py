@@ -39,7 +39,7 @@ def test_both_ways_to_decode_apply_it_and_forget_it_again(
         return generator.ListBias((frequent,), nats) if nats else None
 
     monkeypatch.setattr(generator, "list_bias", against)
-    with made.biased(100.0):
+    with made.asked(100.0):
         fast = backend.generate(prompts, 8)
         assert made.path == "fast"
         assert fast == backend.generate_plain(prompts, 8)
