@@ -29,7 +29,7 @@ class Rotation:
 
 def why_no_rotation(config: PretrainedConfig) -> str:
     """Return why a model's rotation cannot be put into a table; empty if it can."""
-    rope = _rope(config)
+    rope = rope_of(config)
     kind = rope.get("rope_type", "default")
     if kind not in FIXED_KINDS:
         return f"position embedding of type {kind}"
@@ -41,7 +41,7 @@ def why_no_rotation(config: PretrainedConfig) -> str:
 def read_rotation(config: PretrainedConfig) -> Rotation:
     """Return the rotation of a config for which `why_no_rotation` finds nothing."""
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    rope = _rope(config)
+    rope = rope_of(config)
     kind = rope.get("rope_type", "default")
     if kind == "default":
         return Rotation(head_dim, float(rope["rope_theta"]))
@@ -51,7 +51,8 @@ def read_rotation(config: PretrainedConfig) -> Rotation:
     return Rotation(head_dim, float(rope["rope_theta"]), tuple(frequencies.tolist()), float(scaling))
 
 
-def _rope(config: PretrainedConfig) -> dict[str, Any]:
+def rope_of(config: PretrainedConfig) -> dict[str, Any]:
+    """Return what a config says of its rotation, `rope_theta` among it; older configs keep that elsewhere."""
     rope = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
     rope.setdefault("rope_theta", getattr(config, "rope_theta", None) or 10_000.0)
     return rope

@@ -97,8 +97,22 @@ def tag_logits(model: LanguageModel, ids: torch.Tensor, real: torch.Tensor) -> t
         ids: Token ids, (rows, width).
         real: Which of them are no padding, (rows, width), bool.
     """
+    return _to_tags(model, _seeing_all(model, ids, real)[real])
+
+
+def every_logit(model: LanguageModel, ids: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Return the same for all tokens, (rows, width, tags); those of padding mean nothing."""
+    return _to_tags(model, _seeing_all(model, ids, real))
+
+
+def _to_tags(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
     head = head_of(model)
     assert head is not None
+    return torch.nn.functional.linear(hidden.float(), head.weight.float(), head.bias.float())
+
+
+def _seeing_all(model: LanguageModel, ids: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Return the last hidden states, (rows, width, hidden size), where every token sees all others of its row."""
     width = ids.shape[1]
     visible = real[:, None, None, :].expand(-1, 1, width, -1)
     kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
@@ -106,8 +120,10 @@ def tag_logits(model: LanguageModel, ids: torch.Tensor, real: torch.Tensor) -> t
     if len(kinds) > 1:
         near = _near(width, model.config.get_text_config().sliding_window, ids.device)
         mask = {kind: visible & near if kind == "sliding_attention" else visible for kind in kinds}
-    hidden = model.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-    return torch.nn.functional.linear(hidden[real].float(), head.weight.float(), head.bias.float())
+    hidden: torch.Tensor = model.get_decoder()(
+        input_ids=ids, attention_mask=mask, use_cache=False
+    ).last_hidden_state
+    return hidden
 
 
 def tag_loss(model: LanguageModel, batch: Batch) -> torch.Tensor:

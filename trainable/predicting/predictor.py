@@ -122,16 +122,16 @@ class TagPredictor:
 
     def __init__(self, backend: Backend, settings: PredictionSettings, tag_set: TagSet) -> None:
         self.backend, self.settings, self._tag_set = backend, settings, tag_set
-        self._windows = TagWindows(backend.chat, settings.window_tokens, settings.overlap_tokens)
+        self.windows = TagWindows(backend.chat, settings.window_tokens, settings.overlap_tokens)
 
     def predict(self, texts: Sequence[str], on_progress: Told | None = None) -> list[tuple[Prediction, int]]:
         """Return the prediction and the number of windows of each text."""
         results = []
         for start in range(0, len(texts), CHUNK_WINDOWS):
             chunk = texts[start : start + CHUNK_WINDOWS]
-            tokenised = self._windows.tokenize(chunk)
-            counts = [len(self._windows.cut(len(text.ids))) for text in tokenised]
-            found = tag_texts(self.backend, self._windows, self._tag_set, tokenised)
+            tokenised = self.windows.tokenize(chunk)
+            counts = [len(self.windows.cut(len(text.ids))) for text in tokenised]
+            found = tag_texts(self.backend, self.windows, self._tag_set, tokenised)
             results += list(zip(map(self.settings.sure, found), counts, strict=True))
             if on_progress:
                 on_progress(sum(counts), sum(map(len, chunk)))

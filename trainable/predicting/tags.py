@@ -11,6 +11,7 @@ from data.prompt import Parsed
 from trainable.decoding.tagger import tag_log_probabilities
 from trainable.model.backend import Backend
 from trainable.scoring.counts import Prediction
+from trainable.tokens.tag_windows import join_windows
 from trainable.tokens.tagging import TagWindows, TokenizedText
 from trainable.tokens.tagset import TagSet
 
@@ -82,26 +83,9 @@ def _joined_log_probabilities(
     rows = [[*opening, *text.ids[a:b]] for text, cut in zip(texts, cuts, strict=True) for a, b in cut]
     found = iter(tag_log_probabilities(backend, rows))
     return [
-        _joined(cut, [scores[len(opening) :] for scores in islice(found, len(cut))], len(text.ids))
+        join_windows(cut, [scores[len(opening) :] for scores in islice(found, len(cut))], len(text.ids))
         for text, cut in zip(texts, cuts, strict=True)
     ]
-
-
-def _joined(cut: Sequence[tuple[int, int]], found: Sequence[np.ndarray], n_tokens: int) -> np.ndarray:
-    """Average the probabilities of overlapping windows: the farther a token is from a window's edge, the more it counts."""
-    import numpy as np
-
-    if len(cut) == 1:
-        return found[0]
-    total, weights = np.zeros((n_tokens, found[0].shape[1])), np.zeros((n_tokens, 1))
-    for (a, b), scores in zip(cut, found, strict=True):
-        place = np.arange(a, b)
-        before = place - a + 1 if a > 0 else np.full(b - a, b - a)
-        after = b - place if b < n_tokens else np.full(b - a, b - a)
-        weight = np.minimum(before, after)[:, None]
-        total[a:b] += weight * np.exp(scores)
-        weights[a:b] += weight
-    return np.log(np.maximum(total / weights, np.finfo(np.float64).tiny))
 
 
 def _gold_tags(text: TokenizedText, example: Example, tag_set: TagSet) -> np.ndarray:

@@ -10,6 +10,7 @@ from data.entities import Entity, Example
 from data.spelling import Spelling
 from data.texts.overlaps import without_overlaps
 from trainable.tokens.chat import ChatFormat
+from trainable.tokens.tag_windows import cut_tokens
 from trainable.tokens.tagset import OUTSIDE, Span
 from trainable.tokens.windowing import check_overlap, longest_entity, overlap_for
 
@@ -99,16 +100,8 @@ class TagWindows:
         ]
 
     def cut(self, n_tokens: int) -> list[tuple[int, int]]:
-        """Return the windows, as (first, behind the last) token, of a text of so many tokens.
-
-        They have the same length, and neighbours share at least `overlap_tokens`.
-        """
-        room, overlap = self.room_tokens, self.overlap_tokens
-        if n_tokens <= room:
-            return [(0, n_tokens)]
-        count = -(-(n_tokens - overlap) // (room - overlap))
-        starts = [number * (n_tokens - room) // (count - 1) for number in range(count)]
-        return [(start, start + room) for start in starts]
+        """Return the windows, as (first, behind the last) token, of a text of so many tokens."""
+        return cut_tokens(n_tokens, self.room_tokens, self.overlap_tokens)
 
     def samples(self, text: TokenizedText, tags: Sequence[int]) -> list[tuple[list[int], list[int]]]:
         """Return token ids and tags of each window of a text; what opens a window is outside of all entities."""
