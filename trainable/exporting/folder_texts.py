@@ -46,12 +46,14 @@ llama.cpp splits texts as `{pre_tokenizer}`, which makes our tokens of every pro
 """
 _VLLM = """# {name} for vLLM
 
+In the folder above this one, since servers call a model by its path:
+
 ```
-vllm serve {folder} --served-model-name {name} --max-model-len {window}
-curl http://localhost:8000/v1/chat/completions -H "Content-Type: application/json" -d @{request}
+vllm serve {name} --max-model-len {window}
+curl http://localhost:8000/v1/chat/completions -H "Content-Type: application/json" -d @{name}/{request}
 ```
 
-`transformers serve` answers the same request. The chat template of the folder makes our prompt, token by token the same on
+`transformers serve {name}` answers the same request. The chat template of the folder makes our prompt, token by token the same on
 {n_documents} documents: the last message is the text, and the system message, if none is sent, ours.
 """
 _ONNX = """# {name} for onnxruntime
@@ -118,7 +120,7 @@ def write_gguf_readme(
 def write_vllm_readme(to: Path, name: str, n_documents: int, room: int, settings: PredictionSettings) -> None:
     """Write the README of a folder for vLLM."""
     text = _VLLM.format(
-        name=name, folder=".", window=settings.window_tokens, request=REQUEST_FILE, n_documents=n_documents
+        name=name, window=settings.window_tokens, request=REQUEST_FILE, n_documents=n_documents
     )
     (to / "README.md").write_text(text + _LIMITS.format(room=room), encoding="utf-8")
 

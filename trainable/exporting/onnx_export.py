@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,12 +84,27 @@ def write_graph(model: LanguageModel, file: Path) -> None:
     ids = torch.arange(2 * 17).reshape(2, 17)
     real = (ids != 33).long()
     shapes = {0: rows, 1: width}
-    program = torch.onnx.export(
-        Tagging().eval(), (ids, real), input_names=["input_ids", "attention_mask"], output_names=["logits"],
-        dynamic_shapes={"input_ids": shapes, "attention_mask": shapes}, dynamo=True, opset_version=_OPSET, verbose=False,
-    )  # fmt: skip
-    assert program is not None
-    program.save(file)
+    with _quiet():
+        program = torch.onnx.export(
+            Tagging().eval(), (ids, real), input_names=["input_ids", "attention_mask"], output_names=["logits"],
+            dynamic_shapes={"input_ids": shapes, "attention_mask": shapes}, dynamo=True, opset_version=_OPSET, verbose=False,
+        )  # fmt: skip
+        assert program is not None
+        program.save(file)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Turn off what torch says of packages that are not needed, and of its own old names."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def write_finder(predictor: TagPredictor, to: Path) -> None:
