@@ -34,7 +34,7 @@ class ExportOptions:
     quantise: Literal["q8_0", "q4_k_m"] | None = None
     """Of gguf: write a smaller file beside the one in 16 bits; its recall may be half a point lower at most."""
     out: Path | None = None
-    """Folder to write; it must not exist (none: beside the adapter, with its name and the target's)."""
+    """Folder to write; it must not exist (none: export-TARGET in the study's folder, or NAME-TARGET beside an adapter or a model)."""
     data_dir: Path | None = None
     """Folder whose test file (without one: validation file) the comparison reads (none: the project's data folder)."""
     documents: int = 300
@@ -100,8 +100,7 @@ def _checked(options: ExportOptions) -> tuple[ModelPlace, Path, list[Example]]:
         )
     if place.adapter is None and is_stored_in_4bit(place.base):
         problems.append(f"{place} is stored in 4 bits; merge the adapter again, which writes whole weights")
-    trained = place.adapter or place.base
-    out = (options.out or trained.with_name(f"{trained.name}-{options.to}")).resolve()
+    out = (options.out or _beside(options, place.adapter or place.base)).resolve()
     if out.exists():
         problems.append(f"`--out` {out} exists; remove it or choose another name")
     if not examples:
@@ -109,6 +108,15 @@ def _checked(options: ExportOptions) -> tuple[ModelPlace, Path, list[Example]]:
     if problems:
         raise OSError("\n".join(problems))
     return place, out, examples
+
+
+def _beside(options: ExportOptions, trained: Path) -> Path:
+    """Return the folder of an export that is given none."""
+    given = Path(options.model)
+    study = given.parent if given.is_file() else given
+    if not study.is_dir() or study.resolve() == trained.resolve():
+        return trained.with_name(f"{trained.name}-{options.to}")
+    return study / f"export-{options.to}"
 
 
 def _merged(place: ModelPlace, to: Path) -> Path:

@@ -20,6 +20,7 @@ SCRIPTS = (
     "search/watch.py",
     "trainable/predict.py",
     "trainable/evaluate.py",
+    "trainable/export.py",
     "data/convert.py",
     "data/synthetic/corpus.py",
 )

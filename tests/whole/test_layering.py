@@ -27,7 +27,7 @@ ORDER = (
     "data: shared", "data/files", "data/texts", "data/formats", "data/synthetic", "data/auditing", "data: scripts",
     "trainable: shared", "trainable/scoring", "trainable/tokens", "trainable/model", "trainable/decoding",
     "trainable/passes", "trainable/backends", "trainable/predicting", "trainable/training", "trainable/trial",
-    "trainable/pretraining", "trainable: scripts",
+    "trainable/pretraining", "trainable/exporting", "trainable: scripts",
     "search: shared", "search/study", "search/planning", "search/reporting", "search/reporting/sections",
     "search/retraining", "search/tuning", "search/watching", "search/running", "search/replaying", "search: scripts",
 )  # fmt: skip

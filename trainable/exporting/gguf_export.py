@@ -18,6 +18,7 @@ from trainable.exporting.llama_file import Precision, write_gguf, write_probe
 from trainable.exporting.llama_layout import check_family
 from trainable.exporting.llama_server import Answer, CannotLoad, LlamaServer
 from trainable.exporting.llama_vocabulary import Vocabulary, find_pre_tokenizer, read_vocabulary
+from trainable.exporting.packages import optional
 from trainable.exporting.parity import Answered, Parity, compare
 from trainable.exporting.prompt_pieces import prompt_pieces
 from trainable.model.prediction_settings import PredictionSettings
@@ -172,7 +173,12 @@ def export_gguf(
         name: What the model is called.
         quantise: How the second file is quantised (None: there is none).
         examples: Documents of the comparison.
+
+    Raises:
+        ValueError: If a package is missing, or llama.cpp cannot serve the model.
     """
+    for package in ("gguf", "xllamacpp"):
+        optional(package)
     export = GgufExport(merged, place.settings, to)
     asked, ours = answer_ourselves(place, examples)
     export.find_pre_tokenizer(asked)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
 
 from trainable.tokens.chat import ChatFormat
 
 _SYSTEM, _TEXT = "SYSTEMMESSAGE", "TEXTTOREAD"
 """Stand where the two will; no template writes them."""
+_TRIMS: tuple[Literal["", "strip", "rstrip"], ...] = ("", "strip", "rstrip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,13 @@ class PromptPieces:
     behind: str
     opening: str
     """The token that opens a text, where the tokenizer writes one; it is no part of `before`."""
-    trims: bool
-    """White space at the edges of the text is dropped."""
+    trims: Literal["", "strip", "rstrip"] = ""
+    """The method of strings by which white space at the edges of the text is dropped."""
 
     def prompt(self, text: str) -> str:
         """Return the prompt of a text, without the token that opens it."""
-        return self.before + self.system + self.between + (text.strip() if self.trims else text) + self.behind
+        trimmed = getattr(text, self.trims)() if self.trims else text
+        return f"{self.before}{self.system}{self.between}{trimmed}{self.behind}"
 
     def jinja(self) -> str:
         """Return a chat template for Hugging Face's format, as vLLM and llama.cpp read it.
@@ -37,7 +41,7 @@ class PromptPieces:
             json.dumps(piece, ensure_ascii=False)
             for piece in (self.opening + self.before, self.system, self.between, self.behind)
         )
-        text = "messages[-1]['content']" + (" | trim" if self.trims else "")
+        text = "messages[-1]['content']" + (f".{self.trims}()" if self.trims else "")
         return (
             f"{{{{- {before} }}}}{{%- if messages[0]['role'] == 'system' %}}{{{{- messages[0]['content'] }}}}"
             f"{{%- else %}}{{{{- {system} }}}}{{%- endif %}}{{{{- {between} }}}}{{{{- {text} }}}}{{{{- {behind} }}}}"
@@ -57,24 +61,17 @@ def prompt_pieces(chat: ChatFormat) -> PromptPieces:
     Raises:
         ValueError: If the template of the base does more with system message and text than to write them.
     """
-    marked = replace(chat, system_prompt=_SYSTEM)
-    prompt = marked.prompts([_TEXT])[0]
+    prompt = replace(chat, system_prompt=_SYSTEM).prompts([_TEXT])[0]
     before, found, rest = prompt.partition(_SYSTEM)
     between, found_text, behind = rest.partition(_TEXT)
     bos = chat.tokenizer.bos_token if chat.adds_bos else ""
-    pieces = PromptPieces(
-        before.removeprefix(str(bos)),
-        chat.system_prompt,
-        between,
-        behind,
-        str(bos),
-        trims=f" {_TEXT} " not in marked.prompts([f" {_TEXT} "])[0],
-    )
+    system, texts = chat.system_prompt, ("a b", " x\n")
+    expected = [ours.removeprefix(str(bos)) for ours in chat.prompts(texts)]
     sound = found and found_text and _SYSTEM not in rest and _TEXT not in behind
-    for trial in (pieces, replace(pieces, system=chat.system_prompt.strip())):
-        expected = [ours.removeprefix(str(bos)) for ours in chat.prompts(["a b", " x\n"])]
-        if sound and [trial.prompt(text) for text in ("a b", " x\n")] == expected:
-            return trial
+    for kept, trims in product((system, system.strip(), system.lstrip()), _TRIMS):
+        pieces = PromptPieces(before.removeprefix(str(bos)), kept, between, behind, str(bos), trims)
+        if sound and [pieces.prompt(text) for text in texts] == expected:
+            return pieces
     raise ValueError(
         "the chat template of the base model changes system message or text in a way that no other program's template "
         "repeats; send the prompts of `trainable/predict.py` instead"
