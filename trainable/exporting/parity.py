@@ -72,7 +72,7 @@ class Parity:
         ours, *others = self.rows
         problems = []
         for row in others:
-            lost = (ours.recall or 0.0) - (row.recall or 0.0)
+            lost = round((ours.recall or 0.0) - (row.recall or 0.0), 9)
             if row.name in quantised and lost > MOST_LOST_RECALL:
                 problems.append(
                     f"{row.name}: recall is {share(row.recall)}, but must be at least {share(ours.recall)} less "

@@ -22,7 +22,7 @@ class PromptPieces:
     system: str
     between: str
     behind: str
-    opening: str
+    opening: str = ""
     """The token that opens a text, where the tokenizer writes one; it is no part of `before`."""
     trims: Literal["", "strip", "rstrip"] = ""
     """The method of strings by which white space at the edges of the text is dropped."""
