@@ -28,7 +28,7 @@ def test_it_tells_tokens_and_prompts_and_answers_chats(file: Path) -> None:
         assert server.tokenize("<|im_end|>!") == [2, 3]  # and no BOS
         assert server.prompt("Ann").endswith("<|im_start|>user\nAnn<|im_end|>\n<|im_start|>assistant\n")
         texts = ["Nothing here.", "Call Ann Lee at 0711 555 0199."]
-        short, longer = server.answers(texts, max_new_tokens=3), server.answers(texts, max_new_tokens=60)
+        short, longer = server.answers(texts, max_new_tokens=1), server.answers(texts, max_new_tokens=60)
         assert any(answer.truncated for answer in short)
         assert all(b.text.startswith(a.text) for a, b in zip(short, longer, strict=True))
         with pytest.raises(ValueError, match="answers /tokenize/x with an error"):
