@@ -103,7 +103,7 @@ def _checked(options: ExportOptions) -> tuple[ModelPlace, Path, list[Example]]:
     out = (options.out or _beside(options, place.adapter or place.base)).resolve()
     if out.exists():
         problems.append(f"`--out` {out} exists; remove it or choose another name")
-    if not examples:
+    if not examples and options.documents > 0:
         problems.append("the data hold no document to compare")
     if problems:
         raise OSError("\n".join(problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,9 @@ def test_a_retrained_study_becomes_a_gguf_and_its_card_tells_so(tmp_path: Path) 
         "model-f16.gguf",
     }
     assert out.stat().st_mode & 0o077 == 0
+    [code] = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    shown = subprocess.run([sys.executable, "-c", code], cwd=out, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith('{"entities":[')
     card = (retrain / "model_card.md").read_text(encoding="utf-8")
     assert card.startswith("# Card\n\n## Export to gguf\n\n| 100 documents | same answers |")
     assert not list(tmp_path.glob("study/*.unfinished"))

@@ -20,7 +20,7 @@ _GGUF = """# {name} for llama.cpp and Ollama
 Flash attention was off, as below: with it, llama.cpp on a CPU rounds the attention to 16 bits, and more answers differ.
 
 ```
-llama-server -m {file} --flash-attn off -c {window}
+llama-server -m {file} --flash-attn off -c {window} -np 1
 curl http://localhost:8080/v1/chat/completions -H "Content-Type: application/json" -d @{request}
 ```
 

@@ -43,6 +43,7 @@ def write_gguf(
     writer = gguf.GGUFWriter(to, ARCHITECTURES[config.model_type])
     writer.add_name(to.stem)
     writer.add_file_type(gguf.LlamaFileType[_FILE_TYPES[precision]])
+    writer.add_sampling_temp(0.0)  # greedy, where a request says nothing
     write_numbers(writer, config)
     vocabulary.write(writer, pre_tokenizer)
     for name, values in tensors(folder, config):

@@ -31,6 +31,10 @@ def test_it_tells_tokens_and_prompts_and_answers_chats(file: Path) -> None:
         short, longer = server.answers(texts, max_new_tokens=1), server.answers(texts, max_new_tokens=60)
         assert any(answer.truncated for answer in short)
         assert all(b.text.startswith(a.text) for a, b in zip(short, longer, strict=True))
+        messages = [{"role": "user", "content": texts[1]}]
+        for seed in range(3):  # the file says that answers are greedy
+            answer = server._post("/v1/chat/completions", messages=messages, max_tokens=60, seed=seed)
+            assert answer["choices"][0]["message"]["content"] == longer[1].text
         with pytest.raises(ValueError, match="answers /tokenize/x with an error"):
             server._post("/tokenize/x")
 
