@@ -119,7 +119,7 @@ class GgufExport:
                 except CannotLoad:
                     servers[name] = None
             server = servers[name]
-            return None if server is None else server.tokenize(text)
+            return None if server is None else server.tokenize(text, opened=False)
 
         try:
             self.pre_tokenizer = find_pre_tokenizer(self.chat, self.chat.prompts(asked.texts), tokenize)

@@ -77,9 +77,14 @@ class LlamaServer:
         """Stop the server and free its memory."""
         del self._server
 
-    def tokenize(self, text: str) -> list[int]:
-        """Return the tokens of a text, special ones read as such, as the server tokenises a prompt."""
-        found: list[int] = self._post("/tokenize", content=text, add_special=True, parse_special=True)[
+    def tokenize(self, text: str, opened: bool = True) -> list[int]:
+        """Return the tokens of a text, special ones read as such.
+
+        Args:
+            text: A prompt, or any text.
+            opened: As a prompt, behind the token that opens a text if the file has one.
+        """
+        found: list[int] = self._post("/tokenize", content=text, add_special=opened, parse_special=True)[
             "tokens"
         ]
         return found

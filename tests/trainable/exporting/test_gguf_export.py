@@ -49,6 +49,28 @@ def test_each_family_gets_our_tokens_and_answers(
     assert sum(a == b for a, b in pairs) > 0.9 * len(pairs)
 
 
+def test_a_tokenizer_that_opens_texts_opens_them_once(tmp_path: Path, documents: list[Example]) -> None:
+    needs("gguf", "xllamacpp")
+    from tokenizers import Tokenizer, processors
+
+    folder = save_family("llama3", tmp_path / "model")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    first = "<|begin_of_text|>"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A", special_tokens=[(first, tokenizer.token_to_id(first))]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = PredictionSettings(max_new_tokens=4)
+    asked, _ = answer_ourselves(ModelPlace(folder, None, settings), documents[:5])
+    export = GgufExport(folder, settings, tmp_path)
+    assert export.chat.adds_bos
+    export.find_pre_tokenizer(asked)
+    assert export.pieces.opening == first
+    assert (
+        len(export.ask(export.write("f16"), asked).predictions) == 5
+    )  # which refuses other tokens than ours
+
+
 def test_an_adapter_gets_the_same_answers_to_long_documents_too(
     writing: Path, tmp_path: Path, documents: list[Example]
 ) -> None:

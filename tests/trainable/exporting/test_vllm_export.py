@@ -86,7 +86,6 @@ def test_predict_reads_the_folder_as_the_adapter(
 ) -> None:
     from trainable.exporting.gguf_export import answer_ourselves
 
-    served, _ = (find_model(str(name)) for name in (folder, writing / "adapter"))
-    _, theirs = answer_ourselves(served, documents[:20])
+    _, theirs = answer_ourselves(find_model(str(folder)), documents[:20])
     _, ours = answer_ourselves(find_model(str(writing / "adapter")), documents[:20])
     assert theirs.written == ours.written
