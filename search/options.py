@@ -57,9 +57,11 @@ class SearchOptions:
     overlap_tokens: int | None = None
     """Least tokens that neighbouring windows share (none: the longest entity of the training data, at least 32)."""
     vram_gb: float | None = None
-    """GPU memory that the search may use, in GiB (none: all of the card)."""
+    """GPU memory that the search may use on each GPU, in GiB (none: all of the card)."""
+    gpus: int | None = None
+    """GPUs of this machine to use (none: every one that CUDA_VISIBLE_DEVICES shows)."""
     trials_per_gpu: str = "1"
-    """Trials that share one GPU, each with its part of the memory: a number, or auto: what fits and keeps it busy."""
+    """Trials that share each GPU, each with its part of the memory: a number, or auto: what fits and keeps it busy."""
     init_adapter: Path | None = None
     """Adapter folder that every trial starts from; rank, alpha and model are then the adapter's."""
     resume: bool = False
@@ -71,7 +73,7 @@ class SearchOptions:
     address: str = "local"
     """Ray cluster to run on; storage must then be shared."""
     concurrent_trials: int | None = None
-    """Trials that run at a time (none: 1 on a GPU, one a core, at most 4, without); with 1, equal seeds give equal searches."""
+    """Trials that run at a time (none: --trials-per-gpu on each GPU; one a core, at most 4, without); with 1, equal seeds give equal searches."""
     dashboard: bool = True
     """Serve Ray's dashboard and the study page on 127.0.0.1."""
     track: Literal["none", "mlflow", "wandb"] = "none"

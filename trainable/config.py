@@ -24,8 +24,8 @@ TRAIN_LOSS = "train_loss"
 VALIDATION_LOSS = "validation_loss"
 """Mean cross-entropy of the right answers to validation documents, in nats a token; nothing is generated."""
 
-SETTINGS_KEY = "settings_file"
-"""The one constant in a Ray config; everything else in it is a hyperparameter."""
+SETTINGS_KEY, SEAT_KEY = "settings_file", "seat"
+"""What a Ray config holds beside hyperparameters: the file of the settings, and the seat of the worker."""
 STUDY_FOLDERS = {"token_cache": "tokens", "checkpoint_dir": "checkpoints"}
 """Settings that are folders of the study, and their names in it: a study that was moved takes them along."""
 
@@ -229,4 +229,5 @@ def split_ray_config(ray_config: Mapping[str, object]) -> tuple[TrialConfig, Pat
     """Return the hyperparameters and the settings file of a Ray config."""
     values = dict(ray_config)
     settings_file = Path(str(values.pop(SETTINGS_KEY)))
+    values.pop(SEAT_KEY, None)
     return TrialConfig.from_dict(values), settings_file

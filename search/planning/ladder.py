@@ -80,6 +80,15 @@ def rung_shares(rungs: tuple[int, ...], reduction_factor: int | None) -> tuple[f
     return tuple(1 / (reduction_factor or 2) ** (place + 1) for place in range(places))
 
 
+def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:
+    """Return the share of trials x horizon that is spent if exactly these shares go past each rung."""
+    stretches = zip((0, *rungs), rungs, strict=False)
+    steps = sum(
+        (step - before) * share for (before, step), share in zip(stretches, (1.0, *shares), strict=True)
+    )
+    return steps / rungs[-1]
+
+
 def rung_judges(rungs: tuple[int, ...], reduction_factor: int | None) -> tuple[str, ...]:
     """Return what each rung compares trials by; the last rung, and all of a ladder of one's own, the score."""
     places = len(rungs) - 1

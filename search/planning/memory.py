@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -169,6 +169,13 @@ class MemoryModel:
         spread = statistics.pstdev(known) if len(known) > 1 else START_MARGIN / 2
         margin = max(LEAST_MARGIN, 2 * spread) if own else max(START_MARGIN / 2, 2 * spread)
         return estimate * math.exp(statistics.median(known)), margin
+
+    def needs_gib(self, config: Mapping[str, object]) -> float:
+        """Return the corrected estimate for one sequence at a time, in GiB; other values of a Ray config are passed over."""
+        names = TrialConfig.__dataclass_fields__
+        return self.predict(TrialConfig.from_dict({name: config[name] for name in names if name in config}))[
+            0
+        ]
 
     def refusal(self, config: TrialConfig) -> str:
         """Say why a config cannot run; empty if it may.

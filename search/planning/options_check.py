@@ -14,7 +14,7 @@ from search.study.confirmation import AUTOMATIC
 from trainable.requirements import parse_type_recall
 
 _LEAST = {
-    "trials": 1, "concurrent_trials": 1, "reduction_factor": 2, "horizon_steps": 1, "grace_steps": 1, "evaluation_documents": 1, "seed": 0,
+    "trials": 1, "concurrent_trials": 1, "gpus": 1, "reduction_factor": 2, "horizon_steps": 1, "grace_steps": 1, "evaluation_documents": 1, "seed": 0,
     "window_tokens": 64, "overlap_tokens": 0,
 }  # fmt: skip
 _TRACKERS = {"mlflow": "mlflow-skinny", "wandb": "wandb"}

@@ -17,6 +17,7 @@ from search.planning.continued_space import narrower, stored_space, widened
 from search.planning.documents import Documents
 from search.planning.ladder import (
     describe_rungs,
+    expected_cost_share,
     rung_shares,
 )
 from search.planning.models import check_answers, model_problems, with_possible_answers
@@ -29,6 +30,7 @@ from search.planning.resume import (
     choose_study,
     stored_options,
 )
+from search.planning.seats import planned_seats, told_seats
 from search.planning.space import SearchSpace, default_space, fix, read_space
 from search.planning.trial_settings import continued_settings, planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
@@ -37,11 +39,9 @@ from trainable.config import TrialSettings
 from trainable.knob import Choice, Range
 from trainable.model.adapters import read_init_adapter
 from trainable.model.bases import BUNDLED, locate_base
+from trainable.trial.seat import Seat
 
 T = TypeVar("T")
-MAX_CPU_TRIALS = 4
-"""Trials on a CPU run side by side with one thread each: no time is lost to waiting at barriers, and one
-trial loads while another trains. More of them would decide with too few finished peers."""
 _FIRST_FILES = {"study.lock", "trial_settings.json", GOALS_FILE}
 """What a search that was killed before it had written config.json leaves behind."""
 MIN_FREE_GIB = 2.0
@@ -63,6 +63,8 @@ class SearchPlan:
     """Where the learning rates come from."""
     answers_note: str
     """What is to be said of the ways to answer; empty: nothing."""
+    seats: tuple[Seat, ...]
+    """Where trials run, one at each."""
     documents: Documents = field(compare=False, repr=False)
     """The corpus as it was read; dropped before trials start."""
     known: tuple[KnownTrialJson, ...] = ()
@@ -75,9 +77,7 @@ class SearchPlan:
     @property
     def concurrent_trials(self) -> int:
         """Trials that run at a time."""
-        on_cpu = self.preset.name == "cpu"
-        automatic = min(os.cpu_count() or 1, MAX_CPU_TRIALS) if on_cpu else round(1 / self.settings.gpus)
-        return min(self.options.trials, self.options.concurrent_trials or automatic)
+        return len(self.seats)
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -98,6 +98,7 @@ class SearchPlan:
         lines = [
             f"study      {self.files.root}",
             f"preset     {self.preset.name} ({self.preset.why})",
+            f"workers    {told_seats(self.seats, self.options.trials_per_gpu == 'auto')}",
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
             f"rates      {self.rates_note}",
@@ -151,12 +152,13 @@ def make_plan(options: SearchOptions) -> SearchPlan:
             space = _gather(problems, lambda: widened(before, _space(options, before))) or before
     new_models = [model for model in space.models() if not goes_on or model not in before.models()]
     problems += _model_problems(space, () if problems else new_models)
-    rungs: tuple[int, ...] = (1,)
+    rungs, seats = tuple[int, ...]((1,)), tuple[Seat, ...]()
     if documents and n_train and not goes_on:
         _gather(problems, partial(system_prompt, options.system_prompt, documents))
     if n_train and not problems:
         batch = int(space.fixed.get("effective_batch", 32))
         rungs = _gather(problems, lambda: planned_rungs(options, preset, n_train, batch)) or rungs
+        seats = _gather(problems, lambda: planned_seats(options, preset, space, documents, files)) or ()
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
     note, rates_note = "", "those of the study, which goes on"
@@ -167,19 +169,10 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         before, note = with_possible_answers(space, documents.train, preset.backend)
         space, old = with_expected_rates(before, rungs[-1]), {}
         rates_note = told_rates(before, space, preset.name, rungs[-1])
-        settings = planned_settings(options, preset, corpus, space, files, rungs, documents)
+        settings = planned_settings(options, preset, corpus, space, files, rungs, documents, seats)
     return SearchPlan(
-        options, preset, corpus, space, files, settings, n_train, rates_note, note, documents, narrower=old
+        options, preset, corpus, space, files, settings, n_train, rates_note, note, seats, documents, narrower=old
     )  # fmt: skip
-
-
-def expected_cost_share(rungs: tuple[int, ...], shares: tuple[float, ...]) -> float:
-    """Return the share of trials x horizon that is spent if exactly these shares go past each rung."""
-    stretches = zip((0, *rungs), rungs, strict=False)
-    steps = sum(
-        (step - before) * share for (before, step), share in zip(stretches, (1.0, *shares), strict=True)
-    )
-    return steps / rungs[-1]
 
 
 def _gather(problems: list[str], action: Callable[[], T]) -> T | None:

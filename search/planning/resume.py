@@ -32,7 +32,7 @@ from trainable.model.adapters import WEIGHTS_FILE
 from trainable.model.kept_adapter import mend_winner
 
 MAY_CHANGE = frozenset(
-    {"trials", "study", "results_dir", "data_dir", "space", "goals", "resume", "plan", "address", "concurrent_trials", "confirm", "dashboard", "track"}
+    {"trials", "study", "results_dir", "data_dir", "space", "goals", "resume", "plan", "address", "gpus", "concurrent_trials", "confirm", "dashboard", "track"}
 )  # fmt: skip
 """Options that a study may be continued with although it was started with others; checksums tell whether data that
 lie elsewhere now are the same, and a space may become wider (search/planning/continued_space.py)."""
@@ -80,7 +80,9 @@ def stored_options(options: SearchOptions, files: StudyFiles) -> SearchOptions:
         for name in MAY_CHANGE
         if getattr(options, name) != getattr(SearchOptions(), name)
     }
-    saved = {**config["options"], "concurrent_trials": config["concurrent_trials"]}
+    saved = dict(config["options"])
+    if config["preset"]["name"] == "cpu":  # GPUs are counted anew
+        saved["concurrent_trials"] = config["concurrent_trials"]
     names = {field.name for field in fields(SearchOptions)}
     values: dict[str, Any] = {name: _typed(name, saved[name]) for name in names & set(saved)}
     values["preset"] = config["preset"]["name"]  # whatever this machine would choose now

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from data.corpus import CorpusFiles
 from data.entities import entity_types
-from data.prompt import SYSTEM_PROMPT, PromptSettings
+from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
 from search.planning.documents import Documents
-from search.planning.gpu_share import card_memory_gib, room_gib, share_gpu
 from search.planning.ladder import (
     default_grace,
     default_horizon,
@@ -28,6 +27,7 @@ from trainable.config import TrialSettings
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.requirements import parse_type_recall
 from trainable.tokens.chat import read_chat_format
+from trainable.trial.seat import Seat
 
 GPU_TRIAL_THREADS = 8
 
@@ -83,18 +83,12 @@ def planned_settings(
     files: StudyFiles,
     rungs: tuple[int, ...],
     read: Documents,
+    seats: Sequence[Seat],
 ) -> TrialSettings:
-    """Return what every trial of a new study is told."""
+    """Return what every trial of a new study is told; its share and memory of a GPU are those at the first seat."""
     # paths are absolute from here on: Ray may run a trial in any working directory
     documents = min(len(read.validation), options.evaluation_documents or preset.evaluation_documents)
     judges = rung_judges(rungs, options.reduction_factor)
-    message = system_prompt(options.system_prompt, read)
-    share = share_gpu(
-        options.trials_per_gpu,
-        options.vram_gb,
-        card_memory_gib(),
-        lambda: room_gib(space, read.train, options.window_tokens, PromptSettings(message)),
-    )
     return TrialSettings(
         backend=preset.backend,
         train_file=str(corpus.train),
@@ -104,17 +98,22 @@ def planned_settings(
         rungs=rungs,
         evaluation_documents=rung_documents(documents, judges),
         judges=judges,
-        system_prompt=message,
+        system_prompt=system_prompt(options.system_prompt, read),
         ends_of_turn=ends_of_turn(space.models()),
         min_precision=options.min_precision,
         min_json_valid=options.min_json_valid,
         min_type_recall=parse_type_recall(options.min_recall),
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
-        threads=1 if preset.name == "cpu" else min(os.cpu_count() or 1, GPU_TRIAL_THREADS),
-        gpus=share.gpus if preset.name == "gpu" else 0,
-        vram_gib=share.vram_gib,
+        threads=1 if preset.name == "cpu" else _gpu_trial_threads(len(seats)),
+        gpus=seats[0].gpus,
+        vram_gib=seats[0].vram_gib,
     )
+
+
+def _gpu_trial_threads(trials: int) -> int:
+    """Return the threads of one of several trials at a time."""
+    return max(1, min((os.cpu_count() or 1) // trials, GPU_TRIAL_THREADS))
 
 
 def continued_settings(files: StudyFiles, corpus: CorpusFiles, new_models: Sequence[str]) -> TrialSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from search.replaying.results import ReplayedResults
+from search.tuning.placement import Placement
 from search.tuning.searcher import TruthfulOptunaSearch
 from trainable.trial.result import Value
 
@@ -51,7 +52,7 @@ class ReplayController:
         scheduler: Decides at rungs.
         results: The recorded results.
         trials: How many trials to run.
-        concurrent: Trials that run at a time.
+        placement: Where trials run; none means one after another.
         on_event: Called with a trial after each of its results, for showing progress.
     """
 
@@ -61,12 +62,12 @@ class ReplayController:
         scheduler: TrialScheduler,
         results: ReplayedResults,
         trials: int,
-        concurrent: int = 1,
+        placement: Placement | None = None,
         on_event: Callable[[ReplayedTrial], None] = lambda trial: None,
     ) -> None:
         self.searcher, self.results = searcher, results
         self.scheduler: Any = scheduler
-        self.total, self.concurrent, self.on_event = trials, concurrent, on_event
+        self.total, self.placement, self.on_event = trials, placement or Placement.alike(1), on_event
         self.trials: list[ReplayedTrial] = []
         self.waiting: set[str] = set()
         self.steps_spent = self._clock = 0
@@ -91,6 +92,14 @@ class ReplayController:
     def get_live_trials(self) -> list[ReplayedTrial]:
         """Return the trials that have not ended."""
         return [trial for trial in self.trials if not trial.is_finished()]
+
+    def knows(self, trial_id: str, step: int) -> bool:
+        """Return that nothing was lost."""
+        return True
+
+    def seat(self, trial: ReplayedTrial, active: Collection[str]) -> None:
+        """Give a paused trial a seat to go on at."""
+        self.placement.take(trial.trial_id, trial.config, active)
 
     def pause_trial(self, trial: ReplayedTrial, should_checkpoint: bool = True) -> None:
         """Take a trial off its slot."""
@@ -120,7 +129,7 @@ class ReplayController:
             self._report(trial)
 
     def _start_trials(self) -> None:
-        while sum(trial.status == Trial.RUNNING for trial in self.trials) < self.concurrent:
+        while sum(trial.status == Trial.RUNNING for trial in self.trials) < self.placement.slots.now():
             if not any(trial.status == Trial.PENDING for trial in self.trials):
                 self._ask()  # never beside a pending one: Tune counts it as active
             trial: Any = self.scheduler.choose_trial_to_run(self)
@@ -139,6 +148,8 @@ class ReplayController:
             config = self.searcher.suggest(trial_id)  # type: ignore[assignment]  # Ray's type is too wide
         used = frozenset(trial.recorded for trial in self.trials)
         trial = ReplayedTrial(trial_id, config, *self.results.table.nearest(config, used))
+        active = [other.trial_id for other in self.trials if other.status in (Trial.RUNNING, Trial.PENDING)]
+        self.placement.take(trial_id, config, active)
         self.trials.append(trial)
         self.scheduler.on_trial_add(self, trial)
 

@@ -19,7 +19,7 @@ from search.running.driver import finish_and_confirm
 from search.study.confirming_runs import ConfirmingRun
 from search.study.journal import RungsJournal
 from search.study.lock import StudyLock
-from search.tuning.assembly import make_scheduler, make_searcher, make_slots
+from search.tuning.assembly import make_placement, make_scheduler, make_searcher
 from trainable.config import JSON, TIME_ATTR, TrialConfig
 
 
@@ -121,10 +121,15 @@ def _replay(plan: SearchPlan, results: ReplayedResults) -> ReplayController:
         reason = decision.reason if decision else trial.last_result.get("outcome", "")
         print(f"{trial.trial_id} step {trial.last_result[TIME_ATTR]}: {reason}", flush=True)
 
+    placement = make_placement(plan)
     controller = ReplayController(
-        make_searcher(plan, memory), make_scheduler(plan, make_slots(plan)), results, plan.options.trials,
-        plan.concurrent_trials, show,
-    )  # fmt: skip
+        make_searcher(plan, memory),
+        make_scheduler(plan, placement),
+        results,
+        plan.options.trials,
+        placement,
+        show,
+    )
     try:
         controller.run()
     finally:

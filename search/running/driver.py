@@ -23,7 +23,7 @@ from search.study.lock import StudyLock
 from search.study.result import load_study
 from search.study.trials_table import write_trials_table
 from search.study.winner import drop_state, keep_best_adapters, write_best
-from search.tuning.assembly import make_scheduler, make_searcher, make_slots
+from search.tuning.assembly import make_placement, make_scheduler, make_searcher
 from trainable.config import METRIC, MODE
 from trainable.trial.faults import is_full_disk, write_traceback
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ray import tune
     from ray.tune.experiment import Trial
 
+    from search.tuning.placement import Placement
     from search.tuning.searcher import TruthfulOptunaSearch
-    from search.tuning.slots import Slots
     from search.watching.live import SearchDisplay
 
 EXPERIMENT = "tune"
@@ -97,8 +97,7 @@ def _run_trials(plan: SearchPlan) -> None:
     display = watch = None
     try:
         watch = RayWatch(start_ray(plan), ray_broke)
-        slots = make_slots(plan)
-        tuner, display = _make_tuner(plan, searcher, left, slots)
+        tuner, display = _make_tuner(plan, searcher, left, make_placement(plan, searcher))
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         with reusing_workers(), watch.raising():
@@ -139,7 +138,7 @@ def what_broke(error: Exception, files: StudyFiles) -> str:
 
 
 def _make_tuner(
-    plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, slots: Slots
+    plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, placement: Placement
 ) -> tuple[tune.Tuner, SearchDisplay]:
     """Return Ray's Tuner for the trials that are left, and the display it feeds."""
     from ray import tune
@@ -160,12 +159,12 @@ def _make_tuner(
         plan.shares,
         plan.concurrent_trials,
     )
-    display = SearchDisplay(files.rungs, shape, options.trials, slots=slots)
+    display = SearchDisplay(files.rungs, shape, options.trials, slots=placement.slots)
     tune_config = tune.TuneConfig(
         metric=METRIC,
         mode=MODE,
-        search_alg=TrialQueue(searcher, slots),
-        scheduler=make_scheduler(plan, slots),
+        search_alg=TrialQueue(searcher, placement),
+        scheduler=make_scheduler(plan, placement),
         num_samples=left,
         reuse_actors=True,  # the base model stays loaded from trial to trial
         trial_name_creator=_trial_name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import subprocess
 from collections.abc import Callable
@@ -27,6 +26,7 @@ _ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TOKENIZERS_PARALLELISM": "false",
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # numbers of GPUs are those of nvidia-smi
     "HF_HUB_OFFLINE": "1",  # weights were found before the start
     "UNSLOTH_DISABLE_STATISTICS": "1",
 }
@@ -39,8 +39,8 @@ def set_environment(plan: SearchPlan) -> None:
     local = _LOOPBACK if plan.options.address == "local" else {}
     for name, value in {**_ENVIRONMENT, **local}.items():
         os.environ.setdefault(name, value)
-    # workers that start at a time; left to itself Tune waits for one before it starts the next
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(plan.concurrent_trials)
+    # workers that start at a time, and trials in line; left to itself Tune waits for one before it starts the next
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(2 * plan.concurrent_trials)
     if plan.preset.name == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
 
@@ -58,7 +58,8 @@ def start_ray(plan: SearchPlan) -> list[subprocess.Popen[bytes]]:
             plan.options.address,
             object_store_memory=256 << 20 if local else None,
             num_cpus=settings.threads * plan.concurrent_trials if local else None,
-            num_gpus=math.ceil(settings.gpus) if local else None,
+            num_gpus=0 if local else None,  # each worker takes the GPU of its seat
+            resources={seat.resource: 1 for seat in plan.seats} if local else None,
             include_dashboard=plan.options.dashboard if local else None,
             dashboard_host="127.0.0.1",
             _temp_dir=str(ray_folder()) if local else None,

@@ -1,18 +1,23 @@
-"""The searcher, the scheduler and the slots that a plan asks for, the same for training and for replaying."""
+"""The searcher, the scheduler and the placement that a plan asks for, the same for training and for replaying."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from search.planning.plan import SearchPlan
 from trainable.config import SETTINGS_KEY
+from trainable.trial.seat import Seat
 
 if TYPE_CHECKING:
     import optuna
 
+    from search.tuning.placement import Placement
     from search.tuning.scheduler import PausingScheduler
     from search.tuning.searcher import TruthfulOptunaSearch
-    from search.tuning.slots import Slots
 
 
 def make_searcher(
@@ -54,22 +59,39 @@ def make_searcher(
     )
 
 
-def make_slots(plan: SearchPlan) -> Slots:
-    """Return how many trials run at a time."""
-    from search.tuning.slots import MeasuredSlots, Slots, gpu_busy
+def make_placement(plan: SearchPlan, searcher: TruthfulOptunaSearch | None = None) -> Placement:
+    """Return the seats of a search, none of them taken.
 
-    options = plan.options
+    Args:
+        plan: The search.
+        searcher: Predicts what configs need, where GPUs differ in memory.
+    """
+    from search.tuning.placement import Placement
+    from search.tuning.slots import MeasuredSlots, Slots, gpus_busy
+
+    options, seats = plan.options, plan.seats
     automatic = options.trials_per_gpu == "auto" and options.concurrent_trials is None
-    if automatic and plan.preset.name == "gpu":
-        return MeasuredSlots(plan.concurrent_trials, gpu_busy)
-    return Slots(plan.concurrent_trials)
+    slots = Slots(len(seats))
+    if automatic and seats[0].device:
+        slots = MeasuredSlots(steps_of(seats), partial(gpus_busy, sorted({seat.device for seat in seats})))
+    return Placement(seats, slots, searcher.memory.needs_gib if searcher else None)
 
 
-def make_scheduler(plan: SearchPlan, slots: Slots) -> PausingScheduler:
+def steps_of(seats: Sequence[Seat]) -> list[int]:
+    """Return how many seats there are with at most one on each GPU, with at most two, and so on."""
+    places = Counter[str]()
+    levels = Counter[int]()
+    for seat in seats:
+        places[seat.device] += 1
+        levels[places[seat.device]] += 1
+    return list(accumulate(levels[level] for level in sorted(levels)))
+
+
+def make_scheduler(plan: SearchPlan, placement: Placement) -> PausingScheduler:
     """Return a scheduler that goes on where the rung journal is."""
     from search.tuning.promotion import RacePolicy
     from search.tuning.scheduler import PausingScheduler
 
     settings = plan.settings
     policy = RacePolicy(plan.rungs, plan.shares, min_precision=settings.min_precision, judges=settings.judges)
-    return PausingScheduler(plan.files.rungs, policy, slots)
+    return PausingScheduler(plan.files.rungs, policy, placement)

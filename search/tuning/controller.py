@@ -1,22 +1,22 @@
 """Replaces Ray Tune's TuneController while a search runs: left to itself it gives up too many worker processes.
 
-A worker process keeps its base model loaded from trial to trial. Tune hands workers on (`reuse_actors`), but
+A worker process keeps its base model loaded from trial to trial. Tune hands workers on (`reuse_actors`) among trials
+that ask for the same resources, which here are those of the same seat (search/tuning/placement.py), but
 
 - takes a `reset_config` that returns False for a programming error and ends the trial. Here it means that the
   process has drifted (memory left behind, base weights changed), which is no fault of the trial that would come next;
 - ends a trial with an error, without a retry, when the worker that it was to take over has died;
-- gives a worker that becomes free to the trial whose own worker is just starting, and ends that one: with trials
-  shorter than such a start there would never be more workers.
+- ends a worker that becomes free while a trial waits for another seat, and all but one where several are free.
 
 Each of these has no public hook. What is used of Ray's private names, in the whole project:
 
  1. `TuneController._on_trial_reset`, replaced: what follows a `reset_config`
  2. `TuneController._process_trial_failure`, replaced: what follows an error
- 3. `TuneController._maybe_reuse_cached_actor`, replaced: who takes over a free worker
+ 3. `TuneController._maybe_cache_trial_actor`, replaced: whether a worker is kept
  4. `TuneController._trial_to_actor`: the worker of each trial
  5. `TuneController._started_actors`: workers whose process has started
  6. `TuneController._resetting_trials`: trials that are taking over a worker
- 7. `TuneController._actor_manager`: knows which workers have got their resources
+ 7. `TuneController._actor_cache`: the workers that are free
  8. `TuneController._unstage_trial_with_resources`: undoes the request for a worker
  9. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
     when a worker starts, after which the package setproctitle has no effect)
@@ -30,7 +30,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.tune import tune as tune_module
@@ -39,16 +39,16 @@ from ray.tune.experiment import Trial
 
 if TYPE_CHECKING:
     from ray.exceptions import RayActorError, RayTaskError
-    from ray.tune import TuneError
+    from ray.tune import PlacementGroupFactory, TuneError
 
 METHODS = {
     "_on_trial_reset": ("self", "trial", "success"),
     "_process_trial_failure": ("self", "trial", "exception"),
-    "_maybe_reuse_cached_actor": ("self", "trial"),
+    "_maybe_cache_trial_actor": ("self", "trial"),
     "_unstage_trial_with_resources": ("self", "trial"),
 }
 """Of Ray's controller, and their parameters."""
-ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_manager")
+ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_cache")
 
 
 class ReusingController(TuneController):
@@ -56,6 +56,10 @@ class ReusingController(TuneController):
 
     A trial that has to leave a worker is paused; the scheduler then has it started again, in another worker.
     """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._kept: set[PlacementGroupFactory] = set()
 
     def _on_trial_reset(self, trial: Trial, success: bool) -> None:
         """Start a trial in the worker it took over, or let it wait for another if that one refused it."""
@@ -86,12 +90,14 @@ class ReusingController(TuneController):
                 self.pause_trial(trial, should_checkpoint=False)
             print(worker_died(trial), flush=True)
 
-    def _maybe_reuse_cached_actor(self, trial: Trial) -> bool:
-        """Let a trial take over a free worker, unless its own is about to be there."""
-        own = self._trial_to_actor.get(trial)
-        placed = own is not None and self._actor_manager.is_actor_started(own)
-        starting = placed and own not in self._started_actors
-        return not starting and bool(super()._maybe_reuse_cached_actor(trial))
+    def _maybe_cache_trial_actor(self, trial: Trial) -> bool:
+        """Keep the worker of a trial that leaves it, one at each seat, until the search is over."""
+        seat = trial.placement_group_factory
+        assert seat is not None  # of every trial that has a worker
+        if seat not in self._kept:
+            self._kept.add(seat)
+            self._actor_cache.increase_max(seat)
+        return bool(super()._maybe_cache_trial_actor(trial))
 
 
 def worker_died(trial: Trial) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Collection, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,8 +13,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.planning.ladder import described, shown, standing
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
-from search.tuning.promotion import RacePolicy
-from search.tuning.slots import Slots
+from search.tuning.placement import Placement
+from search.tuning.promotion import Promotion, RacePolicy
 from search.tuning.standings import JournalStandings, Standings, standings_of
 from trainable.config import JSON, METRIC, TIME_ATTR
 from trainable.scoring.packed import DOCUMENT_COUNTS
@@ -34,6 +34,9 @@ class Queue(Protocol):
 
     def knows(self, trial_id: str, step: int) -> bool:
         """Return whether the study has a trial's result at a step."""
+
+    def seat(self, trial: Trial, active: Collection[str]) -> None:
+        """Give a paused trial a seat to go on at, among active ones that have theirs."""
 
 
 class Controller(Protocol):
@@ -63,12 +66,12 @@ class PausingScheduler(FIFOScheduler):
     Args:
         journal: Absolute path of rungs.jsonl.
         policy: Says who goes on.
-        slots: Trials that run at a time.
+        placement: Where trials run.
     """
 
-    def __init__(self, journal: Path, policy: RacePolicy, slots: Slots) -> None:
+    def __init__(self, journal: Path, policy: RacePolicy, placement: Placement) -> None:
         super().__init__()
-        self._journal, self._policy, self._slots = RungsJournal(journal), policy, slots
+        self._journal, self._policy, self.placement = RungsJournal(journal), policy, placement
         self._standings = JournalStandings(self._journal)
 
     @property
@@ -101,7 +104,7 @@ class PausingScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Controller, trial: Trial, result: Result) -> str:
         """Record a rung, free the slot and give it to the trial that deserves it most."""
-        self._slots.note_result()
+        self.placement.slots.note_result()
         step, score = int(result[TIME_ATTR]), float(result[METRIC])
         if not math.isfinite(score):
             return TrialScheduler.STOP
@@ -174,30 +177,37 @@ class PausingScheduler(FIFOScheduler):
         )  # fmt: skip
 
     def _promote(self, tune_controller: Controller, leaving: Trial | None) -> None:
-        """Let paused trials go on while there are slots, once no new trial is to come."""
+        """Let paused trials go on while seats are free, once no new trial is to come."""
         if not tune_controller.search_alg.all_handed_out():
             return
         trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
         active = [trial for trial in trials.values() if trial.status in (Trial.RUNNING, Trial.PENDING)]
-        busy = sum(trial is not leaving for trial in active + _off_their_slot(tune_controller))
-        free = self._slots.now() - busy
-        if free < 1:
-            return
-        base = None if leaving is None else _base(leaving)
-        near = {name for name, trial in trials.items() if _base(trial) == base}
-        for _ in range(free):
-            peers = self._racing(trials.keys())
-            promotion = self._policy.choose(peers, near)
+        going_on = [trial for trial in active + _off_their_slot(tune_controller) if trial is not leaving]
+        free = self.placement.free([trial.trial_id for trial in going_on])
+        chosen: list[Trial] = []
+        for _ in free:
+            near = {name for name, trial in trials.items() if self.placement.has_loaded(trial.config, free)}
+            promotion = self._policy.choose(self._racing(trials.keys()), near)
             if promotion is None:
-                return
-            paused = self._journal.latest()[promotion.trial]
-            self._journal.append(
-                replace(
-                    paused, needed=promotion.needed, peers=promotion.peers, decision=CONTINUED,
-                    reason=promotion.reason, counts="",
-                )
-            )  # fmt: skip
+                break
+            self._continue(promotion)
             tune_controller.search_alg.waiting.discard(promotion.trial)
+            chosen.append(trials[promotion.trial])
+        if leaving is not None and leaving in chosen:  # stays where it is
+            going_on.append(leaving)
+        for trial in chosen:
+            if trial is not leaving:
+                tune_controller.search_alg.seat(trial, [other.trial_id for other in going_on])
+                going_on.append(trial)
+
+    def _continue(self, promotion: Promotion) -> None:
+        paused = self._journal.latest()[promotion.trial]
+        self._journal.append(
+            replace(
+                paused, needed=promotion.needed, peers=promotion.peers, decision=CONTINUED,
+                reason=promotion.reason, counts="",
+            )
+        )  # fmt: skip
 
     def _racing(self, trials: Set[str]) -> Standings:
         """Return the standings without trials that are paused, but not handed out again in this session."""
@@ -227,8 +237,3 @@ def _off_their_slot(tune_controller: Controller) -> list[Trial]:
     waiting = tune_controller.search_alg.waiting
     trials = tune_controller.get_trials()
     return [trial for trial in trials if trial.status == Trial.PAUSED and trial.trial_id not in waiting]
-
-
-def _base(trial: Trial) -> tuple[object, object]:
-    """Return what of a trial's config says which base model it needs loaded."""
-    return trial.config.get("model"), trial.config.get("load_in_4bit")

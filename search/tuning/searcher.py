@@ -78,7 +78,7 @@ class TruthfulOptunaSearch(Searcher):
         self._n_starting = len(starting_configs)
         self._common = IntersectionSearchSpace(include_pruned=True)
         self._requirements = requirements or Requirements()
-        self._memory = memory or MemoryModel(None)
+        self.memory = memory or MemoryModel(None)
         self._trials: dict[str, optuna.Trial] = {}
         self._configs: dict[str, TrialConfig] = {}
         self.study = optuna.create_study(
@@ -111,7 +111,7 @@ class TruthfulOptunaSearch(Searcher):
             config = self.suggest(trial_id)
             try:
                 self._configs[trial_id] = _trial_config(config)
-                reason = self._memory.refusal(self._configs[trial_id]) or self._given_up(trial)
+                reason = self.memory.refusal(self._configs[trial_id]) or self._given_up(trial)
             except ValueError as error:  # each value is allowed, but not together
                 reason = f"refused before launch: {error}"
             if not reason:
@@ -203,9 +203,9 @@ class TruthfulOptunaSearch(Searcher):
         live = last.live
         if live and live.train_peak_gib and live.micro_batch:
             config = self._configs[trial_id]
-            predicted, _ = self._memory.predict(config, live.micro_batch)
+            predicted, _ = self.memory.predict(config, live.micro_batch)
             self._trials[trial_id].set_user_attr("predicted_gib", predicted)
-            self._memory.observe(config, live.micro_batch, live.train_peak_gib)
+            self.memory.observe(config, live.micro_batch, live.train_peak_gib)
 
     def _ending(self, last: TrialResult, error: bool) -> tuple[Outcome, TrialState]:
         if error:

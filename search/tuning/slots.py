@@ -1,10 +1,9 @@
-"""How many trials run at a time: a fixed number or, where trials share a GPU, as many as keep it busy."""
+"""How many trials run at a time: a fixed number or, where trials share GPUs, as many as keep them busy."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 LOOK_S = 1.0
@@ -34,25 +33,29 @@ class Slots:
 
 
 class MeasuredSlots(Slots):
-    """One trial until its share of the GPU's time has been measured, then as many as that leaves room for.
+    """One trial on each GPU until its share of the GPU's time has been measured, then as many as that leaves room for.
 
     What one trial leaves idle (loading, saving, scoring, the pauses between trials) is seen from its first result on:
     what comes before is the start of a process, which happens once.
 
     Args:
-        most: Trials that fit into memory.
-        busy: Returns the GPU's utilisation now, from 0 to 1, or None if it cannot be told; then one trial stays alone.
+        steps: Trials at a time with one on each GPU, with two on each that has memory for two, and so on.
+        busy: Returns the mean utilisation of the GPUs now, from 0 to 1, or None if it cannot be told; then one trial
+            stays alone on each.
         clock: Seconds that only rise.
     """
 
     def __init__(
-        self, most: int, busy: Callable[[], float | None], clock: Callable[[], float] = time.monotonic
+        self,
+        steps: Sequence[int],
+        busy: Callable[[], float | None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(most)
-        self._busy, self._clock = busy, clock
+        super().__init__(steps[-1])
+        self._steps, self._busy, self._clock = steps, busy, clock
         self._looks: list[float] = []
-        self._results, self._last_look, self._slots = 0, 0.0, 1
-        self._decided = most == 1
+        self._results, self._last_look, self._slots = 0, 0.0, steps[0]
+        self._decided = len(steps) == 1
 
     def now(self) -> int:
         """Return how many trials may run; looks at the GPU while that is not decided."""
@@ -72,29 +75,34 @@ class MeasuredSlots(Slots):
         self._looks.append(share)
         if len(self._looks) >= LOOKS and self._results > RESULTS:
             mean = sum(self._looks) / len(self._looks)
-            room = int(1 / max(mean, 1 / self.most))
-            self._decide(min(self.most, room), f"one trial keeps it busy {mean:.0%} of the time")
+            most = len(self._steps)
+            self._decide(
+                min(most, int(1 / max(mean, 1 / most))), f"one trial keeps it busy {mean:.0%} of the time"
+            )
 
-    def _decide(self, slots: int, why: str) -> None:
-        self._slots, self._decided = slots, True
-        trials = "1 trial" if slots == 1 else f"{slots} trials"
+    def _decide(self, on_each: int, why: str) -> None:
+        self._slots, self._decided = self._steps[on_each - 1], True
+        trials = "1 trial" if self._slots == 1 else f"{self._slots} trials"
         print(f"GPU: {trials} at a time from now on; {why}", flush=True)
 
 
-def gpu_busy() -> float | None:
-    """Return the utilisation of the first visible GPU (NVML), 0 to 1; None where it cannot be read."""
+def gpus_busy(devices: Sequence[str]) -> float | None:
+    """Return the mean utilisation of GPUs (NVML), 0 to 1; None where one cannot be read.
+
+    Args:
+        devices: As CUDA_VISIBLE_DEVICES takes them.
+    """
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        rates = pynvml.nvmlDeviceGetUtilizationRates(_first_device(pynvml))
+        rates = [pynvml.nvmlDeviceGetUtilizationRates(_handle(pynvml, device)).gpu for device in devices]
     except Exception:  # no nvidia-ml-py, no driver, or a card that does not tell
         return None
-    return float(rates.gpu) / 100
+    return sum(rates) / len(rates) / 100 if rates else None
 
 
-def _first_device(pynvml: ModuleType) -> object:
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip() or "0"
-    if first.isdigit():
-        return pynvml.nvmlDeviceGetHandleByIndex(int(first))
-    return pynvml.nvmlDeviceGetHandleByUUID(first)
+def _handle(pynvml: ModuleType, device: str) -> object:
+    if device.isdecimal():
+        return pynvml.nvmlDeviceGetHandleByIndex(int(device))
+    return pynvml.nvmlDeviceGetHandleByUUID(device)

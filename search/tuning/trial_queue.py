@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
-from search.tuning.slots import Slots
+from search.tuning.placement import Placement
 from trainable.config import METRIC
 
 if TYPE_CHECKING:
     from search.tuning.searcher import Result
     from trainable.knob import KnobValue
+    from trainable.trial.seat import Seat
 
 
 class Suggestions(Protocol):
@@ -42,14 +43,14 @@ class TrialQueue(SearchAlgorithm):
 
     Args:
         searcher: Asks and tells Optuna.
-        slots: Trials that may run (or wait for a worker) at a time.
+        placement: Says whether a seat is free, and which one a trial gets.
 
     Attributes:
         waiting: Ids of trials that are paused at a rung until they are promoted; they take no slot.
     """
 
-    def __init__(self, searcher: Suggestions, slots: Slots) -> None:
-        self._searcher, self._slots = searcher, slots
+    def __init__(self, searcher: Suggestions, placement: Placement) -> None:
+        self._searcher, self.placement = searcher, placement
         self._experiment: Experiment | None = None
         self._total = 0
         self._handed_out: list[Trial] = []
@@ -74,18 +75,26 @@ class TrialQueue(SearchAlgorithm):
         self._total = self._experiment.spec["num_samples"]
 
     def next_trial(self) -> Trial | None:
-        """Return the next trial, or none while enough of them run or when there is none left."""
-        active = sum(
-            not trial.is_finished() and trial.trial_id not in self.waiting for trial in self._handed_out
-        )
-        if self.all_handed_out() or active >= self._slots.now():
+        """Return the next trial, or none while every seat is taken or when there is none left.
+
+        One that only a taken seat has the memory for waits in line there, while another one gets the free seat.
+        """
+        active = [
+            trial.trial_id
+            for trial in self._handed_out
+            if not trial.is_finished() and trial.trial_id not in self.waiting
+        ]
+        placement = self.placement
+        in_line = placement.in_line(active) >= len(placement.seats)
+        if self.all_handed_out() or in_line or not placement.free(active):
             return None
         trial_id, config = self._searcher.next_trial()
-        trial = self._make_trial(trial_id, config)
+        seat = placement.take(trial_id, config, active)
+        trial = self._make_trial(trial_id, config, seat)
         self._handed_out.append(trial)
         return trial
 
-    def _make_trial(self, trial_id: str, config: dict[str, KnobValue]) -> Trial:
+    def _make_trial(self, trial_id: str, config: dict[str, KnobValue], seat: Seat) -> Trial:
         assert self._experiment is not None  # Tune adds it before it asks for trials
         spec = self._experiment.spec
         same = (
@@ -93,9 +102,20 @@ class TrialQueue(SearchAlgorithm):
             "log_to_file", "max_failures",
         )  # fmt: skip
         return Trial(
-            spec["run"], config={**spec["config"], **config}, trial_id=trial_id, evaluated_params=dict(config),
+            spec["run"], config=seat.told({**spec["config"], **config}), trial_id=trial_id, evaluated_params=dict(config),
             experiment_tag=trial_id, stopping_criterion=spec["stop"], **{name: spec[name] for name in same},
         )  # fmt: skip
+
+    def seat(self, trial: Trial, active: Collection[str]) -> None:
+        """Give a paused trial a seat to go on at; Tune then starts it with the worker there.
+
+        Args:
+            trial: It shall go on.
+            active: Ids of the trials that have their seats.
+        """
+        seat = self.placement.take(trial.trial_id, trial.config, active)
+        trial.config = seat.told(trial.config)
+        trial.update_resources(trial.get_trainable_cls().default_resource_request(trial.config))
 
     def all_handed_out(self) -> bool:
         """Return whether no new trial is to come."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.planning.documents import mean_tokens
+from search.planning.ladder import expected_cost_share
 from search.planning.memory import ModelShape, estimate_gib
-from search.planning.plan import SearchPlan, expected_cost_share
+from search.planning.plan import SearchPlan
 from search.planning.space import SpaceSampler
 from search.study.confirmation import runs_at_most
 from trainable.config import TrialConfig
@@ -189,18 +190,27 @@ def _costs(plan: SearchPlan, model: str, four_bit: bool) -> str:
 
 
 def _gpu_memory(plan: SearchPlan, model: str, four_bit: bool) -> str:
-    """Return the peak at the largest micro-batch that fits, at the highest rank."""
+    """Return the peak at the largest micro-batch that fits, at the highest rank, for each kind of GPU that is used."""
     values: dict[str, KnobValue] = {
         **plan.space.fixed, "model": model, "load_in_4bit": four_bit,
         "lora_rank": int(plan.space.highest("lora_rank", TrialConfig("any").lora_rank)),
     }  # fmt: skip
     config = TrialConfig.from_dict(values)
+    kinds = {seat.room_gib: seat.gpu for seat in plan.seats}
+    if len(kinds) < 2:
+        return _peak(config, plan.settings.window_tokens, plan.seats[0].room_gib)
+    return ", ".join(
+        f"{_peak(config, plan.settings.window_tokens, room)} on {gpu}" for room, gpu in kinds.items()
+    )
+
+
+def _peak(config: TrialConfig, window_tokens: int, room_gib: float | None) -> str:
+    """Return the peak of a config where a trial has so much memory."""
     micro = config.effective_batch
-    window, budget = plan.settings.window_tokens, plan.options.vram_gb
-    while micro > 1 and budget is not None and estimate_gib(config, None, micro, window) > budget:
+    while micro > 1 and room_gib is not None and estimate_gib(config, None, micro, window_tokens) > room_gib:
         micro //= 2
-    peak = estimate_gib(config, None, micro, window)
-    fits = "" if budget is None or peak <= budget else ", more than `--vram-gb`"
+    peak = estimate_gib(config, None, micro, window_tokens)
+    fits = "" if room_gib is None or peak <= room_gib else f", more than the {room_gib:.1f} of a trial"
     return f"peak {peak:.1f} GiB at micro-batch {micro} of {config.effective_batch}{fits}"
 
 

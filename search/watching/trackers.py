@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, cast
 from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
 from search.study.files import StudyFiles
-from trainable.config import TIME_ATTR
-from trainable.trial.ray_trainable import SETTINGS_KEY
+from trainable.config import SEAT_KEY, SETTINGS_KEY, TIME_ATTR
 
 if TYPE_CHECKING:
     from ray.tune import Stopper
@@ -119,7 +118,7 @@ class Tracker(LoggerCallback):
         self._logger.on_experiment_end(trials, **info)
 
     def _tracked(self, trial: Trial) -> Trial:
-        knobs = {name: value for name, value in trial.config.items() if name != SETTINGS_KEY}
+        knobs = {name: value for name, value in trial.config.items() if name not in (SETTINGS_KEY, SEAT_KEY)}
         tracked = TrackedTrial(
             trial.trial_id, str(self._folder / trial.trial_id), knobs, self._folder.parent.name
         )

@@ -24,7 +24,7 @@ from search.tuning.coordinates import Coordinates
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
-from search.tuning.slots import Slots
+from search.tuning.placement import Placement
 from trainable.config import JSON, KNOBS, METRIC, TIME_ATTR
 from trainable.knob import Choice, KnobValue, Range
 from trainable.requirements import Requirements
@@ -169,7 +169,7 @@ class Bench:
                 judges=dict(zip(policy.rungs, policy.judges, strict=False)),
                 coordinates=self.coordinates,
             )  # fmt: skip
-            scheduler = PausingScheduler(Path(folder) / "rungs.jsonl", policy, Slots(1))
+            scheduler = PausingScheduler(Path(folder) / "rungs.jsonl", policy, Placement.alike(1))
             return self.replay(searcher, scheduler, place, policy.rungs, policy.judges)
 
 

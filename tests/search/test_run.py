@@ -153,7 +153,7 @@ def test_a_plan_is_printed_with_a_forecast_and_nothing_is_started(
     lines = capsys.readouterr().out.splitlines()
     heads = [line.split()[0] for line in lines if line[:1].isalpha()]
     assert heads == [
-        "study", "preset", "data", "space", "rates", "first", "rungs", "budget", "models", "audit", "expected", "confirm", "if", "disk", "first",
+        "study", "preset", "workers", "data", "space", "rates", "first", "rungs", "budget", "models", "audit", "expected", "confirm", "if", "disk", "first",
     ]  # fmt: skip
     numbers = json.loads(lines[-1])
     assert (numbers["study"], numbers["trials"], numbers["rungs"]) == ("study-001", 3, [1, 2, 8, 9])

@@ -12,6 +12,7 @@ from trainable.config_words import knobs
 from trainable.trial.dashboard_name import ActorName
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
 from trainable.trial.result import Outcome, TrialResult, Value
+from trainable.trial.seat import seat_of
 
 if TYPE_CHECKING:
     from trainable.trial.trial import Trial
@@ -22,14 +23,15 @@ class TunerTrial(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: Values) -> tune.PlacementGroupFactory:
-        """Ask for the trial's CPU threads and, on the GPU preset, for one whole GPU."""
+        """Ask for the trial's CPU threads and its seat, which has a GPU or a part of one on the GPU preset."""
         settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
-        return tune.PlacementGroupFactory([{"CPU": settings.threads, "GPU": settings.gpus}])
+        return tune.PlacementGroupFactory([seat_of(config).request(settings.threads)])
 
     def setup(self, config: Values) -> None:
         """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
         from trainable.backends.resident import ResidentBase
 
+        seat_of(config).take()
         self._resident, self._actor_name = ResidentBase(), ActorName()
         self._live: LiveMetrics | None = None
         self._note(config)
@@ -66,7 +68,7 @@ class TunerTrial(tune.Trainable):
 
     def _note(self, config: Values) -> None:
         self._values = config
-        self._settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
+        self._settings = seat_of(config).limited(TrialSettings.load(Path(config[SETTINGS_KEY])))
         self._trial: Trial | None = None
         self._live = None
         self._broken: Outcome | None = None

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from search.options import SearchOptions
-from search.planning.plan import expected_cost_share, make_plan
+from search.planning.ladder import expected_cost_share
+from search.planning.plan import make_plan
 
 
 def options(folder: Path, **changes: Any) -> SearchOptions:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from search.planning import preset
-from search.planning.preset import choose_preset
+from search.planning.preset import bitsandbytes_problem, choose_preset, driver_version, why_unusable
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_gpu_preset_without_a_gpu_is_refused_with_the_way_out() -> None:
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_a_machine_without_a_gpu_is_told_apart_without_importing_torch(hidden: str) -> None:
     code = (
-        "import sys; from search.planning.preset import choose_preset; "
+        "import sys; from search.planning.preset import bitsandbytes_problem, choose_preset, driver_version, why_unusable; "
         "print(choose_preset('auto', 'auto').name, 'torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -80,3 +80,29 @@ def test_a_gpu_whose_bitsandbytes_cannot_use_it_is_refused(monkeypatch: pytest.M
     monkeypatch.setattr(preset, "bitsandbytes_problem", lambda version: f"no library for CUDA {version}")
     with pytest.raises(RuntimeError, match="no library for CUDA 13.0"):
         choose_preset("auto", "peft")
+
+
+@pytest.mark.parametrize(
+    ("driver", "torch_cuda", "words"),
+    [
+        (None, "13.0", "no NVIDIA driver is loaded"),
+        ("580.1", None, "built without CUDA"),
+        ("470.1", "13.0", "the driver is too old for this torch"),
+    ],
+)
+def test_the_reason_and_the_remedy_are_named(driver: str | None, torch_cuda: str | None, words: str) -> None:
+    assert words in why_unusable(driver, torch_cuda)
+
+
+def test_the_driver_version_is_read_from_its_own_words() -> None:
+    text = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\nGCC version: 13.3.0"
+    assert driver_version(text) == "580.159.04"
+    assert driver_version("nothing here") is None
+
+
+def test_a_bitsandbytes_without_its_cuda_library_is_named(tmp_path: Path) -> None:
+    assert "no CUDA library" in bitsandbytes_problem("13.0", tmp_path)
+    (tmp_path / "libbitsandbytes_cuda126.so").touch()
+    assert "it has libbitsandbytes_cuda126.so" in bitsandbytes_problem("13.0", tmp_path)
+    (tmp_path / "libbitsandbytes_cuda130.so").touch()
+    assert bitsandbytes_problem("13.0", tmp_path) == ""

@@ -13,8 +13,10 @@ from data.entities import Entity, Example
 from data.files.jsonl import write_examples
 from data.prompt import SYSTEM_PROMPT
 from search.options import SearchOptions
+from search.planning.cards import Card
 from search.planning.documents import Documents
 from search.planning.preset import Preset
+from search.planning.seats import seats_of
 from search.planning.space import default_space, fix
 from search.planning.trial_settings import ends_of_turn, planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
@@ -33,7 +35,11 @@ def settings_of(
     options = replace(SearchOptions(), **changes)
     rungs = planned_rungs(options, preset, 2400, 16)
     space = fix(default_space(preset.name, 42), {"model": "small-2m"})
-    return planned_settings(options, preset, corpus, space, StudyFiles(folder), rungs, Documents(corpus))
+    cards = (Card("0", "L4", 24.0),) if preset is GPU else ()
+    seats = seats_of(options, preset is GPU, cards, lambda: 24.0)
+    return planned_settings(
+        options, preset, corpus, space, StudyFiles(folder), rungs, Documents(corpus), seats
+    )
 
 
 def test_the_horizon_is_about_an_epoch_within_the_limit_of_the_preset() -> None:

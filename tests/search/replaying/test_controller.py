@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 from search.replaying.controller import ReplayController, ReplayedTrial, cost_share
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
+from search.tuning.placement import Placement
 from trainable.config import METRIC, MODE, TIME_ATTR
 from trainable.requirements import Requirements
 
@@ -47,7 +48,7 @@ def replay(
     def note(trial: ReplayedTrial) -> None:
         seen.append((trial.trial_id, int(str(trial.last_result[TIME_ATTR]))))
 
-    controller = ReplayController(searcher, scheduler, results, trials, concurrent, note)
+    controller = ReplayController(searcher, scheduler, results, trials, Placement.alike(concurrent), note)
     controller.run()
     return controller, searcher, seen
 

@@ -42,7 +42,7 @@ def test_the_environment_hides_every_card_and_leaves_what_the_user_has_set(
             "TOKENIZERS_PARALLELISM",
             "TUNE_MAX_PENDING_TRIALS_PG",
         )
-        assert [os.environ[name] for name in names] == ["", "0", "false", "2"]
+        assert [os.environ[name] for name in names] == ["", "0", "false", "4"]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ def test_workers_get_the_environment_and_people_the_addresses(
     assert found["CUDA_VISIBLE_DEVICES"] == ""
     assert found["HF_HUB_OFFLINE"] == found["UNSLOTH_DISABLE_STATISTICS"] == "1"
     assert resources["CPU"] == 2
+    assert resources["seat-0"] == resources["seat-1"] == 1
     assert "GPU" not in resources
     assert told["dashboard"].startswith("http://127.0.0.1:")
     config = Path(told["metrics"].partition("--config.file=")[2].split()[0])

@@ -12,9 +12,11 @@ from search.planning.plan import SearchPlan, make_plan
 from search.study.journal import PAUSED, RungDecision, RungsJournal
 from search.study.storage import open_study
 from search.tuning import searcher
-from search.tuning.assembly import make_scheduler, make_searcher, make_slots
+from search.tuning.assembly import make_placement, make_scheduler, make_searcher, steps_of
+from search.tuning.placement import Placement
 from search.tuning.slots import MeasuredSlots, Slots
 from trainable.config import SETTINGS_KEY
+from trainable.trial.seat import Seat
 
 
 @pytest.fixture
@@ -76,18 +78,39 @@ def test_the_last_rung_is_where_a_trial_is_complete(plan: SearchPlan) -> None:
 def test_slots_are_measured_where_they_are_automatic(
     plan: SearchPlan, preset: str, trials_per_gpu: str, concurrent: int | None, kind: type[Slots]
 ) -> None:
+    device = "0" if preset == "gpu" else ""
+    seats = tuple(Seat(number, device) for number in range(3))
     asked = replace(
         plan,
         options=replace(plan.options, trials_per_gpu=trials_per_gpu, concurrent_trials=concurrent),
         preset=replace(plan.preset, name=preset),
-        settings=replace(plan.settings, gpus=1 / 3),
+        seats=seats,
     )
-    slots = make_slots(asked)
+    slots = make_placement(asked).slots
     assert type(slots) is kind
-    assert slots.most == asked.concurrent_trials
+    assert slots.most == 3
+    assert slots.now() == (1 if kind is MeasuredSlots else 3)
 
 
 def test_the_scheduler_goes_on_where_the_journal_is(plan: SearchPlan) -> None:
     line = RungDecision("t000", 0, plan.rungs[0], 0.1, None, 0, PAUSED, "paused")
     RungsJournal(plan.files.rungs).append(line)
-    assert make_scheduler(plan, Slots(1)).decisions() == [line]
+    assert make_scheduler(plan, Placement.alike(1)).decisions() == [line]
+
+
+def test_cards_of_one_size_are_told_apart_by_nothing_and_others_by_what_a_config_needs(
+    plan: SearchPlan,
+) -> None:
+    searcher = make_searcher(plan)
+    small, big = Seat(0, "0", room_gib=0.001), Seat(1, "1", room_gib=80.0)
+    config = {"model": "small-4m", "lora_rank": 32, "settings_file": "s.json"}
+    unequal = make_placement(replace(plan, seats=(small, big)), searcher)
+    assert unequal.suited(config) == (big,)
+    alike = make_placement(replace(plan, seats=(small, replace(small, number=1, device="1"))), searcher)
+    assert len(alike.suited(config)) == 2
+
+
+def test_seats_are_counted_by_how_many_trials_share_a_card() -> None:
+    seats = [Seat(number, device) for number, device in enumerate(("0", "1", "0", "1", "0"))]
+    assert steps_of(seats) == [2, 4, 5]
+    assert steps_of([Seat(0, "0"), Seat(1, "1")]) == [2]

@@ -17,13 +17,15 @@ from ray.tune import tune as tune_module
 from ray.tune.execution.tune_controller import TuneController
 
 from data.paths import ROOT
-from search.study.journal import FINISHED
+from search.study.journal import FINISHED, STOPPED
 from search.tuning import controller
 from search.tuning.controller import ATTRIBUTES, METHODS, ReusingController, changed_names, reusing_workers
+from search.tuning.placement import Placement
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.slots import Slots
 from search.tuning.trial_queue import TrialQueue
+from trainable.trial.seat import Seat, seat_of
 
 
 def test_this_ray_has_every_name_that_the_controller_builds_on() -> None:
@@ -41,7 +43,7 @@ def test_a_ray_that_changed_is_refused_in_a_clear_sentence(monkeypatch: pytest.M
         f"{told} makes no attribute _trial_to_actor",
         f"{told} makes no attribute _started_actors",
         f"{told} makes no attribute _resetting_trials",
-        f"{told} makes no attribute _actor_manager",
+        f"{told} makes no attribute _actor_cache",
     ]
     with (
         pytest.raises(RuntimeError, match="changed what search/tuning/controller.py builds on"),
@@ -112,7 +114,11 @@ class Numbers:
 
 
 class Worker(tune.Trainable):
-    """Takes every trial, and keeps nothing."""
+    """Takes every trial at its seat, and keeps nothing."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([seat_of(config).request(1)])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         return True
@@ -129,11 +135,12 @@ Run = Callable[..., tune.ResultGrid]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
-    """Return a function that runs trials of a worker in so many slots on Ray."""
+    """Return a function that runs trials of a worker at some seats on Ray."""
 
-    def run(worker: type, trials: int, slots: Slots, **settings: Any) -> tune.ResultGrid:
-        ray.init("local", num_cpus=slots.most, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)  # fmt: skip
-        queue = TrialQueue(Numbers(), slots)
+    def run(worker: type, trials: int, placement: Placement, **settings: Any) -> tune.ResultGrid:
+        seats = {seat.resource: 1 for seat in placement.seats}
+        ray.init("local", num_cpus=len(seats), resources=seats, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)  # fmt: skip
+        queue = TrialQueue(Numbers(), placement)
         config = tune.TuneConfig(
             metric="score", mode="max", search_alg=queue, num_samples=trials, reuse_actors=True, **settings
         )
@@ -166,7 +173,7 @@ def test_a_trial_refused_by_a_spent_process_runs_in_a_fresh_one(run: Run) -> Non
         def step(self) -> dict[str, Any]:
             return {"score": self.config["x"], "process": os.getpid(), "done": True}
 
-    results = run(Spent, 5, Slots(1))
+    results = run(Spent, 5, Placement.alike(1))
     assert results.num_errors == 0
     assert sorted(result.metrics["score"] for result in results) == [1, 2, 3, 4, 5]
     assert used(results) == [1, 2, 2]
@@ -189,7 +196,7 @@ def test_a_trial_whose_worker_breaks_before_it_begins_runs_in_a_fresh_one(
         def step(self) -> dict[str, Any]:
             return {"score": self.config["x"], "process": os.getpid(), "done": True}
 
-    results = run(Fragile, 5, Slots(1))
+    results = run(Fragile, 5, Placement.alike(1))
     assert results.num_errors == 0
     assert sorted(result.metrics["score"] for result in results) == [1, 2, 3, 4, 5]
     assert used(results) == [2, 3]
@@ -209,8 +216,9 @@ def test_paused_trials_go_on_in_the_process_that_is_there(run: Run, tmp_path: Pa
             return {"score": float(self.config["x"]), "step": done}
 
     policy = RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0)
-    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, Slots(1))
-    run(Stepping, 6, Slots(1), scheduler=scheduler)
+    placement = Placement.alike(1)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, placement)
+    run(Stepping, 6, placement, scheduler=scheduler)
     assert [line.decision for line in scheduler.decisions()].count(FINISHED) >= 1
     processes = (tmp_path / "processes").read_text().split()
     assert len(processes) > 6
@@ -240,7 +248,7 @@ def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_o
 
     slots = MoreLater(3)
     monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", str(slots.most))
-    results = run(SlowToStart, 40, slots)
+    results = run(SlowToStart, 40, Placement([Seat(number) for number in range(3)], slots))
     assert len(results) == 40
     assert results.num_errors == 0
     steps = [line.split() for line in (tmp_path / "steps").read_text().splitlines()]
@@ -248,3 +256,40 @@ def test_more_workers_come_up_beside_trials_that_are_shorter_than_the_start_of_o
     spans = [(float(start), float(end)) for _, start, end in steps]
     beside = [sum(start <= other < end for other, _ in spans) for start, end in spans]
     assert max(beside) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_each_of_four_simulated_gpus_has_one_worker_from_first_to_last_and_unfit_ones_get_no_big_config(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnGpu(Worker):
+        def setup(self, config: dict[str, Any]) -> None:
+            seat_of(config).take()
+
+        def step(self) -> dict[str, Any]:
+            time.sleep(0.2)
+            with (tmp_path / "steps").open("a") as file:
+                file.write(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']} {self.config['x']}\n")
+            progress = tmp_path / f"{self.config['x']}.progress"
+            done = int(progress.read_text()) + 1 if progress.is_file() else 1
+            progress.write_text(str(done))
+            return {"score": float(self.config["x"] % 7), "step": done}
+
+    def needs(config: Any) -> float:
+        return 60.0 if config["x"] % 3 == 0 else 10.0
+
+    rooms = (80.0, 24.0, 24.0, 80.0)
+    seats = [Seat(number, str(number), "GPU", 1, room_gib=room) for number, room in enumerate(rooms)]
+    placement = Placement(seats, Slots(4), needs)
+    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "8")
+    policy = RacePolicy((1, 2, 3), (0.5, 0.25), chance=1.0)
+    scheduler = PausingScheduler(tmp_path / "rungs.jsonl", policy, placement)
+    results = run(OnGpu, 30, placement, scheduler=scheduler)
+    assert (len(results), results.num_errors) == (30, 0)
+    steps = [line.split() for line in (tmp_path / "steps").read_text().splitlines()]
+    assert {device for _, device, _ in steps} == {"0", "1", "2", "3"}
+    assert len({process for process, _, _ in steps}) == 4
+    assert {device for _, device, number in steps if int(number) % 3 == 0} <= {"0", "3"}
+    last = {line.trial: line.decision for line in scheduler.decisions()}
+    assert sorted(set(last.values())) == [FINISHED, STOPPED]

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from search.tuning.slots import LOOKS, RESULTS, MeasuredSlots, Slots, gpu_busy
+from search.tuning.slots import LOOKS, RESULTS, MeasuredSlots, Slots, gpus_busy
 
 
 class Measurement:
@@ -15,7 +15,7 @@ class Measurement:
 
     def __init__(self, most: int, busy: float | None) -> None:
         self.seconds = 0.0
-        self.slots = MeasuredSlots(most, lambda: busy, lambda: self.seconds)
+        self.slots = MeasuredSlots(range(1, most + 1), lambda: busy, lambda: self.seconds)
 
     def run(self, seconds: int, results: int) -> int:
         for second in range(seconds):
@@ -76,13 +76,24 @@ def driver(busy: dict[str, int]) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("visible", "share"), [(None, 0.1), ("", 0.1), ("1", 0.6), (" 1,0", 0.6), ("GPU-7f", 0.9), ("9", None)]
+    ("devices", "share"),
+    [(["0"], 0.1), (["1"], 0.6), (["1", "0"], 0.35), (["GPU-7f"], 0.9), (["0", "9"], None), ([], None)],
 )
-def test_the_first_visible_card_is_looked_at(
-    visible: str | None, share: float | None, monkeypatch: pytest.MonkeyPatch
+def test_the_load_is_the_mean_over_the_cards_in_use(
+    devices: list[str], share: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", driver({"0": 10, "1": 60, "GPU-7f": 90}))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpu_busy() == share
+    assert gpus_busy(devices) == share
+
+
+def test_on_several_cards_one_trial_each_runs_first_and_then_as_many_more_as_each_has_room_for() -> None:
+    seconds = iter(range(1000))
+    slots = MeasuredSlots(
+        [4, 8, 10], lambda: 0.4, lambda: float(next(seconds))
+    )  # two of four hold three trials
+    assert (slots.now(), slots.most) == (4, 10)
+    for _ in range(RESULTS + 1):
+        slots.note_result()
+    for _ in range(LOOKS):
+        slots.now()
+    assert slots.now() == 8

@@ -10,8 +10,10 @@ import pytest
 from ray import tune
 from ray.tune.experiment import Experiment, Trial
 
+from search.tuning.placement import Placement
 from search.tuning.slots import Slots
 from search.tuning.trial_queue import TrialQueue
+from trainable.trial.seat import Seat, seat_of
 
 
 class Suggestions:
@@ -37,9 +39,13 @@ class Suggestions:
 class Nothing(tune.Trainable):
     """Never runs here."""
 
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([seat_of(config).request(2)])
+
 
 def queue_of(slots: int, trials: int, folder: Path) -> TrialQueue:
-    queue = TrialQueue(Suggestions(), Slots(slots))
+    queue = TrialQueue(Suggestions(), Placement.alike(slots))
     queue.add_configurations(
         [
             Experiment(
@@ -65,7 +71,7 @@ def test_a_trial_carries_its_id_the_config_of_the_search_and_its_own(tmp_path: P
     queue = queue_of(1, 2, tmp_path)
     trial = handed_out(queue)
     assert (trial.trial_id, trial.experiment_tag, trial.status) == ("t001", "t001", Trial.PENDING)
-    assert trial.config == {"settings": "settings.json", "rate": 0.1}
+    assert trial.config == Seat(0).told({"settings": "settings.json", "rate": 0.1})
     assert trial.evaluated_params == {"rate": 0.1}
     assert (trial.max_failures, trial.trainable_name) == (1, "Nothing")
     assert (str(trial), trial.custom_dirname) == ("trial t001", "trial t001")
@@ -110,7 +116,7 @@ def test_nothing_more_is_handed_out_once_the_search_is_to_end(tmp_path: Path) ->
 
 def test_results_and_ends_are_passed_on(tmp_path: Path) -> None:
     suggestions = Suggestions()
-    queue = TrialQueue(suggestions, Slots(1))
+    queue = TrialQueue(suggestions, Placement.alike(1))
     queue.on_trial_result("t001", {"score": 0.5})
     queue.on_trial_complete("t001", {"score": 0.6})
     queue.on_trial_complete("t002", error=True)
@@ -128,10 +134,31 @@ def test_it_has_no_state_that_tune_could_restore(tmp_path: Path) -> None:
     queue.save_to_dir(str(state), session_str="s")
     assert list(state.iterdir()) == []
     assert not queue.has_checkpoint(str(state))
-    assert pickle.loads(pickle.dumps(TrialQueue(Suggestions(), Slots(1)))).waiting == set()
+    assert pickle.loads(pickle.dumps(TrialQueue(Suggestions(), Placement.alike(1)))).waiting == set()
 
 
 @pytest.mark.parametrize("experiments", [[], {}])
 def test_a_search_is_one_experiment(experiments: Any) -> None:
     with pytest.raises((AssertionError, ValueError)):
-        TrialQueue(Suggestions(), Slots(1)).add_configurations(experiments)
+        TrialQueue(Suggestions(), Placement.alike(1)).add_configurations(experiments)
+
+
+def test_a_trial_is_bound_to_its_seat_and_to_another_when_it_goes_on_there(tmp_path: Path) -> None:
+    queue = queue_of(2, 9, tmp_path)
+    first, second = handed_out(queue), handed_out(queue)
+    assert [seat_of(trial.config).number for trial in (first, second)] == [0, 1]
+    first.set_status(Trial.PAUSED)
+    queue.placement.put("other", {}, queue.placement.seats[0])
+    queue.seat(first, ["other"])
+    assert seat_of(first.config).number == 1
+    assert first.placement_group_factory.required_resources == {"CPU": 2, "seat-1": 1}
+
+
+def test_what_fits_only_a_taken_card_waits_there_and_the_free_card_gets_the_next(tmp_path: Path) -> None:
+    queue = queue_of(2, 9, tmp_path)
+    rooms = (24.0, 80.0)
+    seats = [Seat(number, str(number), room_gib=room) for number, room in enumerate(rooms)]
+    queue.placement = Placement(seats, Slots(2), lambda config: 60.0 if config["rate"] < 0.25 else 10.0)
+    numbers = [seat_of(handed_out(queue).config).number for _ in range(3)]
+    assert numbers == [1, 1, 0]
+    assert queue.next_trial() is None

@@ -25,6 +25,7 @@ from search.watching.forecast import (
     hours,
     trials_at_rungs,
 )
+from trainable.trial.seat import Seat
 
 
 def reference_trials() -> list[dict[str, str]]:
@@ -83,7 +84,7 @@ def test_hours_grow_with_trials_and_fall_with_concurrency_and_are_unknown_for_un
 ) -> None:
     one = hours(plan, "small-2m", False)
     double = hours(replace(plan, options=replace(plan.options, trials=36)), "small-2m", False)
-    shared = hours(replace(plan, options=replace(plan.options, concurrent_trials=2)), "small-2m", False)
+    shared = hours(replace(plan, seats=(Seat(0), Seat(1))), "small-2m", False)
     assert one is not None
     assert double == pytest.approx(2 * one)
     assert shared == pytest.approx(one / 2)

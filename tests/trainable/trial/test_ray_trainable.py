@@ -18,6 +18,7 @@ from trainable.model.backend import Backend
 from trainable.model.bases import locate_base
 from trainable.trial import live_metrics
 from trainable.trial.ray_trainable import TunerTrial
+from trainable.trial.seat import Seat
 
 pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 _CONFIG = TrialConfig(
@@ -49,9 +50,15 @@ def config_of(settings: TrialSettings, folder: Path, **changes: Any) -> dict[str
     return {SETTINGS_KEY: str(file), **_CONFIG.to_dict(), **changes}
 
 
-def test_a_trial_asks_for_its_threads_and_its_share_of_a_gpu(settings: TrialSettings, tmp_path: Path) -> None:
-    config = config_of(replace(settings, threads=2, gpus=0.5), tmp_path)
-    assert TunerTrial.default_resource_request(config).required_resources == {"CPU": 2, "GPU": 0.5}
+def test_a_trial_asks_for_its_threads_and_its_seat(settings: TrialSettings, tmp_path: Path) -> None:
+    config = config_of(replace(settings, threads=2), tmp_path)
+    here, away = Seat(3, "1", "GPU", 0.5), Seat(3, gpus=0.5, reserved=False)
+    assert TunerTrial.default_resource_request(here.told(config)).required_resources == {
+        "CPU": 2,
+        "seat-3": 1,
+    }
+    elsewhere = TunerTrial.default_resource_request(away.told(config)).required_resources
+    assert elsewhere == {"CPU": 2, "GPU": 0.5, "memory": 3}
 
 
 @pytest.mark.slow
