@@ -29,6 +29,8 @@ class WholeTrialOptions:
 
     settings: tyro.conf.Positional[Path]
     """trial_settings.json of the study."""
+    vram_gib: float | None = None
+    """GPU memory that a trial may use, in GiB (none: as the settings say)."""
 
 
 def main() -> None:
@@ -37,7 +39,10 @@ def main() -> None:
 
     folders: queue.SimpleQueue[Path] = queue.SimpleQueue()
     threading.Thread(target=_read_folders, args=(folders,), daemon=True).start()
-    settings = TrialSettings.load(tyro.cli(WholeTrialOptions).settings)
+    options = tyro.cli(WholeTrialOptions)
+    settings = TrialSettings.load(options.settings)
+    if options.vram_gib is not None:
+        settings = replace(settings, vram_gib=options.vram_gib)
     if not settings.gpus:  # no other trial runs beside it
         settings = replace(settings, threads=os.cpu_count() or 1)
     resident = ResidentBase()

@@ -1,4 +1,4 @@
-"""Trains the best trials of a finished search again with a fresh seed, one after another, in a process of their own."""
+"""Trains the best trials of a finished search again with a fresh seed, one at a time on each GPU, in processes of their own."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.paths import ROOT
+from search.planning.memory import MemoryModel
 from search.planning.plan import SearchPlan
 from search.study.confirmation import confirmation_of
 from search.study.confirming_runs import FRESH_SEED, PHASES_S, ConfirmingRun, append_run
 from search.study.files import StudyFiles, trial_config
+from search.tuning.placement import Placement
+from search.tuning.slots import Slots
 from trainable.config import TrialConfig
 from trainable.trial.result import Outcome, TrialResult
+from trainable.trial.seat import Seat
 from trainable.trial.whole import CONFIG_FILE, RESULT_FILE
 
 if TYPE_CHECKING:
@@ -37,9 +43,9 @@ Rerun = Callable[[str, TrialConfig], ConfirmingRun]
 
 
 def confirm_best(plan: SearchPlan, rerun: Rerun) -> bool:
-    """Do the confirming runs that are left, each recorded before the next; return whether there were any.
+    """Do the confirming runs that are left, each recorded when it ends; return whether there were any.
 
-    Ctrl-C and SIGTERM end it in good order: what is left is done when the command is repeated.
+    Every GPU of the search has one at a time. Ctrl-C and SIGTERM end it in good order: what is left is done when the command is repeated.
 
     Args:
         plan: A search whose trials have all ended.
@@ -56,13 +62,16 @@ def confirm_best(plan: SearchPlan, rerun: Rerun) -> bool:
         return False
     trials = {trial.user_attrs.get("ray_trial_id"): trial for trial in study.get_trials(deepcopy=False)}
     own = {contender.trial: contender.score for contender in before.contenders}
+    configs = {name: trial_config(trials[name], plan.space.fixed) for name in before.pending}
+
+    def announce(name: str, place: int) -> None:
+        print(f"{_coming(trials[name])} ({place} of {len(before.pending)})", flush=True)
+
     try:
         with _stoppable():
-            for place, name in enumerate(before.pending, 1):
-                print(f"{_coming(trials[name])} ({place} of {len(before.pending)})", flush=True)
-                run = rerun(name, trial_config(trials[name], plan.space.fixed))
+            for run in _side_by_side(configs, rerun, len(_places(plan)), announce):
                 append_run(plan.files.confirmations, run)
-                print(_told(run, own[name]), flush=True)
+                print(_told(run, own[run.trial]), flush=True)
     except KeyboardInterrupt:
         print(
             "interrupted while the best trials were being confirmed; repeat the command to go on", flush=True
@@ -74,17 +83,53 @@ def confirm_best(plan: SearchPlan, rerun: Rerun) -> bool:
     return True
 
 
+def _side_by_side(
+    configs: Mapping[str, TrialConfig], rerun: Rerun, at_a_time: int, announce: Callable[[str, int], None]
+) -> Iterator[ConfirmingRun]:
+    """Yield the runs of some trials as they end; the next starts when what is done with one that ended is done."""
+    pool, left = ThreadPoolExecutor(at_a_time), list(configs.items())
+    running: set[Future[ConfirmingRun]] = set()
+    try:
+        while left or running:
+            while left and len(running) < at_a_time:
+                name, config = left.pop(0)
+                announce(name, len(configs) - len(left))
+                running.add(pool.submit(rerun, name, config))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _places(plan: SearchPlan) -> list[Seat]:
+    """Return the first seat of each GPU; the first of all without one."""
+    return list({seat.device: seat for seat in reversed(plan.seats)}.values())[::-1]
+
+
 @contextmanager
 def rerun_in_process(plan: SearchPlan) -> Iterator[Rerun]:
-    """Yield how confirming runs are done for real: as a trial is, to the horizon, in a process that ends here."""
-    worker = _Worker(plan.files)
+    """Yield how confirming runs are done for real: as trials are, to the horizon, in processes that end here.
+
+    Each GPU has a process of its own, and gets what fits it, as in the search.
+    """
+    workers = {seat: _Worker(plan.files, seat) for seat in _places(plan)}
+    memory = MemoryModel(None, plan.settings.window_tokens)
+    placement = Placement(list(workers), Slots(len(workers)), memory.needs_gib)
+    active, lock = set[str](), threading.Lock()
 
     def rerun(trial: str, config: TrialConfig) -> ConfirmingRun:
         fresh = config.with_changes(seed=config.seed + FRESH_SEED)
         directory = plan.files.checkpoints / f"confirm-{trial}"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / CONFIG_FILE).write_text(json.dumps(fresh.to_dict()), encoding="utf-8")
-        result = worker.result(directory)
+        with lock:
+            seat = placement.take(trial, fresh.to_dict(), active)
+            active.add(trial)
+        try:
+            result = workers[seat].result(directory)
+        finally:
+            active.discard(trial)
         if result["outcome"] == Outcome.DISK_FULL:
             (directory / RESULT_FILE).unlink(missing_ok=True)
             raise OSError(f"{trial}: {result['reason']}; make room, then repeat the command")
@@ -93,22 +138,36 @@ def rerun_in_process(plan: SearchPlan) -> Iterator[Rerun]:
     try:
         yield rerun
     finally:
-        worker.end()
+        for worker in workers.values():
+            worker.close()
 
 
 class _Worker:
-    """A process that trains one run after another on the loaded base; started when a run needs one."""
+    """A process at a seat that trains one run after another on the loaded base; started when a run needs one."""
 
-    def __init__(self, files: StudyFiles) -> None:
-        self._files, self._output = files, files.checkpoints / "confirming.txt"
+    def __init__(self, files: StudyFiles, seat: Seat) -> None:
+        self._files, self._seat = files, seat
+        self._output = files.checkpoints / f"confirming-{seat.number}.txt"
         self._process: subprocess.Popen[bytes] | None = None
+        self._one_at_a_time, self._closed = threading.Lock(), False
+
+    def close(self) -> None:
+        """End the process for good; who waits for a result of it gets none."""
+        self._closed = True
+        self.end()
 
     def result(self, directory: Path) -> dict[str, Any]:
         """Return the result of the run of a folder: an earlier process's, or this one's."""
+        with self._one_at_a_time:
+            return self._result(directory)
+
+    def _result(self, directory: Path) -> dict[str, Any]:
         file, status = directory / RESULT_FILE, None
         for _ in range(STARTS):
-            if not file.is_file():
+            if not file.is_file() and not self._closed:
                 status = self._train(directory, file)
+        if self._closed:
+            raise KeyboardInterrupt
         if not file.is_file():
             log = self._files.errors / f"{directory.name}.txt"
             log.parent.mkdir(exist_ok=True)
@@ -122,10 +181,10 @@ class _Worker:
 
     def end(self) -> None:
         """End the process, if there is one."""
-        if self._process is not None:
-            with self._process:
-                self._process.kill()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            with process:
+                process.kill()
 
     def _train(self, directory: Path, file: Path) -> int | None:
         """Wait for the result of a folder, or for the death of the process; return how that ended."""
@@ -133,8 +192,10 @@ class _Worker:
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it died; the status says of what
             process.stdin.write(os.fsencode(directory) + b"\n")
-        while process.poll() is None and not file.is_file():
+        while process.poll() is None and not file.is_file() and not self._closed:
             time.sleep(LOOK_S)
+        if self._closed:  # meanwhile
+            self.end()
         return process.returncode
 
     def _alive(self) -> subprocess.Popen[bytes]:
@@ -145,10 +206,14 @@ class _Worker:
             with self._output.open("wb") as log:
                 # a session of its own: Ctrl-C reaches this process alone, which then ends the other
                 self._process = subprocess.Popen(
-                    [sys.executable, script, self._files.trial_settings], bufsize=0,
-                    stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                    [sys.executable, script, self._files.trial_settings, *self._limit()], bufsize=0,
+                    stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=self._seat.environment(),
                 )  # fmt: skip
         return self._process
+
+    def _limit(self) -> list[str]:
+        limit = self._seat.vram_gib
+        return [] if limit is None else ["--vram-gib", str(limit)]
 
 
 @contextmanager

@@ -47,6 +47,10 @@ class Seat:
         if self.device:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.device
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a new process that sees no other GPU."""
+        return {**os.environ, **({"CUDA_VISIBLE_DEVICES": self.device} if self.device else {})}
+
     def told(self, config: Mapping[str, object]) -> dict[str, object]:
         """Return a Ray config that names this seat."""
         return {**config, SEAT_KEY: asdict(self)}

@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from search.study.winner import write_best
 from search.tuning.searcher import TruthfulOptunaSearch
 from search.watching.forecast import forecast, forecast_numbers
 from trainable.config import TrialConfig
+from trainable.trial.seat import Seat
 
 SPACE = "[space]\nmodel = 'small-2m'\nload_in_4bit = false\nlora_rank = 8\neffective_batch = 4\n"
 OWN = {"t000": 0.50, "t001": 0.49, "t002": 0.20}
@@ -155,6 +158,31 @@ def test_the_plan_tells_of_the_runs(command: SearchOptions) -> None:
     assert (forecast_numbers(plan)["confirming_runs"], forecast_numbers(off)["confirming_runs"]) == (2, 0)
 
 
+# --- several GPUs ---
+
+
+def on_cards(plan: SearchPlan, count: int) -> SearchPlan:
+    """The plan on a machine with simulated GPUs."""
+    return replace(plan, seats=tuple(Seat(number, str(number), "GPU", 1) for number in range(count)))
+
+
+def test_every_gpu_has_a_run_at_a_time_and_each_is_recorded_when_it_ends(
+    command: SearchOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = on_cards(searched(replace(command, confirm="3")), 2)
+    together = threading.Barrier(2)
+
+    def rerun(trial: str, config: TrialConfig) -> ConfirmingRun:
+        if trial != "t002":
+            together.wait(timeout=20)  # neither ends before the other has begun
+        return ConfirmingRun(trial, config.seed + 1000, "ok", "", 9, OWN[trial])
+
+    assert confirm_best(plan, rerun)
+    assert sorted(run.trial for run in read_runs(plan.files.confirmations)) == list(OWN)
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "(" in line]
+    assert told[:2] == ["confirming", "confirming"]
+
+
 # --- real training ---
 
 
@@ -245,3 +273,29 @@ def test_runs_share_a_process_until_one_breaks_and_are_all_equal(command: Search
     told = [(run.step, run.score, run.train_loss) for run in runs if run.outcome == "ok"]
     assert told == [told[0]] * 3
     assert children_of(plan) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_each_of_two_simulated_gpus_has_a_process_of_its_own_and_all_end_with_the_search(
+    command: SearchOptions,
+) -> None:
+    plan = on_cards(searched(command), 2)
+    plan.files.trial_settings.write_text("{", encoding="utf-8")  # read before anything is trained
+    config = TrialConfig("small-2m", effective_batch=4)
+    with rerun_in_process(plan) as rerun, ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(rerun, ("t000", "t001"), (config, config)))
+    assert [run.outcome for run in runs] == ["worker died"] * 2
+    output = sorted(path.name for path in plan.files.checkpoints.glob("confirming-*.txt"))
+    assert output == ["confirming-0.txt", "confirming-1.txt"]
+    with rerun_in_process(plan) as rerun:
+        plan.settings.save(plan.files.trial_settings)
+        pool = ThreadPoolExecutor(2)
+        left = [pool.submit(rerun, name, config) for name in ("t000", "t001")]
+        while len(children_of(plan)) < 2:
+            time.sleep(0.1)
+        shown = [process.environ()["CUDA_VISIBLE_DEVICES"] for process in children_of(plan)]
+    assert sorted(shown) == ["0", "1"]
+    pool.shutdown()
+    assert children_of(plan) == []
+    assert all(isinstance(future.exception(), KeyboardInterrupt) or future.result() for future in left)

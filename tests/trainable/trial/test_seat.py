@@ -34,6 +34,8 @@ def test_a_worker_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     Seat(0).take()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1,2,3"
+    assert Seat(5, "2").environment()["CUDA_VISIBLE_DEVICES"] == "2"
+    assert Seat(0).environment()["CUDA_VISIBLE_DEVICES"] == "0,1,2,3"
     Seat(5, "2").take()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "2"
 
