@@ -16,6 +16,7 @@ from data.files.jsonl import read_examples
 from data.files.private import for_owner_alone
 from data.paths import ROOT
 from data.terminal import plain_stdout
+from search.planning.cards import visible_cards
 from search.reporting.certainty_words import certainty_words
 from search.reporting.next_step import curve_words
 from search.reporting.sections.write import try_report
@@ -25,6 +26,7 @@ from search.retraining.comparison import comparison, rival_test
 from search.retraining.job import RetrainJob
 from search.retraining.learning_curve import SHARES, curve_point, learning_curve, train_on_share
 from search.retraining.model_card import model_card
+from search.retraining.other_seeds import beside
 from search.retraining.results import STATISTICS, retrain_metrics
 from search.study.files import write_json
 from search.study.json_content import HeadlineJson, RetrainJson, SeedJson
@@ -56,6 +58,17 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
     out = job.settings.out_dir
     out.mkdir(parents=True, exist_ok=True)
     engine = job.options.engine
+    others = [(*job.with_seed(number), engine) for number in range(1, job.options.seeds)]
+    cards = visible_cards() if job.uses_gpu and job.settings.test_file else ()
+    with beside(others, cards, _train_seed) as seed_rows:
+        return _train_and_tell(job, seed_rows, started)
+
+
+def _train_and_tell(
+    job: RetrainJob, seed_rows: Callable[[], list[SeedJson]], started: float
+) -> dict[str, object]:
+    """Train with the first seed, write and tell the results, those of the other seeds at the end."""
+    out, engine = job.settings.out_dir, job.options.engine
     config, result = _train(job.config, job.settings, engine)
     metrics = retrain_metrics(job, config, result)
     _write(job, metrics)
@@ -75,9 +88,7 @@ def _retrain(job: RetrainJob) -> dict[str, object]:
         )
         print(gain_words(metrics["comparison"]), flush=True)
     if job.options.seeds > 1 and result.test:
-        metrics["seeds"] = [_seed_row(config.seed, result.test)]
-        for number in range(1, job.options.seeds):
-            _train_seed(job, number, metrics["seeds"])
+        metrics["seeds"] = [_seed_row(config.seed, result.test), *seed_rows()]
         _write(job, metrics)
         print(seeds_words(metrics["seeds"]), flush=True)
     if job.options.learning_curve:
@@ -121,13 +132,16 @@ def _learning_curve(job: RetrainJob, whole: FullLengthResult) -> LearningCurveJs
     return learning_curve([*points, curve_point(1.0, documents, whole)])
 
 
-def _train_seed(job: RetrainJob, number: int, rows: list[SeedJson]) -> None:
-    config, settings = job.with_seed(number)
+def _train_seed(run: tuple[TrialConfig, FullLengthSettings, str]) -> SeedJson:
+    """Train with another seed, here or in another process, for its owner alone; return its test numbers."""
+    config, settings, engine = run
+    quieten()
     print(f"seed       now {config.seed}", flush=True)
-    settings.out_dir.mkdir(parents=True, exist_ok=True)
-    test = _train(config, settings, job.options.engine)[1].test
-    if test is not None:
-        rows.append(_seed_row(config.seed, test))
+    with for_owner_alone():
+        settings.out_dir.mkdir(parents=True, exist_ok=True)
+        test = _train(config, settings, engine)[1].test
+    assert test is not None  # other seeds are only trained where there is a test set
+    return _seed_row(config.seed, test)
 
 
 def _seed_row(seed: int, test: Evaluation) -> SeedJson:
