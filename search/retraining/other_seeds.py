@@ -47,6 +47,7 @@ def beside(
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.kill()
+            process.join()
 
 
 def _begin(devices: SimpleQueue[str]) -> None:

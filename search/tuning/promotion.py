@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from search.planning.ladder import described, shown
@@ -18,6 +18,11 @@ class Promotion:
     needed: float
     peers: int
     reason: str
+
+
+def nobody(trial: str) -> bool:
+    """Say of a trial that it is not cheaper to run than others."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +41,28 @@ class RacePolicy:
     """Enters the score."""
     judges: tuple[str, ...] = ()
     """What each rung compares; empty means the score everywhere."""
+    early: float = 0.0
+    """While new trials are still to come, a trial goes on if it is within this part of its rung's places so far."""
 
     def judge(self, rung: int) -> str:
         """Return what a rung compares trials by."""
         return self.judges[rung] if self.judges else METRIC
 
-    def choose(self, peers: Standings, near: Container[str] = ()) -> Promotion | None:
-        """Return the trial to promote when no new one will be started; None if no trial has earned it.
+    def choose(
+        self, peers: Standings, near: Callable[[str], bool] = nobody, more: bool = False
+    ) -> Promotion | None:
+        """Return the trial to promote; None if no trial has earned it.
 
         The lowest rung comes first, so that a rung is decided when all that will get there have.
 
         Args:
             peers: Every trial with a finite standing, stopped ones included.
-            near: Trials that are cheapest to run now; of those that will go past a rung anyway they come first.
+            near: Says whether a trial is cheap to run now; of those that will go past a rung anyway such come first.
+            more: Whether new trials are still to come.
         """
         for rung in range(len(self.rungs) - 1):
             for answers in self._races(rung, peers):
-                if promotion := self._choose_at(rung, peers, near, answers):
+                if promotion := self._choose_at(rung, peers, near, answers, more):
                     return promotion
         return None
 
@@ -80,10 +90,12 @@ class RacePolicy:
         return min(arrived, max(1, round(peers.count(answers) * self.shares[rung])))
 
     def _choose_at(
-        self, rung: int, peers: Standings, near: Container[str], answers: str | None
+        self, rung: int, peers: Standings, near: Callable[[str], bool], answers: str | None, more: bool
     ) -> Promotion | None:
         here = peers.at(rung, answers)
         places = self._places(rung, len(here), peers, answers)
+        if more:
+            places = min(len(here), int(self.early * peers.count(answers) * self.shares[rung]))
         if not places:
             return None
         last = here[places - 1]
@@ -96,9 +108,9 @@ class RacePolicy:
             return Promotion(peer.trial, bar, len(here), text)
 
         if sure := [peer for peer in here[:places] if peer.waits_at(rung)]:
-            return promotion(next((peer for peer in sure if peer.trial in near), sure[0]))
+            return promotion(next((peer for peer in sure if near(peer.trial)), sure[0]))
         passed = sum(peer.passed(rung) for peer in here)
-        if self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
+        if more or self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
             return None
         below = [peer for peer in here[places:] if peer.waits_at(rung)]
         for peer, luck in zip(below, peers.chances(rung, below, last, self.min_precision), strict=True):

@@ -177,17 +177,21 @@ class PausingScheduler(FIFOScheduler):
         )  # fmt: skip
 
     def _promote(self, tune_controller: Controller, leaving: Trial | None) -> None:
-        """Let paused trials go on while seats are free, once no new trial is to come."""
-        if not tune_controller.search_alg.all_handed_out():
+        """Let paused trials go on while seats are free: where a new trial is still to come, only the best by far."""
+        more = not tune_controller.search_alg.all_handed_out()
+        if more and not self._policy.early:
             return
         trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
         active = [trial for trial in trials.values() if trial.status in (Trial.RUNNING, Trial.PENDING)]
         going_on = [trial for trial in active + _off_their_slot(tune_controller) if trial is not leaving]
         free = self.placement.free([trial.trial_id for trial in going_on])
         chosen: list[Trial] = []
+
+        def near(trial: str) -> bool:
+            return self.placement.has_loaded(trials[trial].config, free)
+
         for _ in free:
-            near = {name for name, trial in trials.items() if self.placement.has_loaded(trial.config, free)}
-            promotion = self._policy.choose(self._racing(trials.keys()), near)
+            promotion = self._policy.choose(self._racing(trials.keys()), near, more)
             if promotion is None:
                 break
             self._continue(promotion)

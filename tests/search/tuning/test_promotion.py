@@ -67,7 +67,10 @@ def test_one_always_goes_on_however_small_the_share() -> None:
 
 def test_of_those_that_go_on_anyway_the_nearest_comes_first() -> None:
     policy, lines = RacePolicy(RUNGS, (0.5, 0.25)), arrived(a=0.4, b=0.3, c=0.2, d=0.1)
-    near, far = policy.choose(standings_of(lines), near=["b"]), policy.choose(standings_of(lines), near=["c"])
+    near, far = (
+        policy.choose(standings_of(lines), near=lambda trial: trial == "b"),
+        policy.choose(standings_of(lines), near=lambda trial: trial == "c"),
+    )
     assert near is not None
     assert far is not None
     assert (near.trial, far.trial) == ("b", "a")

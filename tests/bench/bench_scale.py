@@ -1,0 +1,298 @@
+"""Replays searches on recorded learning curves under a clock of seconds, with up to 512 workers and 10,000 trials.
+
+python tests/bench/bench_scale.py --out results/reference/scale
+
+A worker starts once, loads a base when it has another one or none, trains and answers for as long as was recorded of that
+base, and then takes the next trial. Scheduler, promotion and placement are those of a real search; Ray is not in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import tyro
+from ray.tune.experiment import Trial
+
+from data.paths import ROOT
+from search.planning.space import SpaceSampler, default_space
+from search.replaying.controller import ReplayController, ReplayedTrial
+from search.replaying.curves import CurveTable
+from search.tuning.placement import Base, Placement, base_of
+from search.tuning.promotion import RacePolicy
+from search.tuning.scheduler import PausingScheduler
+from search.tuning.searcher import TruthfulOptunaSearch
+from tests.bench.bench_search import Bench, BenchOptions, default_policy
+from trainable.config import METRIC, TIME_ATTR
+
+TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds of what a worker does, by base."""
+
+    start_s: float
+    """A process up to its first line of ours."""
+    load_s: float
+    """A base that the worker does not have."""
+    attach_s: float
+    """A trial on the base that the worker has: adapter, optimizer, saved state."""
+    step_s: dict[Base, float]
+    document_s: dict[Base, float]
+
+
+COSTS = {
+    # medians of results/reference/cpu/trials.csv, one core a trial
+    "cpu": Costs(
+        3.2, 0.5, 0.1,
+        {("small-2m", False): 0.314, ("small-2m", True): 0.328, ("small-4m", False): 0.573, ("small-4m", True): 0.604},
+        {("small-2m", False): 0.036, ("small-2m", True): 0.032, ("small-4m", False): 0.059, ("small-4m", True): 0.073},
+    ),
+    # assumed: 0.6B and 1.7B for the two sizes, an H100 as in results/reference/gpu (38 s a fresh start, 3.8 s a change of base)
+    "gpu": Costs(
+        38.0, 3.8, 1.1,
+        {("small-2m", False): 0.06, ("small-2m", True): 0.07, ("small-4m", False): 0.1, ("small-4m", True): 0.12},
+        {("small-2m", False): 0.02, ("small-2m", True): 0.02, ("small-4m", False): 0.03, ("small-4m", True): 0.03},
+    ),
+}  # fmt: skip
+EARLY = {"late": 0.0, "half": 0.5, "early": 1.0}
+"""Parts of a rung's places that are given away while new trials are still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleOptions:
+    """What to replay."""
+
+    out: Path | None = None
+    """Folder for summary.json."""
+    table: Path = TABLE
+    """Learning-curve table (.npz)."""
+    sizes: tuple[str, ...] = (
+        "1x20",
+        "2x20",
+        "4x20",
+        "8x20",
+        "1x100",
+        "2x100",
+        "4x100",
+        "8x100",
+        "64x2000",
+        "512x10000",
+    )
+    """Searches, workers x trials."""
+    costs: tuple[str, ...] = ("cpu", "gpu")
+    """Which costs."""
+    early: tuple[str, ...] = tuple(EARLY)
+    """Which promotions."""
+    searches: int = 20
+    """Searches of each kind with up to 100 trials; larger ones run once."""
+
+
+class ClockedSearch(ReplayController):
+    """A replay on a clock of seconds: a trial that ends its stretch is the next event."""
+
+    def __init__(self, costs: Costs, documents: tuple[int, ...], *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.costs, self.documents = costs, documents
+        self.now_s = self.busy_s = self.training_s = 0.0
+        self.loads = 0
+        self.decisions_s: list[float] = []
+        self.suggestions_s: list[float] = []
+        self._events: list[tuple[float, int, ReplayedTrial]] = []
+        self._bases: dict[int, Base] = {}
+        self._active: set[str] = set()
+        self._used: set[int] = set()
+
+    def run(self) -> None:
+        """Run until every trial has ended."""
+        while True:
+            self._fill()
+            if not self._events:
+                break
+            self.now_s, _, trial = heapq.heappop(self._events)
+            started = time.perf_counter()
+            self._active.discard(trial.trial_id)
+            self._report(trial)
+            self.decisions_s.append(time.perf_counter() - started)
+
+    def seat(self, trial: ReplayedTrial, active: Collection[str]) -> None:
+        """Give a paused trial a seat to go on at."""
+        super().seat(trial, active)
+        self._active.add(trial.trial_id)
+
+    def _fill(self) -> None:
+        while True:
+            if not self.is_finished() and self.placement.free(self._active):
+                started = time.perf_counter()
+                self._hand_out()
+                self.suggestions_s.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            trial: Any = self.scheduler.choose_trial_to_run(self)
+            self.decisions_s.append(time.perf_counter() - started)
+            if trial is None:
+                return
+            trial.status = Trial.RUNNING
+            self._active.add(trial.trial_id)
+            self._train(trial)
+
+    def _hand_out(self) -> None:
+        trial_id, config = self.searcher.next_trial()  # type: ignore[attr-defined]
+        if len(self._used) == len(self.results.table.configs):
+            self._used.clear()  # more trials than recorded configs: each answers for several
+        trial = ReplayedTrial(trial_id, config, *self.results.table.nearest(config, frozenset(self._used)))
+        self._used.add(trial.recorded)
+        trial.config = {**config, **{name: self.recorded(trial)[name] for name in ("model", "load_in_4bit")}}
+        self.placement.take(trial_id, trial.config, self._active)
+        self._active.add(trial_id)
+        self.trials.append(trial)
+        self.scheduler.on_trial_add(self, trial)
+
+    def recorded(self, trial: ReplayedTrial) -> dict[str, Any]:
+        """Return the recorded config that answers for a trial."""
+        return self.results.table.parsed_configs[trial.recorded]
+
+    def _train(self, trial: ReplayedTrial) -> None:
+        seat = self.placement.seat_of(trial.trial_id)
+        assert seat is not None
+        base, had = base_of(trial.config), self._bases.get(seat.number)
+        overhead_s = 0.0 if trial.last_result and trial.busy_until else self.costs.attach_s
+        if had != base:
+            overhead_s += self.costs.load_s + (self.costs.start_s if had is None else 0.0)
+            self.loads += 1
+            self._bases[seat.number] = base
+        rungs = (0, *self.results.rungs)
+        steps = rungs[trial.rungs_done + 1] - rungs[trial.rungs_done]
+        self.steps_spent += steps
+        work_s = (
+            steps * self.costs.step_s[base] + self.documents[trial.rungs_done] * self.costs.document_s[base]
+        )
+        self.busy_s += overhead_s + work_s
+        self.training_s += work_s
+        heapq.heappush(self._events, (self.now_s + overhead_s + work_s, len(self.decisions_s), trial))
+
+
+class RandomSearch:
+    """Random configs of the space, where TPE would take hours."""
+
+    def __init__(self, seed: int) -> None:
+        self._space, self._made, self._seed = SpaceSampler(default_space("cpu", 42), {}), 0, seed
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+
+    def next_trial(self) -> tuple[str, dict[str, Any]]:
+        """Return a random config."""
+        trial = self._study.ask()
+        constants = self._space(trial)
+        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._made += 1
+        return f"t{self._made:05d}", {**trial.params, **constants}
+
+    def on_trial_result(self, trial_id: str, result: Any) -> None:
+        """Learn nothing."""
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Learn nothing."""
+
+
+def searcher_of(bench: Bench, policy: RacePolicy, trials: int, seed: int) -> Any:
+    """Return the searcher of `search/run.py` for up to 100 trials, random configs for more."""
+    if trials > 100:
+        return RandomSearch(seed)
+    space = default_space("cpu", 42)
+    return TruthfulOptunaSearch(
+        SpaceSampler(space, {}), bench.horizon, optuna.storages.InMemoryStorage(), "bench",
+        space.fitting_starting_configs(), seed, judges=dict(zip(policy.rungs, policy.judges, strict=False)),
+    )  # fmt: skip
+
+
+def replay(
+    bench: Bench, costs: Costs, workers: int, trials: int, early: float, seed: int
+) -> dict[str, float]:
+    """Replay one search; return its wall time, how busy the workers were, its regret and what deciding took."""
+    policy = replace(default_policy(bench), early=early)
+    results = bench.results(seed % len(bench.table.seeds), policy.rungs, policy.judges)
+    gc.collect()
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        placement = Placement.alike(workers)
+        scheduler = PausingScheduler(Path(folder) / "rungs.jsonl", policy, placement)
+        search = ClockedSearch(
+            costs,
+            results.documents,
+            searcher_of(bench, policy, trials, seed),
+            scheduler,
+            results,
+            trials,
+            placement,
+        )
+        search.run()
+    ended = [trial for trial in search.trials if np.isfinite(trial.last_result[METRIC])]
+    best = max(ended, key=lambda trial: (trial.last_result[TIME_ATTR], trial.last_result[METRIC]))
+    tried = {trial.recorded for trial in search.trials}
+    decisions = np.array(search.decisions_s) * 1000
+    tenth = max(1, len(decisions) // 10)
+    return {
+        "wall_s": search.now_s,
+        "busy": search.busy_s / (workers * search.now_s),
+        "training": search.training_s / (workers * search.now_s),
+        "loads": search.loads,
+        "cost": search.steps_spent / (trials * bench.horizon),
+        "regret": 100 * (max(bench.truth[list(tried)]) - bench.truth[best.recorded]),
+        "score": 100 * bench.truth[best.recorded],
+        "decision_ms": float(decisions.mean()),
+        "last_tenth_decision_ms": float(decisions[-tenth:].mean()),
+        "p99_decision_ms": float(np.percentile(decisions, 99)),
+        "suggestion_ms": float(np.mean(search.suggestions_s)) * 1000,
+    }
+
+
+def main() -> None:
+    """Replay, print a line each and JSON last."""
+    options = tyro.cli(ScaleOptions)
+    bench = Bench(BenchOptions(table=options.table, half="all"), CurveTable.load(options.table))
+    rows = []
+    for size in options.sizes:
+        workers, trials = map(int, size.split("x"))
+        for name in options.costs:
+            for early in options.early:
+                seeds = range(options.searches if trials <= 100 else 1)
+                started = time.perf_counter()
+                runs = [replay(bench, COSTS[name], workers, trials, EARLY[early], seed) for seed in seeds]
+                mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
+                spread = float(np.std([run["regret"] for run in runs]) / np.sqrt(len(runs)))
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+                rows.append({
+                    "workers": workers, "trials": trials, "costs": name, "early": early, "searches": len(runs),
+                    **{key: round(value, 3) for key, value in mean.items()},
+                    "regret_error": round(spread, 3), "peak_gib": round(peak, 2),
+                    "took_s": round(time.perf_counter() - started, 1),
+                })  # fmt: skip
+                print(rows[-1], flush=True)
+    summary = {"costs": {name: _told(COSTS[name]) for name in options.costs}, "rows": rows}
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(summary))
+
+
+def _told(costs: Costs) -> dict[str, Any]:
+    values = asdict(costs)
+    for name in ("step_s", "document_s"):
+        values[name] = {
+            f"{model} {'4-bit' if bits else '16-bit'}": s for (model, bits), s in values[name].items()
+        }
+    return values
+
+
+if __name__ == "__main__":
+    main()
