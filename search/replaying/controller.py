@@ -11,6 +11,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from search.replaying.results import ReplayedResults
+from search.tuning.drawn import Drawn
 from search.tuning.placement import Placement
 from search.tuning.searcher import TruthfulOptunaSearch
 from trainable.trial.result import Value
@@ -54,6 +55,7 @@ class ReplayController:
         trials: How many trials to run.
         placement: Where trials run; none means one after another.
         on_event: Called with a trial after each of its results, for showing progress.
+        ahead: See `search.tuning.drawn.Drawn`.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class ReplayController:
         trials: int,
         placement: Placement | None = None,
         on_event: Callable[[ReplayedTrial], None] = lambda trial: None,
+        ahead: int = 0,
     ) -> None:
         self.searcher, self.results = searcher, results
         self.scheduler: Any = scheduler
         self.total, self.placement, self.on_event = trials, placement or Placement.alike(1), on_event
         self.trials: list[ReplayedTrial] = []
+        self.drawn = Drawn[Mapping[str, object]](self.placement, ahead)
         self.waiting: set[str] = set()
         self.steps_spent = self._clock = 0
 
@@ -139,17 +143,19 @@ class ReplayController:
             self._train(trial)
 
     def _ask(self) -> None:
-        if self.is_finished():
-            return
+        active = [trial.trial_id for trial in self.trials if trial.status in (Trial.RUNNING, Trial.PENDING)]
+        if found := self.drawn.next(active, self._suggested, self.total - len(self.trials)):
+            self._hand_out(found[0], found[1])
+
+    def _suggested(self) -> tuple[str, Mapping[str, object]]:
         if isinstance(self.searcher, TruthfulOptunaSearch):
-            trial_id, config = self.searcher.next_trial()
-        else:
-            trial_id = f"t{len(self.trials):03d}"
-            config = self.searcher.suggest(trial_id)  # type: ignore[assignment]  # Ray's type is too wide
+            return self.searcher.next_trial()
+        trial_id = f"t{len(self.trials):03d}"
+        return trial_id, self.searcher.suggest(trial_id)  # type: ignore[return-value]  # Ray's type is too wide
+
+    def _hand_out(self, trial_id: str, config: Mapping[str, object]) -> None:
         used = frozenset(trial.recorded for trial in self.trials)
         trial = ReplayedTrial(trial_id, config, *self.results.table.nearest(config, used))
-        active = [other.trial_id for other in self.trials if other.status in (Trial.RUNNING, Trial.PENDING)]
-        self.placement.take(trial_id, config, active)
         self.trials.append(trial)
         self.scheduler.on_trial_add(self, trial)
 

@@ -60,9 +60,11 @@ class Placement:
             config: Its hyperparameters.
             active: Ids of the trials that run, or shall run without waiting for a decision.
         """
-        suited, taken = self.suited(config), self._taken(active)
-        free = [seat for seat in self.free(active) if seat in suited]
-        seat = self.best(config, free) if free else min(suited, key=lambda seat: taken[seat.number])
+        if free := self.suited(config, self.free(active)):
+            seat = self.best(config, free)
+        else:
+            taken, used = self._taken(active), self.seats[: self.slots.now()]
+            seat = min(self.suited(config, used), key=lambda seat: taken[seat.number])
         self.put(trial, config, seat)
         return seat
 
@@ -71,13 +73,13 @@ class Placement:
         self._at[trial] = seat
         self._loaded[seat.number] = base_of(config)
 
-    def suited(self, config: Mapping[str, object]) -> tuple[Seat, ...]:
-        """Return the seats where a config is predicted to fit; those with most memory if it fits nowhere."""
-        seats = self.seats[: self.slots.now()]
+    def suited(self, config: Mapping[str, object], seats: Sequence[Seat]) -> Sequence[Seat]:
+        """Return those of some seats where a config is predicted to fit; it fits nowhere: those with most memory of all."""
         if self._needs_gib is None:
             return seats
-        needs, most = self._needs_gib(config), max(map(_room, seats))
-        return tuple(seat for seat in seats if _room(seat) >= min(needs, most))
+        most = max(map(_room, self.seats[: self.slots.now()]))
+        least = min(self._needs_gib(config), most)
+        return [seat for seat in seats if _room(seat) >= least]
 
     def best(self, config: Mapping[str, object], seats: Sequence[Seat]) -> Seat:
         """Return where a config starts soonest: its base is loaded, or none is; of equal ones that with least memory."""
@@ -89,9 +91,13 @@ class Placement:
 
         return min(seats, key=rank)
 
-    def has_loaded(self, config: Mapping[str, object], seats: Iterable[Seat]) -> bool:
-        """Return whether a worker at one of some seats has a config's base loaded."""
-        return base_of(config) in (self._loaded.get(seat.number) for seat in seats)
+    def loaded(self, seats: Iterable[Seat]) -> set[Base]:
+        """Return the bases that the workers at some seats have loaded."""
+        return {self._loaded[seat.number] for seat in seats if seat.number in self._loaded}
+
+    def at_home(self, config: Mapping[str, object], seats: Iterable[Seat]) -> bool:
+        """Return whether a config can start at one of some seats without another base being dropped."""
+        return any(self._loaded.get(seat.number) in (None, base_of(config)) for seat in seats)
 
     def _taken(self, active: Iterable[str]) -> Counter[int]:
         return Counter(self._at[trial].number for trial in active if trial in self._at)

@@ -109,8 +109,9 @@ class RacePolicy:
 
         if sure := [peer for peer in here[:places] if peer.waits_at(rung)]:
             return promotion(next((peer for peer in sure if near(peer.trial)), sure[0]))
-        passed = sum(peer.passed(rung) for peer in here)
-        if more or self.chance >= 1 or judge != METRIC or passed >= round(self.extra * places):
+        if more or self.chance >= 1 or judge != METRIC:
+            return None
+        if sum(peer.passed(rung) for peer in here) >= round(self.extra * places):
             return None
         below = [peer for peer in here[places:] if peer.waits_at(rung)]
         for peer, luck in zip(below, peers.chances(rung, below, last, self.min_precision), strict=True):

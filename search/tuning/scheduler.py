@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.planning.ladder import described, shown, standing
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
-from search.tuning.placement import Placement
+from search.tuning.placement import Placement, base_of
 from search.tuning.promotion import Promotion, RacePolicy
 from search.tuning.standings import JournalStandings, Standings, standings_of
 from trainable.config import JSON, METRIC, TIME_ATTR
@@ -136,14 +136,18 @@ class PausingScheduler(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Controller) -> Trial | None:
         """Return a promoted trial, or a new one; end the paused ones when nothing else is left."""
-        trials = tune_controller.get_trials()
-        if going_on := _off_their_slot(tune_controller):
-            return going_on[0]  # Tune starts a paused trial that it is given
-        if pending := [trial for trial in trials if trial.status == Trial.PENDING]:
-            return pending[0]
-        paused = [trial for trial in trials if trial.status == Trial.PAUSED]
-        if not paused or any(trial.status == Trial.RUNNING for trial in trials):
-            return None
+        waiting, pending, running = tune_controller.search_alg.waiting, None, False
+        paused: list[Trial] = []
+        for trial in tune_controller.get_trials():
+            if trial.status == Trial.PAUSED:
+                if trial.trial_id not in waiting:
+                    return trial  # Tune starts a paused trial that it is given
+                paused.append(trial)
+            elif trial.status == Trial.PENDING:
+                pending = pending or trial
+            running = running or trial.status == Trial.RUNNING
+        if pending or running or not paused:
+            return pending
         self._promote(tune_controller, leaving=None)
         if promoted := _off_their_slot(tune_controller):
             return promoted[0]
@@ -187,8 +191,10 @@ class PausingScheduler(FIFOScheduler):
         free = self.placement.free([trial.trial_id for trial in going_on])
         chosen: list[Trial] = []
 
+        loaded = self.placement.loaded(free)
+
         def near(trial: str) -> bool:
-            return self.placement.has_loaded(trials[trial].config, free)
+            return base_of(trials[trial].config) in loaded
 
         for _ in free:
             promotion = self._policy.choose(self._racing(trials.keys()), near, more)

@@ -43,7 +43,7 @@ class Standings:
         self.paused: set[str] = set()
         """Trials that wait at a rung."""
         self._peers: dict[str, Peer] = {}
-        self._ranks: dict[int, list[tuple[float, int]]] = {}
+        self._ranks: dict[tuple[int, str | None], list[tuple[float, int]]] = {}
         self._by_order: list[Peer] = []
         self._decided: dict[tuple[str, int], str] = {}
         self._arrivals: Counter[int] = Counter()
@@ -95,8 +95,7 @@ class Standings:
             rung: Its place in the ladder.
             answers: Only those that answer in this way.
         """
-        peers = (self._by_order[order] for _, order in self._ranks.get(rung, ()))
-        return [peer for peer in peers if answers in (None, peer.answers)]
+        return [self._by_order[order] for _, order in self._ranks.get((rung, answers), ())]
 
     def chances(self, rung: int, peers: Sequence[Peer], bar: Peer, min_precision: float) -> list[float]:
         """Return how often each of some trials scores at least as high as another when documents are drawn anew."""
@@ -105,13 +104,15 @@ class Standings:
         return self._draws[min_precision].chances([peer.counts[rung] for peer in peers], bar.counts[rung])
 
     def _rank(self, peer: Peer, rung: int, value: float) -> None:
-        ranks, before = self._ranks.setdefault(rung, []), peer.standings.get(rung)
+        before = peer.standings.get(rung)
         if before == value:
             return
-        if before is not None:  # the last line about a rung counts
-            del ranks[bisect_left(ranks, (-before, peer.order))]
         peer.standings[rung] = value
-        insort(ranks, (-value, peer.order))
+        for answers in (None, peer.answers):
+            ranks = self._ranks.setdefault((rung, answers), [])
+            if before is not None:  # the last line about a rung counts
+                del ranks[bisect_left(ranks, (-before, peer.order))]
+            insort(ranks, (-value, peer.order))
 
 
 class _Draws:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
+from search.tuning.drawn import Drawn
 from search.tuning.placement import Placement
 from trainable.config import METRIC
+from trainable.knob import KnobValue
 
 if TYPE_CHECKING:
     from search.tuning.searcher import Result
-    from trainable.knob import KnobValue
     from trainable.trial.seat import Seat
 
 
@@ -44,13 +45,15 @@ class TrialQueue(SearchAlgorithm):
     Args:
         searcher: Asks and tells Optuna.
         placement: Says whether a seat is free, and which one a trial gets.
+        ahead: Configs that may be asked for before there is a seat for them, see `Drawn`.
 
     Attributes:
         waiting: Ids of trials that are paused at a rung until they are promoted; they take no slot.
     """
 
-    def __init__(self, searcher: Suggestions, placement: Placement) -> None:
+    def __init__(self, searcher: Suggestions, placement: Placement, ahead: int = 0) -> None:
         self._searcher, self.placement = searcher, placement
+        self._drawn = Drawn[dict[str, KnobValue]](placement, ahead)
         self._experiment: Experiment | None = None
         self._total = 0
         self._handed_out: list[Trial] = []
@@ -75,22 +78,16 @@ class TrialQueue(SearchAlgorithm):
         self._total = self._experiment.spec["num_samples"]
 
     def next_trial(self) -> Trial | None:
-        """Return the next trial, or none while every seat is taken or when there is none left.
-
-        One that only a taken seat has the memory for waits in line there, while another one gets the free seat.
-        """
+        """Return the next trial, or none while no free seat suits one or when there is none left."""
         active = [
             trial.trial_id
             for trial in self._handed_out
             if not trial.is_finished() and trial.trial_id not in self.waiting
         ]
-        placement = self.placement
-        in_line = placement.in_line(active) >= len(placement.seats)
-        if self.all_handed_out() or in_line or not placement.free(active):
+        found = self._drawn.next(active, self._searcher.next_trial, self._total - len(self._handed_out))
+        if found is None:
             return None
-        trial_id, config = self._searcher.next_trial()
-        seat = placement.take(trial_id, config, active)
-        trial = self._make_trial(trial_id, config, seat)
+        trial = self._make_trial(*found)
         self._handed_out.append(trial)
         return trial
 

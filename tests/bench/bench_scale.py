@@ -11,11 +11,13 @@ from __future__ import annotations
 import gc
 import heapq
 import json
+import random
 import resource
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ from search.tuning.searcher import TruthfulOptunaSearch
 from tests.bench.bench_search import Bench, BenchOptions, default_policy
 from trainable.config import METRIC, TIME_ATTR
 
+RECORDED = "recorded"
+"""In a config: which recorded one it is."""
 TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
 
 
@@ -66,8 +70,15 @@ COSTS = {
         {("small-2m", False): 0.02, ("small-2m", True): 0.02, ("small-4m", False): 0.03, ("small-4m", True): 0.03},
     ),
 }  # fmt: skip
-EARLY = {"late": 0.0, "half": 0.5, "early": 1.0}
-"""Parts of a rung's places that are given away while new trials are still to come."""
+VARIANTS = {
+    "late": (0.0, "0"),
+    "late, half ahead": (0.0, "1/2"),
+    "late, ahead": (0.0, "1"),
+    "half early": (0.5, "0"),
+    "early": (1.0, "0"),
+}
+"""Which part of a rung's places is given away while new trials are still to come, and how many configs are asked for ahead,
+for each worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +104,8 @@ class ScaleOptions:
     """Searches, workers x trials."""
     costs: tuple[str, ...] = ("cpu", "gpu")
     """Which costs."""
-    early: tuple[str, ...] = tuple(EARLY)
-    """Which promotions."""
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    """Which ways to promote and to ask."""
     searches: int = 20
     """Searches of each kind with up to 100 trials; larger ones run once."""
 
@@ -113,6 +124,7 @@ class ClockedSearch(ReplayController):
         self._bases: dict[int, Base] = {}
         self._active: set[str] = set()
         self._used: set[int] = set()
+        self._answers_for: dict[str, int] = {}
 
     def run(self) -> None:
         """Run until every trial has ended."""
@@ -133,9 +145,10 @@ class ClockedSearch(ReplayController):
 
     def _fill(self) -> None:
         while True:
-            if not self.is_finished() and self.placement.free(self._active):
-                started = time.perf_counter()
-                self._hand_out()
+            started = time.perf_counter()
+            left = self.total - len(self.trials)
+            if left and (found := self.drawn.next(self._active, self._suggested, left)):
+                self._hand_out(found[0], found[1])
                 self.suggestions_s.append(time.perf_counter() - started)
             started = time.perf_counter()
             trial: Any = self.scheduler.choose_trial_to_run(self)
@@ -143,30 +156,36 @@ class ClockedSearch(ReplayController):
             if trial is None:
                 return
             trial.status = Trial.RUNNING
-            self._active.add(trial.trial_id)
-            self._train(trial)
+            self._train(trial, starting=True)
 
-    def _hand_out(self) -> None:
+    def _suggested(self) -> tuple[str, Mapping[str, object]]:
         trial_id, config = self.searcher.next_trial()  # type: ignore[attr-defined]
-        if len(self._used) == len(self.results.table.configs):
-            self._used.clear()  # more trials than recorded configs: each answers for several
-        trial = ReplayedTrial(trial_id, config, *self.results.table.nearest(config, frozenset(self._used)))
-        self._used.add(trial.recorded)
-        trial.config = {**config, **{name: self.recorded(trial)[name] for name in ("model", "load_in_4bit")}}
-        self.placement.take(trial_id, trial.config, self._active)
+        recorded = config.get(RECORDED)
+        if recorded is None:
+            recorded, _ = self.results.table.nearest(config, frozenset(self._used))
+            self._used.add(recorded)
+        self._answers_for[trial_id] = recorded
+        return trial_id, {
+            **config,
+            **{name: self.recorded(recorded)[name] for name in ("model", "load_in_4bit")},
+        }
+
+    def _hand_out(self, trial_id: str, config: Mapping[str, object]) -> None:
         self._active.add(trial_id)
+        trial = ReplayedTrial(trial_id, config, self._answers_for[trial_id], 0.0)
         self.trials.append(trial)
         self.scheduler.on_trial_add(self, trial)
 
-    def recorded(self, trial: ReplayedTrial) -> dict[str, Any]:
-        """Return the recorded config that answers for a trial."""
-        return self.results.table.parsed_configs[trial.recorded]
+    def recorded(self, number: int) -> dict[str, Any]:
+        """Return a recorded config."""
+        return self.results.table.parsed_configs[number]
 
-    def _train(self, trial: ReplayedTrial) -> None:
+    def _train(self, trial: ReplayedTrial, starting: bool = False) -> None:
+        self._active.add(trial.trial_id)
         seat = self.placement.seat_of(trial.trial_id)
         assert seat is not None
         base, had = base_of(trial.config), self._bases.get(seat.number)
-        overhead_s = 0.0 if trial.last_result and trial.busy_until else self.costs.attach_s
+        overhead_s = self.costs.attach_s if starting else 0.0
         if had != base:
             overhead_s += self.costs.load_s + (self.costs.start_s if had is None else 0.0)
             self.loads += 1
@@ -183,20 +202,16 @@ class ClockedSearch(ReplayController):
 
 
 class RandomSearch:
-    """Random configs of the space, where TPE would take hours."""
+    """Recorded configs at random, each for as many trials as it takes: TPE would take hours."""
 
-    def __init__(self, seed: int) -> None:
-        self._space, self._made, self._seed = SpaceSampler(default_space("cpu", 42), {}), 0, seed
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    def __init__(self, table: CurveTable, seed: int) -> None:
+        self._configs, self._random, self._made = table.parsed_configs, random.Random(seed), 0
 
     def next_trial(self) -> tuple[str, dict[str, Any]]:
         """Return a random config."""
-        trial = self._study.ask()
-        constants = self._space(trial)
-        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         self._made += 1
-        return f"t{self._made:05d}", {**trial.params, **constants}
+        recorded = self._random.randrange(len(self._configs))
+        return f"t{self._made:05d}", {**self._configs[recorded], RECORDED: recorded}
 
     def on_trial_result(self, trial_id: str, result: Any) -> None:
         """Learn nothing."""
@@ -208,7 +223,7 @@ class RandomSearch:
 def searcher_of(bench: Bench, policy: RacePolicy, trials: int, seed: int) -> Any:
     """Return the searcher of `search/run.py` for up to 100 trials, random configs for more."""
     if trials > 100:
-        return RandomSearch(seed)
+        return RandomSearch(bench.table, seed)
     space = default_space("cpu", 42)
     return TruthfulOptunaSearch(
         SpaceSampler(space, {}), bench.horizon, optuna.storages.InMemoryStorage(), "bench",
@@ -217,7 +232,7 @@ def searcher_of(bench: Bench, policy: RacePolicy, trials: int, seed: int) -> Any
 
 
 def replay(
-    bench: Bench, costs: Costs, workers: int, trials: int, early: float, seed: int
+    bench: Bench, costs: Costs, workers: int, trials: int, early: float, ahead: int, seed: int
 ) -> dict[str, float]:
     """Replay one search; return its wall time, how busy the workers were, its regret and what deciding took."""
     policy = replace(default_policy(bench), early=early)
@@ -234,6 +249,7 @@ def replay(
             results,
             trials,
             placement,
+            ahead=ahead,
         )
         search.run()
     ended = [trial for trial in search.trials if np.isfinite(trial.last_result[METRIC])]
@@ -259,20 +275,23 @@ def replay(
 def main() -> None:
     """Replay, print a line each and JSON last."""
     options = tyro.cli(ScaleOptions)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     bench = Bench(BenchOptions(table=options.table, half="all"), CurveTable.load(options.table))
     rows = []
     for size in options.sizes:
         workers, trials = map(int, size.split("x"))
         for name in options.costs:
-            for early in options.early:
+            for variant in options.variants:
+                early, ahead = VARIANTS[variant]
                 seeds = range(options.searches if trials <= 100 else 1)
                 started = time.perf_counter()
-                runs = [replay(bench, COSTS[name], workers, trials, EARLY[early], seed) for seed in seeds]
+                asked = round(workers * Fraction(ahead))
+                runs = [replay(bench, COSTS[name], workers, trials, early, asked, seed) for seed in seeds]
                 mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
                 spread = float(np.std([run["regret"] for run in runs]) / np.sqrt(len(runs)))
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
                 rows.append({
-                    "workers": workers, "trials": trials, "costs": name, "early": early, "searches": len(runs),
+                    "workers": workers, "trials": trials, "costs": name, "variant": variant, "searches": len(runs),
                     **{key: round(value, 3) for key, value in mean.items()},
                     "regret_error": round(spread, 3), "peak_gib": round(peak, 2),
                     "took_s": round(time.perf_counter() - started, 1),

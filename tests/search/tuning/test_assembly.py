@@ -105,9 +105,9 @@ def test_cards_of_one_size_are_told_apart_by_nothing_and_others_by_what_a_config
     small, big = Seat(0, "0", room_gib=0.001), Seat(1, "1", room_gib=80.0)
     config = {"model": "small-4m", "lora_rank": 32, "settings_file": "s.json"}
     unequal = make_placement(replace(plan, seats=(small, big)), searcher)
-    assert unequal.suited(config) == (big,)
+    assert unequal.suited(config, unequal.seats) == [big]
     alike = make_placement(replace(plan, seats=(small, replace(small, number=1, device="1"))), searcher)
-    assert len(alike.suited(config)) == 2
+    assert len(alike.suited(config, alike.seats)) == 2
 
 
 def test_seats_are_counted_by_how_many_trials_share_a_card() -> None:

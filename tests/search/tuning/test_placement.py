@@ -43,8 +43,8 @@ def test_a_trial_goes_first_to_a_worker_that_has_its_base_loaded() -> None:
         placement.take(name, config, [other for other in "ab" if other < name])
     assert placement.take("d", FOUR_BIT, []).number == 1
     assert placement.take("e", SMALL, ["d", "a"]).number == 2
-    assert placement.has_loaded(FOUR_BIT, placement.seats)
-    assert not placement.has_loaded(BIG, placement.seats)
+    assert placement.loaded(placement.seats) == {base_of(SMALL), base_of(FOUR_BIT)}
+    assert placement.loaded(placement.seats[1:2]) == {base_of(FOUR_BIT)}
 
 
 def test_a_new_base_is_loaded_where_none_is_before_one_is_dropped() -> None:
@@ -86,14 +86,14 @@ def test_lines_before_large_cards_are_equally_long() -> None:
 
 def test_a_config_that_fits_no_card_goes_to_the_one_with_most_memory() -> None:
     placement = cards(12, 24, 16)
-    assert [seat.device for seat in placement.suited(BIG)] == ["1"]
+    assert [seat.device for seat in placement.suited(BIG, placement.seats)] == ["1"]
     assert placement.take("a", BIG, []).device == "1"
 
 
 @pytest.mark.parametrize("rooms", [(24.0, 24.0), (None, None)])
 def test_cards_that_are_alike_take_everything(rooms: tuple[float | None, ...]) -> None:
     placement = cards(*rooms)
-    assert len(placement.suited(BIG)) == 2
+    assert len(placement.suited(BIG, placement.seats)) == 2
 
 
 def test_only_as_many_seats_are_used_as_there_are_slots() -> None:

@@ -125,3 +125,17 @@ def test_scores_are_compared_among_all_ways_to_answer() -> None:
     assert (first.trial, first.peers) == ("d", 4)
     lines.append(replace(lines[3], decision=CONTINUED))
     assert policy.choose(standings_of(lines)) is None
+
+
+def test_while_new_trials_are_to_come_nobody_goes_on_unless_places_are_given_away_early() -> None:
+    lines = arrived(a=0.4, b=0.3, c=0.2, d=0.1)
+    assert RacePolicy(RUNGS, (0.5, 0.25)).choose(standings_of(lines), more=True) is None
+    half = RacePolicy(RUNGS, (0.5, 0.25), early=0.5)  # one of the two places so far
+    choice = half.choose(standings_of(lines), more=True)
+    assert choice is not None
+    assert (choice.trial, choice.needed) == ("a", 0.4)
+    lines.append(after(lines[0], CONTINUED))
+    assert half.choose(standings_of(lines), more=True) is None
+    last = half.choose(standings_of(lines))
+    assert last is not None
+    assert last.trial == "b"

@@ -45,7 +45,11 @@ class Nothing(tune.Trainable):
 
 
 def queue_of(slots: int, trials: int, folder: Path) -> TrialQueue:
-    queue = TrialQueue(Suggestions(), Placement.alike(slots))
+    return queue_at(Placement.alike(slots), trials, folder)
+
+
+def queue_at(placement: Placement, trials: int, folder: Path, ahead: int = 0) -> TrialQueue:
+    queue = TrialQueue(Suggestions(), placement, ahead)
     queue.add_configurations(
         [
             Experiment(
@@ -154,11 +158,20 @@ def test_a_trial_is_bound_to_its_seat_and_to_another_when_it_goes_on_there(tmp_p
     assert first.placement_group_factory.required_resources == {"CPU": 2, "seat-1": 1}
 
 
-def test_what_fits_only_a_taken_card_waits_there_and_the_free_card_gets_the_next(tmp_path: Path) -> None:
-    queue = queue_of(2, 9, tmp_path)
-    rooms = (24.0, 80.0)
-    seats = [Seat(number, str(number), room_gib=room) for number, room in enumerate(rooms)]
-    queue.placement = Placement(seats, Slots(2), lambda config: 60.0 if config["rate"] < 0.25 else 10.0)
-    numbers = [seat_of(handed_out(queue).config).number for _ in range(3)]
-    assert numbers == [1, 1, 0]
+def test_what_fits_only_a_taken_card_waits_for_it_and_the_free_card_gets_the_next(tmp_path: Path) -> None:
+    seats = [Seat(number, str(number), room_gib=room) for number, room in enumerate((24.0, 80.0))]
+    placement = Placement(seats, Slots(2), lambda config: 60.0 if config["rate"] < 0.25 else 10.0)
+    queue = queue_at(placement, 4, tmp_path, ahead=2)
+    first, second = handed_out(queue), handed_out(queue)
+    assert [(trial.trial_id, seat_of(trial.config).device) for trial in (first, second)] == [
+        ("t001", "1"),
+        ("t003", "0"),
+    ]
     assert queue.next_trial() is None
+    second.set_status(Trial.TERMINATED)
+    assert handed_out(queue).trial_id == "t004"  # t002 still does not fit there
+    assert not queue.all_handed_out()
+    first.set_status(Trial.TERMINATED)
+    last = handed_out(queue)
+    assert (last.trial_id, seat_of(last.config).device) == ("t002", "1")
+    assert queue.all_handed_out()
