@@ -23,7 +23,7 @@ from search.study.lock import StudyLock
 from search.study.result import load_study
 from search.study.trials_table import write_trials_table
 from search.study.winner import drop_state, keep_best_adapters, write_best
-from search.tuning.assembly import make_placement, make_scheduler, make_searcher
+from search.tuning.assembly import drawn_ahead, make_placement, make_scheduler, make_searcher
 from trainable.config import METRIC, MODE
 from trainable.trial.faults import is_full_disk, write_traceback
 
@@ -163,7 +163,7 @@ def _make_tuner(
     tune_config = tune.TuneConfig(
         metric=METRIC,
         mode=MODE,
-        search_alg=TrialQueue(searcher, placement),
+        search_alg=TrialQueue(searcher, placement, drawn_ahead(plan)),
         scheduler=make_scheduler(plan, placement),
         num_samples=left,
         reuse_actors=True,  # the base model stays loaded from trial to trial

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.planning.cards import Card, chosen, machine_cards, visible_cards
+from search.planning.cards import Card, chosen, machine_cards, usable, visible_cards
 
 LISTING = """GPU 0: NVIDIA H200 (UUID: GPU-5d5ba0d6)
 GPU 1: NVIDIA L4 (UUID: GPU-7f00aa11)
@@ -58,6 +58,12 @@ def test_cuda_visible_devices_is_respected(wanted: str | None, ids: list[str]) -
 def test_a_slice_is_chosen_by_its_id() -> None:
     cards = machine_cards(SLICES, {})
     assert [card.memory_gib for card in chosen(cards, "MIG-aaaa0000,MIG-c6d4f1ef")] == [4.5, 18.0]
+
+
+def test_a_card_that_torch_was_not_built_for_is_left_out() -> None:
+    cards = machine_cards(LISTING, MEMORY, {"0": 9.0, "1": 3.5})
+    assert [card.id for card in usable(cards, 7.5)] == ["0", "2"]
+    assert usable(cards, 0) == cards
 
 
 @pytest.fixture

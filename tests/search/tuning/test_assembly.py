@@ -12,7 +12,7 @@ from search.planning.plan import SearchPlan, make_plan
 from search.study.journal import PAUSED, RungDecision, RungsJournal
 from search.study.storage import open_study
 from search.tuning import searcher
-from search.tuning.assembly import make_placement, make_scheduler, make_searcher, steps_of
+from search.tuning.assembly import drawn_ahead, make_placement, make_scheduler, make_searcher, steps_of
 from search.tuning.placement import Placement
 from search.tuning.slots import MeasuredSlots, Slots
 from trainable.config import SETTINGS_KEY
@@ -114,3 +114,21 @@ def test_seats_are_counted_by_how_many_trials_share_a_card() -> None:
     seats = [Seat(number, device) for number, device in enumerate(("0", "1", "0", "1", "0"))]
     assert steps_of(seats) == [2, 4, 5]
     assert steps_of([Seat(0, "0"), Seat(1, "1")]) == [2]
+
+
+@pytest.mark.parametrize(
+    ("rooms", "trials", "ahead"),
+    [
+        ((24.0,), 100, 0),
+        ((24.0,) * 4, 20, 1),
+        ((24.0,) * 4, 100, 4),
+        ((24.0,) * 2, 8, 0),
+        ((24.0, 80.0), 8, 1),
+    ],
+)
+def test_configs_are_asked_for_ahead_where_several_gpus_save_loads_by_it(
+    plan: SearchPlan, rooms: tuple[float, ...], trials: int, ahead: int
+) -> None:
+    seats = tuple(Seat(number, str(number), room_gib=room) for number, room in enumerate(rooms))
+    assert drawn_ahead(replace(plan, seats=seats, options=replace(plan.options, trials=trials))) == ahead
+    assert drawn_ahead(replace(plan, seats=(Seat(0), Seat(1)))) == 0
