@@ -23,6 +23,9 @@ TRAIN_LOSS = "train_loss"
 """Mean loss of the steps since the rung before, in nats a label token."""
 VALIDATION_LOSS = "validation_loss"
 """Mean cross-entropy of the right answers to validation documents, in nats a token; nothing is generated."""
+MEAN_VALIDATION_LOSS = "mean_validation_loss"
+"""Geometric mean of the validation losses at this rung and at the one before: near its peak a good learning rate is unstable,
+and one loss alone then misleads."""
 
 SETTINGS_KEY, SEAT_KEY = "settings_file", "seat"
 """What a Ray config holds beside hyperparameters: the file of the settings, and the seat of the worker."""
@@ -172,7 +175,7 @@ class TrialSettings:
     evaluation_documents: tuple[int, ...]
     """How many validation documents each rung uses: nested prefixes of one fixed order."""
     judges: tuple[str, ...] = ()
-    """What each rung compares trials by, METRIC, TRAIN_LOSS or VALIDATION_LOSS; empty means the score everywhere."""
+    """What each rung compares trials by, METRIC or one of the losses; empty means the score everywhere."""
     min_precision: float = 0.85
     """Precision below this costs score."""
     min_json_valid: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from trainable.config import METRIC, TRAIN_LOSS, VALIDATION_LOSS
+from trainable.config import MEAN_VALIDATION_LOSS, METRIC, VALIDATION_LOSS
 
 
 def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> tuple[int, ...]:
@@ -39,10 +39,11 @@ def rung_ladder(horizon_steps: int, grace_steps: int, reduction_factor: int) -> 
 
 RACE_RUNGS = (1 / 9, 2 / 9, 8 / 9)
 """Places of the default rungs, as shares of the horizon; results/reference/search_replay.md compares others."""
-RACE_SHARES = (0.25, 0.15, 0.1)
+RACE_SHARES = (0.35, 0.15, 0.1)
 """Share of all trials that goes past each of them."""
-RACE_JUDGES = (VALIDATION_LOSS, TRAIN_LOSS, METRIC)
-"""What each of them compares: what is generated early on tells less than losses do."""
+RACE_JUDGES = (VALIDATION_LOSS, MEAN_VALIDATION_LOSS, METRIC)
+"""What each of them compares: what is generated early on tells less than losses do, and near the peak of the learning rate
+one loss tells less than the mean of two."""
 
 
 def race_ladder(horizon_steps: int, grace_steps: int | None = None) -> tuple[int, ...]:

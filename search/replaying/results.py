@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from search.replaying.curves import CurveTable
 from search.tuning.noise import score_interval
-from trainable.config import VALIDATION_LOSS
+from trainable.config import MEAN_VALIDATION_LOSS, VALIDATION_LOSS
 from trainable.requirements import TYPE_RECALL, Requirements
 from trainable.scoring.packed import DOCUMENT_COUNTS, pack_counts
 from trainable.scoring.score import ratio, score_of
@@ -61,14 +61,16 @@ class ReplayedResults:
         """Return the score that counts the user's requirements, and the numbers beside it."""
         place = self._places[rung]
         here = config, self.seed_place, place, slice(self.documents[rung])
-        losses = self.table.answer_loss[here].sum(dtype=float)
+        loss = self._loss(config, rung)
+        before = self._loss(config, rung - 1) if rung else loss
         counts = self.counts(config, rung)
         tp, fp, fn = counts.sum(axis=0, dtype=int).tolist()
         found = self.table.tp_by_type[here].sum(axis=0, dtype=int).tolist()
         gold = self.table.gold_by_type[: self.documents[rung]].sum(axis=0, dtype=int).tolist()
         kinds = zip(self.table.types.tolist(), found, gold, strict=True)
         details: dict[str, Value] = {
-            VALIDATION_LOSS: float(losses / self.table.answer_tokens[: self.documents[rung]].sum()),
+            VALIDATION_LOSS: loss,
+            MEAN_VALIDATION_LOSS: math.sqrt(loss * before),
             "micro_recall": ratio(tp, tp + fn),
             "micro_precision": ratio(tp, tp + fp),
             "micro_f1": ratio(2 * tp, 2 * tp + fp + fn),
@@ -83,6 +85,12 @@ class ReplayedResults:
         }
         score = score_of(tp, fp, fn, self.requirements.micro_precision)
         return required_score(score, details, self.requirements), details
+
+    def _loss(self, config: int, rung: int) -> float:
+        """Return the validation loss of the documents that a rung scores."""
+        documents = self.documents[rung]
+        losses = self.table.answer_loss[config, self.seed_place, self._places[rung], :documents]
+        return float(losses.sum(dtype=float) / self.table.answer_tokens[:documents].sum())
 
     def _interval(self, counts: np.ndarray) -> dict[str, float]:
         low, high = score_interval(counts, min_precision=0.0)

@@ -92,6 +92,7 @@ class Bench:
             values: list[Any] = list(dict.fromkeys(config[name] for config in recorded if name in config))
             if len(values) > 1:
                 parameters[name] = _covering(default.parameters.get(name), values)
+                fixed.pop(name, None)
             elif values:
                 fixed[name] = values[0]
         starting = {f"start {place}": recorded[place] for place in range(self.starting)}

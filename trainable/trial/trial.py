@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from trainable.backends.resident import ResidentBase
-from trainable.config import VALIDATION_LOSS, TrialConfig, TrialSettings
+from trainable.config import MEAN_VALIDATION_LOSS, VALIDATION_LOSS, TrialConfig, TrialSettings
 from trainable.model.adapters import save_adapter
 from trainable.model.gpu_memory import GIB, cap_memory
 from trainable.predicting.evaluator import Evaluator, shuffled_documents
@@ -134,8 +134,9 @@ class Trial:
         self.run.make_room()
         try:
             with self.backend.generator.lent(self.run.give_back):
-                if VALIDATION_LOSS in self.settings.judges[rung : rung + 1]:
-                    predictions, losses[VALIDATION_LOSS] = self.evaluator.predict_with_loss(n_documents)
+                if {VALIDATION_LOSS, MEAN_VALIDATION_LOSS} & {*self.settings.judges[rung : rung + 1]}:
+                    predictions, loss = self.evaluator.predict_with_loss(n_documents)
+                    losses = self._losses(loss)
                 else:
                     predictions = self.evaluator.predict(n_documents)
         except torch.OutOfMemoryError as error:
@@ -145,6 +146,12 @@ class Trial:
         self._record = self.evaluator.record(predictions, evaluation, self.run.step)
         details = evaluation_details(evaluation) | losses
         return required_score(evaluation.score, details, self.settings.requirements), details
+
+    def _losses(self, loss: float) -> dict[str, Value]:
+        """Return the validation loss of a rung, and its mean with that of the rung before."""
+        before = self.last_result.details.get(VALIDATION_LOSS) if self.last_result else None
+        mean = math.sqrt(loss * before) if isinstance(before, float) else loss
+        return {VALIDATION_LOSS: loss, MEAN_VALIDATION_LOSS: mean}
 
     def _live_values(self) -> LiveValues:
         """Read back what the trial really used."""

@@ -69,7 +69,8 @@ def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> No
     assert "rates      [0.0003 .. 0.03], the default of preset cpu" in text
     assert "24 validation documents" in text
     assert (
-        "rungs      steps 1 (validation loss), 2 (train loss), 8 (score), 9 (score); 25%, 15%, 10% of" in text
+        "rungs      steps 1 (validation loss), 2 (mean validation loss), 8 (score), 9 (score); 35%, 15%, 10% of"
+        in text
     )
     assert "3 trials" in text
 
@@ -90,7 +91,7 @@ def test_settings_hold_absolute_paths_although_options_are_relative(
         assert Path(path).is_absolute()
     assert settings.evaluation_documents[-1] == 10  # the horizon uses every document
     assert settings.evaluation_documents == (3, 3, 10, 10)  # a quarter where losses decide
-    assert settings.judges == ("validation_loss", "train_loss", "score", "score")
+    assert settings.judges == ("validation_loss", "mean_validation_loss", "score", "score")
     assert plan.n_train == 40
 
 

@@ -64,7 +64,7 @@ def test_all_documents_decide_where_the_score_does_and_a_quarter_where_losses_do
     tmp_path: Path, sample_head: Callable[[str, int], Path]
 ) -> None:
     settings = settings_of(tmp_path, sample_head)
-    assert settings.judges == ("validation_loss", "train_loss", "score", "score")
+    assert settings.judges == ("validation_loss", "mean_validation_loss", "score", "score")
     assert settings.evaluation_documents == (3, 3, 10, 10)
     fewer = settings_of(tmp_path, sample_head, evaluation_documents=4, reduction_factor=2)
     assert set(fewer.judges) == {"score"}

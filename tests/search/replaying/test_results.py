@@ -54,6 +54,15 @@ def test_the_loss_of_right_answers_is_the_mean_over_the_tokens_of_the_rungs_docu
     assert report["validation_loss"] == pytest.approx(losses.sum() / curve_table.answer_tokens[:60].sum())
 
 
+def test_the_mean_loss_of_a_rung_is_that_of_its_loss_and_the_one_before(
+    curve_table: CurveTable, learner: int
+) -> None:
+    results = ReplayedResults(curve_table, (17, 34, 153), (60, 60, 120), Requirements())
+    first, second = (float(str(results.result(learner, rung)["validation_loss"])) for rung in (0, 1))
+    assert results.result(learner, 0)["mean_validation_loss"] == pytest.approx(first)
+    assert results.result(learner, 1)["mean_validation_loss"] == pytest.approx(math.sqrt(first * second))
+
+
 def test_the_other_recorded_seed_has_other_numbers_and_packed_counts_of_its_own(
     curve_table: CurveTable, learner: int
 ) -> None:

@@ -82,7 +82,7 @@ def test_every_trial_ends_with_a_reason_that_names_standing_and_bar(
     last = {line.trial: line for line in read_decisions(study / "rungs.jsonl")}
     assert {line.decision for line in last.values()} == {STOPPED, FINISHED}
     stopped = [line.reason for line in last.values() if line.decision == STOPPED]
-    pattern = r"stopped at rung \d \(step \d+\): (score|train loss|validation loss) -?\d+\.\d{3}, needed -?\d+\.\d{3} among \d+"
+    pattern = r"stopped at rung \d \(step \d+\): (score|validation loss|mean validation loss) -?\d+\.\d{3}, needed -?\d+\.\d{3} among \d+"
     assert all(re.fullmatch(pattern, reason) for reason in stopped)
 
 

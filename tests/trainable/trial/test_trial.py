@@ -30,7 +30,7 @@ def settings(sample_head: Head, tmp_path_factory: pytest.TempPathFactory) -> Tri
         (2, 4, 7),
         (4, 4, 8),
         train=24,
-        judges=("validation_loss", "train_loss", "score"),
+        judges=("validation_loss", "mean_validation_loss", "score"),
         threads=1,
     )
 
@@ -70,7 +70,10 @@ def test_a_trial_goes_from_rung_to_rung_and_repeats_its_last_result(
     assert all(result.outcome == Outcome.OK and math.isfinite(result.score) for result in results)
     last = results[2].to_dict()
     assert last["train_loss"] < results[0].to_dict()["train_loss"]
-    assert ["validation_loss" in result.details for result in results] == [True, False, False, False]
+    assert ["validation_loss" in result.details for result in results] == [True, True, False, False]
+    first, second = (float(str(result.details["validation_loss"])) for result in results[:2])
+    assert results[0].details["mean_validation_loss"] == first
+    assert results[1].details["mean_validation_loss"] == pytest.approx(math.sqrt(first * second))
     assert last["lora_rank"] == 12
     assert last["samples_per_epoch"] > 24
     assert {path.name for path in tmp_path.iterdir()} == {"state.pt", "adapter"}
