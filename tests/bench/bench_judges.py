@@ -51,8 +51,13 @@ def last(kind: str) -> Callable[[Values, int], np.ndarray]:
 
 
 def mean_of(kind: str, stretches: int) -> Callable[[Values, int], np.ndarray]:
-    """Return what takes the mean of a number over the last recorded steps."""
-    return lambda values, step: getattr(values, kind)[:, max(0, step + 1 - stretches) : step + 1].mean(1)
+    """Return what takes the geometric mean of a loss over the last recorded steps."""
+
+    def judge(values: Values, step: int) -> np.ndarray:
+        losses = -getattr(values, kind)[:, max(0, step + 1 - stretches) : step + 1]
+        return -np.exp(np.log(losses).mean(1))
+
+    return judge
 
 
 def best_of(kind: str) -> Callable[[Values, int], np.ndarray]:
@@ -73,10 +78,9 @@ def product_of(*kinds: str) -> Callable[[Values, int], np.ndarray]:
 JUDGES: dict[str, Callable[[Values, int], np.ndarray]] = {
     "validation loss": last("validation"),
     "lowest validation loss so far": best_of("validation"),
-    "validation loss, two steps": mean_of("validation", 2),
+    "validation loss, mean of two steps": mean_of("validation", 2),
     "training loss": last("training"),
-    "training loss, two steps": mean_of("training", 2),
-    "training loss from the start": mean_of("training", 99),
+    "training loss, mean of two steps": mean_of("training", 2),
     "score": last("score"),
     "product of both losses": product_of("validation", "training"),
     "both losses, mean rank": ranks_of(last("validation"), last("training")),

@@ -188,12 +188,9 @@ class CachedResults(ReplayedResults):
 
 
 def recorded_tables(paths: Sequence[Path]) -> dict[str, CurveTable]:
-    """Return tables by name; NAME-json.npz and NAME-tags.npz, the two ways to answer on one set, become NAME."""
-    tables: dict[str, CurveTable] = {}
-    for path in paths or sorted((ROOT / "results/reference").rglob("*.npz")):
-        name, table = path.stem.removesuffix("-json").removesuffix("-tags"), CurveTable.load(path)
-        tables[name] = tables[name].followed_by(table) if name in tables else table
-    return {name: _starting_first(table) for name, table in tables.items()}
+    """Return tables by the names of their files, starting configs first; without paths all below results/reference."""
+    found = paths or sorted((ROOT / "results/reference").rglob("*.npz"))
+    return {path.stem: _starting_first(CurveTable.load(path)) for path in found}
 
 
 def starting_configs(table: CurveTable) -> int:
