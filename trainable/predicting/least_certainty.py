@@ -156,7 +156,7 @@ def choose_point(
         calibrate: Without, certainties stay as they are read.
 
     Raises:
-        ValueError: If nothing meets it; the message says what the first bias reaches.
+        ValueError: If nothing meets it; the message says what can be reached.
     """
     best, problem = None, ""
     for bias in biases:
@@ -167,7 +167,8 @@ def choose_point(
         try:
             own = own.at(target, examples, found)
         except ValueError as error:
-            problem = problem or str(error)
+            if not problem or target.goal == "recall":  # the last bias finds most
+                problem = str(error)
             continue
         kept = [own.kept(prediction) for prediction in found]
         evaluation = score(kept)
