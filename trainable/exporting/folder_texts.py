@@ -92,6 +92,7 @@ def write_modelfile(
         f'TEMPLATE """{pieces.go()}"""',
         f'SYSTEM """{pieces.system}"""',
         "PARAMETER temperature 0",
+        "PARAMETER repeat_penalty 1",  # Ollama's default changes answers that repeat types and keys
         f"PARAMETER num_ctx {settings.window_tokens}",
         f"PARAMETER num_predict {settings.max_new_tokens}",
         f"PARAMETER stop {json.dumps(end, ensure_ascii=False)}",

@@ -22,6 +22,7 @@ def test_the_modelfile_has_prompt_limits_and_end(tmp_path: Path) -> None:
         'TEMPLATE """<s>{{ .System }}</s><u>{{ .Prompt }}</u><a>"""',
         'SYSTEM """Find names."""',
         "PARAMETER temperature 0",
+        "PARAMETER repeat_penalty 1",
         "PARAMETER num_ctx 300",
         "PARAMETER num_predict 70",
         'PARAMETER stop "<|\\"end\\"|>"',
