@@ -185,9 +185,12 @@ class PausingScheduler(FIFOScheduler):
         more = not tune_controller.search_alg.all_handed_out()
         if more and not self._policy.early:
             return
-        trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
-        active = [trial for trial in trials.values() if trial.status in (Trial.RUNNING, Trial.PENDING)]
-        going_on = [trial for trial in active + _off_their_slot(tune_controller) if trial is not leaving]
+        trials, going_on, waiting = dict[str, Trial](), list[Trial](), tune_controller.search_alg.waiting
+        for trial in tune_controller.get_trials():
+            trials[trial.trial_id] = trial
+            over = trial.status in (Trial.TERMINATED, Trial.ERROR)
+            if trial is not leaving and not over and trial.trial_id not in waiting:
+                going_on.append(trial)
         free = self.placement.free([trial.trial_id for trial in going_on])
         chosen: list[Trial] = []
 

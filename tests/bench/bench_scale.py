@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import heapq
 import json
+import math
 import random
 import resource
 import tempfile
@@ -28,15 +29,17 @@ import tyro
 from ray.tune.experiment import Trial
 
 from data.paths import ROOT
+from search.planning.ladder import standing
 from search.planning.space import SpaceSampler, default_space
 from search.replaying.controller import ReplayController, ReplayedTrial
 from search.replaying.curves import CurveTable
+from search.study.journal import PAUSED, RungDecision
 from search.tuning.placement import Base, Placement, base_of
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
 from tests.bench.bench_search import Bench, BenchOptions, default_policy
-from trainable.config import METRIC, TIME_ATTR
+from trainable.config import JSON, METRIC, TIME_ATTR
 
 RECORDED = "recorded"
 """In a config: which recorded one it is."""
@@ -100,13 +103,15 @@ class ScaleOptions:
         "4x100",
         "8x100",
         "64x2000",
-        "512x10000",
+        "512x4000",
     )
     """Searches, workers x trials."""
     costs: tuple[str, ...] = ("cpu", "gpu")
     """Which costs."""
     variants: tuple[str, ...] = tuple(VARIANTS)
     """Which ways to promote and to ask."""
+    decisions: tuple[int, ...] = (100, 1000, 10000)
+    """Sizes of searches of which single decisions are timed."""
     searches: int = 20
     """Searches of each kind with up to 100 trials; larger ones run once."""
 
@@ -127,9 +132,9 @@ class ClockedSearch(ReplayController):
         self._used: set[int] = set()
         self._answers_for: dict[str, int] = {}
 
-    def run(self) -> None:
-        """Run until every trial has ended."""
-        while True:
+    def run(self, most: float = math.inf) -> None:
+        """Run until every trial has ended, or so many stretches have."""
+        while len(self.decisions_s) < 2 * most:
             self._fill()
             if not self._events:
                 break
@@ -273,6 +278,58 @@ def replay(
     }
 
 
+def late_decisions(bench: Bench, trials: int, events: int = 200) -> dict[str, float]:
+    """Return what decisions take when every trial of a large search is at its first rung and the first ones go on.
+
+    The journal is written beforehand and read once, as when a search goes on; memory is what the process gains.
+    """
+    policy = default_policy(bench)
+    results = bench.results(0, policy.rungs, policy.judges)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        journal = Path(folder) / "rungs.jsonl"
+        placement = Placement.alike(8)
+        scheduler = PausingScheduler(journal, policy, placement)
+        search = ClockedSearch(
+            COSTS["cpu"],
+            results.documents,
+            RandomSearch(bench.table, 0),
+            scheduler,
+            results,
+            trials,
+            placement,
+        )
+        for _ in range(trials):
+            trial_id, config = search._suggested()
+            search._hand_out(trial_id, config)
+        lines, judge = [], policy.judge(0)
+        for trial in search.trials:
+            result = results.result(trial.recorded, 0)
+            if np.isfinite(result[METRIC]):
+                trial.status, trial.rungs_done, trial.last_result = Trial.PAUSED, 1, result
+                search.waiting.add(trial.trial_id)
+                lines.append(
+                    RungDecision(
+                        trial.trial_id, 0, policy.rungs[0], result[METRIC], None, 0, PAUSED, "", judge,
+                        standing(result, judge), "", str(trial.config.get("answers", JSON)),
+                    )
+                )  # fmt: skip
+            else:
+                trial.status = Trial.TERMINATED
+        journal.write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines), encoding="utf-8")
+        search._active.clear()
+        started = time.thread_time()
+        scheduler.choose_trial_to_run(search)  # type: ignore[arg-type]
+        first_s = time.thread_time() - started
+        search.run(events)
+    spent = np.array(search.decisions_s) * 1000
+    gained = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return {
+        "trials": trials, "reading_s": round(first_s, 2), "decision_ms": round(float(spent.mean()), 2),
+        "p99_decision_ms": round(float(np.percentile(spent, 99)), 2), "gained_mib": round(gained, 1),
+    }  # fmt: skip
+
+
 def main() -> None:
     """Replay, print a line each and JSON last."""
     options = tyro.cli(ScaleOptions)
@@ -298,7 +355,14 @@ def main() -> None:
                     "took_s": round(time.perf_counter() - started, 1),
                 })  # fmt: skip
                 print(rows[-1], flush=True)
-    summary = {"costs": {name: _told(COSTS[name]) for name in options.costs}, "rows": rows}
+    late = [late_decisions(bench, trials) for trials in options.decisions]
+    for row in late:
+        print(row, flush=True)
+    summary = {
+        "late_decisions": late,
+        "costs": {name: _told(COSTS[name]) for name in options.costs},
+        "rows": rows,
+    }
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
