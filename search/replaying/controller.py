@@ -11,9 +11,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from search.replaying.results import ReplayedResults
-from search.tuning.drawn import Drawn
-from search.tuning.placement import Placement
 from search.tuning.searcher import TruthfulOptunaSearch
+from search.tuning.seating.drawn import Drawn
+from search.tuning.seating.placement import Placement
 from trainable.trial.result import Value
 
 
@@ -55,7 +55,7 @@ class ReplayController:
         trials: How many trials to run.
         placement: Where trials run; none means one after another.
         on_event: Called with a trial after each of its results, for showing progress.
-        ahead: See `search.tuning.drawn.Drawn`.
+        ahead: See `search.tuning.seating.drawn.Drawn`.
     """
 
     def __init__(

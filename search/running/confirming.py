@@ -22,8 +22,8 @@ from search.planning.plan import SearchPlan
 from search.study.confirmation import confirmation_of
 from search.study.confirming_runs import FRESH_SEED, PHASES_S, ConfirmingRun, append_run
 from search.study.files import StudyFiles, trial_config
-from search.tuning.placement import Placement
-from search.tuning.slots import Slots
+from search.tuning.seating.placement import Placement
+from search.tuning.seating.slots import Slots
 from trainable.config import TrialConfig
 from trainable.trial.result import Outcome, TrialResult
 from trainable.trial.seat import Seat

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ray import tune
     from ray.tune.experiment import Trial
 
-    from search.tuning.placement import Placement
     from search.tuning.searcher import TruthfulOptunaSearch
+    from search.tuning.seating.placement import Placement
     from search.watching.live import SearchDisplay
 
 EXPERIMENT = "tune"

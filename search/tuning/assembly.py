@@ -18,9 +18,9 @@ TRIALS_FOR_EACH = 12
 if TYPE_CHECKING:
     import optuna
 
-    from search.tuning.placement import Placement
     from search.tuning.scheduler import PausingScheduler
     from search.tuning.searcher import TruthfulOptunaSearch
+    from search.tuning.seating.placement import Placement
 
 
 def make_searcher(
@@ -69,8 +69,8 @@ def make_placement(plan: SearchPlan, searcher: TruthfulOptunaSearch | None = Non
         plan: The search.
         searcher: Predicts what configs need, where GPUs differ in memory.
     """
-    from search.tuning.placement import Placement
-    from search.tuning.slots import MeasuredSlots, Slots, gpus_busy
+    from search.tuning.seating.placement import Placement
+    from search.tuning.seating.slots import MeasuredSlots, Slots, gpus_busy
 
     options, seats = plan.options, plan.seats
     automatic = options.trials_per_gpu == "auto" and options.concurrent_trials is None

@@ -1,7 +1,7 @@
 """Replaces Ray Tune's TuneController while a search runs: left to itself it gives up too many worker processes.
 
 A worker process keeps its base model loaded from trial to trial. Tune hands workers on (`reuse_actors`) among trials
-that ask for the same resources, which here are those of the same seat (search/tuning/placement.py), but
+that ask for the same resources, which here are those of the same seat (search/tuning/seating/placement.py), but
 
 - takes a `reset_config` that returns False for a programming error and ends the trial. Here it means that the
   process has drifted (memory left behind, base weights changed), which is no fault of the trial that would come next;

@@ -13,8 +13,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.planning.ladder import described, shown, standing
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
-from search.tuning.placement import Placement, base_of
 from search.tuning.promotion import Promotion, RacePolicy
+from search.tuning.seating.placement import Placement, base_of
 from search.tuning.standings import JournalStandings, Standings, standings_of
 from trainable.config import JSON, METRIC, TIME_ATTR
 from trainable.scoring.packed import DOCUMENT_COUNTS

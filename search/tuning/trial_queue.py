@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
-from search.tuning.drawn import Drawn
-from search.tuning.placement import Placement
+from search.tuning.seating.drawn import Drawn
+from search.tuning.seating.placement import Placement
 from trainable.config import METRIC
 from trainable.knob import KnobValue
 

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from data.terminal import plain_stdout
 from search.study.journal import RungsJournal
-from search.tuning.slots import Slots
+from search.tuning.seating.slots import Slots
 from search.watching.live_table import live_view, number
 from search.watching.time_left import Mark, SearchShape, seconds_left, stretches_done, to_go
 from trainable.config import split_ray_config

@@ -30,15 +30,15 @@ from ray.tune.experiment import Trial
 
 from data.paths import ROOT
 from search.planning.ladder import standing
-from search.planning.space import SpaceSampler, default_space
+from search.planning.space import SpaceSampler
 from search.replaying.controller import ReplayController, ReplayedTrial
 from search.replaying.curves import CurveTable
 from search.study.journal import PAUSED, RungDecision
-from search.tuning.placement import Base, Placement, base_of
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
-from tests.bench.bench_search import Bench, BenchOptions, default_policy
+from search.tuning.seating.placement import Base, Placement, base_of
+from tests.bench.replay import Bench
 from trainable.config import JSON, METRIC, TIME_ATTR
 
 RECORDED = "recorded"
@@ -230,10 +230,10 @@ def searcher_of(bench: Bench, policy: RacePolicy, trials: int, seed: int) -> Any
     """Return the searcher of `search/run.py` for up to 100 trials, random configs for more."""
     if trials > 100:
         return RandomSearch(bench.table, seed)
-    space = default_space("cpu", 42)
     return TruthfulOptunaSearch(
-        SpaceSampler(space, {}), bench.horizon, optuna.storages.InMemoryStorage(), "bench",
-        space.fitting_starting_configs(), seed, judges=dict(zip(policy.rungs, policy.judges, strict=False)),
+        SpaceSampler(bench.space, {}), bench.horizon, optuna.storages.InMemoryStorage(), "bench",
+        bench.space.fitting_starting_configs(), seed,
+        judges=dict(zip(policy.rungs, policy.judges, strict=False)), coordinates=bench.coordinates,
     )  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def replay(
     bench: Bench, costs: Costs, workers: int, trials: int, early: float, ahead: int, seed: int
 ) -> dict[str, float]:
     """Replay one search; return its wall time, how busy the workers were, its regret and what deciding took."""
-    policy = replace(default_policy(bench), early=early)
+    policy = replace(bench.default_policy(), early=early)
     results = bench.results(seed % len(bench.table.seeds), policy.rungs, policy.judges)
     gc.collect()
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
@@ -283,7 +283,7 @@ def late_decisions(bench: Bench, trials: int, events: int = 200) -> dict[str, fl
 
     The journal is written beforehand and read once, as when a search goes on; memory is what the process gains.
     """
-    policy = default_policy(bench)
+    policy = bench.default_policy()
     results = bench.results(0, policy.rungs, policy.judges)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
@@ -334,7 +334,7 @@ def main() -> None:
     """Replay, print a line each and JSON last."""
     options = tyro.cli(ScaleOptions)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    bench = Bench(BenchOptions(table=options.table, half="all"), CurveTable.load(options.table))
+    bench = Bench(CurveTable.load(options.table), "all", 20, 0.0)
     rows = []
     for size in options.sizes:
         workers, trials = map(int, size.split("x"))

@@ -21,10 +21,10 @@ from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
 from search.study.confirmation import CLOSE
 from search.tuning.coordinates import Coordinates
-from search.tuning.placement import Placement
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
+from search.tuning.seating.placement import Placement
 from trainable.config import JSON, KNOBS, METRIC, TIME_ATTR
 from trainable.knob import Choice, KnobValue, Range
 from trainable.requirements import Requirements

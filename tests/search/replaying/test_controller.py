@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from search.replaying.controller import ReplayController, ReplayedTrial, cost_share
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
-from search.tuning.placement import Placement
+from search.tuning.seating.placement import Placement
 from trainable.config import METRIC, MODE, TIME_ATTR
 from trainable.requirements import Requirements
 

@@ -13,8 +13,8 @@ from search.study.journal import PAUSED, RungDecision, RungsJournal
 from search.study.storage import open_study
 from search.tuning import searcher
 from search.tuning.assembly import drawn_ahead, make_placement, make_scheduler, make_searcher, steps_of
-from search.tuning.placement import Placement
-from search.tuning.slots import MeasuredSlots, Slots
+from search.tuning.seating.placement import Placement
+from search.tuning.seating.slots import MeasuredSlots, Slots
 from trainable.config import SETTINGS_KEY
 from trainable.trial.seat import Seat
 

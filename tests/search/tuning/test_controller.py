@@ -20,10 +20,10 @@ from data.paths import ROOT
 from search.study.journal import FINISHED, STOPPED
 from search.tuning import controller
 from search.tuning.controller import ATTRIBUTES, METHODS, ReusingController, changed_names, reusing_workers
-from search.tuning.placement import Placement
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
-from search.tuning.slots import Slots
+from search.tuning.seating.placement import Placement
+from search.tuning.seating.slots import Slots
 from search.tuning.trial_queue import TrialQueue
 from trainable.trial.seat import Seat, seat_of
 

@@ -12,9 +12,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from search.study.journal import CONTINUED, FINISHED, PAUSED, STOPPED, RungDecision, RungsJournal
-from search.tuning.placement import Placement
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
+from search.tuning.seating.placement import Placement
 
 RUNGS = (1, 3, 9)
 POLICY = RacePolicy(RUNGS, (0.5, 0.25), chance=1.0)

@@ -10,8 +10,8 @@ import pytest
 from ray import tune
 from ray.tune.experiment import Experiment, Trial
 
-from search.tuning.placement import Placement
-from search.tuning.slots import Slots
+from search.tuning.seating.placement import Placement
+from search.tuning.seating.slots import Slots
 from search.tuning.trial_queue import TrialQueue
 from trainable.trial.seat import Seat, seat_of
 

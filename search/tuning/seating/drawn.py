@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
-from search.tuning.placement import Placement
+from search.tuning.seating.placement import Placement
 from trainable.trial.seat import Seat
 
 Config = TypeVar("Config", bound=Mapping[str, object])

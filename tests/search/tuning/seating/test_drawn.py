@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from search.tuning.drawn import Drawn
-from search.tuning.placement import Placement
-from search.tuning.slots import Slots
+from search.tuning.seating.drawn import Drawn
+from search.tuning.seating.placement import Placement
+from search.tuning.seating.slots import Slots
 from trainable.trial.seat import Seat
 
 

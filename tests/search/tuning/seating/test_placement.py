@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from search.tuning.placement import Placement, base_of
-from search.tuning.slots import Slots
+from search.tuning.seating.placement import Placement, base_of
+from search.tuning.seating.slots import Slots
 from trainable.trial.seat import Seat
 
 SMALL = {"model": "Qwen3-0.6B", "load_in_4bit": False}

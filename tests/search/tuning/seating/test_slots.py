@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from search.tuning.slots import LOOKS, RESULTS, MeasuredSlots, Slots, gpus_busy
+from search.tuning.seating.slots import LOOKS, RESULTS, MeasuredSlots, Slots, gpus_busy
 
 
 class Measurement:

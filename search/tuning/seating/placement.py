@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from search.tuning.slots import Slots
+from search.tuning.seating.slots import Slots
 from trainable.trial.seat import Seat
 
 Base: TypeAlias = tuple[object, object]

@@ -1,0 +1,1 @@
+"""Which trial goes to which worker, and how many at a time."""
