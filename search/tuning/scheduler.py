@@ -149,8 +149,8 @@ class PausingScheduler(FIFOScheduler):
         if pending or running or not paused:
             return pending
         self._promote(tune_controller, leaving=None)
-        if promoted := _off_their_slot(tune_controller):
-            return promoted[0]
+        if promoted := next((trial for trial in paused if trial.trial_id not in waiting), None):
+            return promoted
         if tune_controller.search_alg.all_handed_out():
             self._end(tune_controller, paused)
         return None
@@ -193,7 +193,6 @@ class PausingScheduler(FIFOScheduler):
                 going_on.append(trial)
         free = self.placement.free([trial.trial_id for trial in going_on])
         chosen: list[Trial] = []
-
         loaded = self.placement.loaded(free)
 
         def near(trial: str) -> bool:
@@ -243,10 +242,3 @@ class PausingScheduler(FIFOScheduler):
                 replace(last, needed=needed, peers=count, decision=STOPPED, reason=reason, counts="")
             )
             tune_controller.stop_trial(trial)
-
-
-def _off_their_slot(tune_controller: Controller) -> list[Trial]:
-    """Return the trials that are paused, but shall go on: promoted ones, and those whose worker is replaced."""
-    waiting = tune_controller.search_alg.waiting
-    trials = tune_controller.get_trials()
-    return [trial for trial in trials if trial.status == Trial.PAUSED and trial.trial_id not in waiting]
