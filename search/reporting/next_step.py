@@ -62,7 +62,9 @@ def _labels(metrics: RetrainJson) -> Step:
         return Step("label more texts", "Not measured: retrain.py --learning-curve does.", None)
     now = as_number(curve["points"][-1]["validation"].get("micro_recall")) or 0.0
     gain = curve["forecast"]["micro_recall"] - now
-    sure = gain - abs(curve["error"]["micro_recall"])
+    sure = gain + min(
+        0.0, curve["error"]["micro_recall"]
+    )  # a forecast that promised too much before may again
     return Step("label more texts", curve_words(curve), gain if sure > 0 else 0.0)
 
 

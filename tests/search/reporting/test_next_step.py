@@ -30,14 +30,18 @@ def steps(view: StudyView, **changes: Any) -> list[Any]:
     return next_steps(view, {**_METRICS, "epochs": epochs(0.7, 0.7), "best_epoch": 1, **changes})
 
 
-def test_more_labels_come_first_where_the_curve_still_rises_by_more_than_its_error(view: StudyView) -> None:
+def test_more_labels_come_first_where_the_curve_still_rises_by_more_than_it_promised_too_much_before(
+    view: StudyView,
+) -> None:
     first = steps(view, learning_curve=curve((0.5, 0.7, 0.8), 0.87, 0.01))[0]
     assert next_words(first) == f"Next: label more texts. {curve_words(curve((0.5, 0.7, 0.8), 0.87, 0.01))}"  # type: ignore[arg-type]
     assert "50.0 % with 100, 70.0 % with 200, 80.0 % with 400 training documents" in first.evidence
     assert "with twice as many it would be 87.0 %" in first.evidence
     assert "was off by +1.0 points" in first.evidence
-    unsure = steps(view, learning_curve=curve((0.5, 0.7, 0.8), 0.87, 0.08))
+    unsure = steps(view, learning_curve=curve((0.5, 0.7, 0.8), 0.87, -0.08))
     assert unsure[0].what != "label more texts"
+    modest = steps(view, learning_curve=curve((0.5, 0.7, 0.8), 0.87, 0.08))
+    assert modest[0].what == "label more texts"
 
 
 def test_longer_training_comes_first_where_the_last_epoch_still_gained(view: StudyView) -> None:
