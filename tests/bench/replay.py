@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 
 from data.paths import ROOT
-from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_ladder, rung_shares
+from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_shares
 from search.planning.rates import expectation_of, model_width
 from search.planning.space import SearchSpace, SpaceSampler, default_space
 from search.replaying.controller import ReplayController
@@ -69,10 +69,7 @@ class Bench:
         self.steps = tuple(self.table.steps.tolist())
         self.horizon = self.steps[-1]
         self.documents = len(self.table.document_length)
-        grace = min(self.steps, key=lambda step: abs(step - self.horizon / 9))
-        self.rungs = tuple(
-            min(self.steps, key=lambda step: abs(step - rung)) for rung in rung_ladder(self.horizon, grace, 3)
-        )
+        self.rungs = self.snapped((1 / 9, 1 / 3, 1))
         self._results: dict[Any, CachedResults] = {}
         every = [self.results(place, self.steps) for place in range(len(self.table.seeds))]
         last = len(self.steps) - 1
