@@ -122,7 +122,7 @@ def priorband(bench: Bench, seed: int, place: int) -> Outcome:
     from neps.optimizers.ask_and_tell import AskAndTell
 
     believed = bench.table.parsed_configs[bench.starting - 1]
-    space: dict[str, Any] = {"steps": neps.IntegerFidelity(bench.rungs[0], bench.horizon)}
+    space: dict[str, Any] = {"steps": neps.IntegerFidelity(bench.horizon // 9, bench.horizon)}
     for name, parameter in bench.space.parameters.items():
         told = {"prior_confidence": "medium"}
         if isinstance(parameter, Range):
