@@ -29,9 +29,9 @@ class TunerTrial(tune.Trainable):
 
     def setup(self, config: Values) -> None:
         """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
+        seat_of(config).take()
         from trainable.backends.resident import ResidentBase
 
-        seat_of(config).take()
         self._resident, self._actor_name = ResidentBase(), ActorName()
         self._live: LiveMetrics | None = None
         self._note(config)
