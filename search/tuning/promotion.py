@@ -9,6 +9,10 @@ from search.planning.ladder import described, shown
 from search.tuning.standings import Peer, Standings
 from trainable.config import METRIC
 
+LEAST_BY_LOSS = 2
+"""So many trials of each way to answer go past a rung that compares losses, however few there are: early losses may mislead,
+and a search must not hang on one of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
@@ -87,7 +91,8 @@ class RacePolicy:
         return (here[places - 1].standings[rung] if places else None), len(here)
 
     def _places(self, rung: int, arrived: int, peers: Standings, answers: str | None) -> int:
-        return min(arrived, max(1, round(peers.count(answers) * self.shares[rung])))
+        least = 1 if self.judge(rung) == METRIC else LEAST_BY_LOSS
+        return min(arrived, max(least, round(peers.count(answers) * self.shares[rung])))
 
     def _choose_at(
         self, rung: int, peers: Standings, near: Callable[[str], bool], answers: str | None, more: bool

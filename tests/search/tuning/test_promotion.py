@@ -139,3 +139,20 @@ def test_while_new_trials_are_to_come_nobody_goes_on_unless_places_are_given_awa
     last = half.choose(standings_of(lines))
     assert last is not None
     assert last.trial == "b"
+
+
+def test_where_losses_are_compared_two_of_each_way_to_answer_go_on_however_few_there_are() -> None:
+    policy = RacePolicy(RUNGS, (0.1, 0.1), judges=("validation_loss", "score", "score"))
+    lines = [
+        RungDecision(
+            f"{way}{place}", 0, 1, 0.0, None, 0, PAUSED, "", "validation_loss", -float(place), "", way
+        )
+        for way in ("json", "tags")
+        for place in range(3)
+    ]
+    promoted = []
+    while promotion := policy.choose(standings_of(lines)):
+        promoted.append(promotion.trial)
+        line = next(line for line in lines if line.trial == promotion.trial)
+        lines.append(replace(line, decision=CONTINUED))
+    assert promoted == ["json0", "json1", "tags0", "tags1"]

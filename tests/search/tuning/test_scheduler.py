@@ -141,7 +141,7 @@ def test_a_rung_that_compares_losses_lets_the_lowest_go_on_and_says_so(tmp_path:
     assert chosen.trial_id == "b"
     reasons = [line.reason for line in scheduler.decisions()]
     assert reasons[0] == "paused at rung 1 (step 1): validation loss 0.900, trial 1 here"
-    assert reasons[-1] == "continued past rung 1 (step 1): validation loss 0.300, needed 0.300 among 3"
+    assert reasons[-1] == "continued past rung 1 (step 1): validation loss 0.300, needed 0.600 among 3"
 
 
 # --- crashes ---
