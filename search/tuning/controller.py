@@ -6,21 +6,24 @@ that ask for the same resources, which here are those of the same seat (search/t
 - takes a `reset_config` that returns False for a programming error and ends the trial. Here it means that the
   process has drifted (memory left behind, base weights changed), which is no fault of the trial that would come next;
 - ends a trial with an error, without a retry, when the worker that it was to take over has died;
-- ends a worker that becomes free while a trial waits for another seat, and all but one where several are free.
+- ends a worker that becomes free while a trial waits for another seat, and all but one where several are free. Here that
+  is done only where a trial waits for room that nobody else can give: a node of a cluster is gone.
 
 Each of these has no public hook. What is used of Ray's private names, in the whole project:
 
  1. `TuneController._on_trial_reset`, replaced: what follows a `reset_config`
  2. `TuneController._process_trial_failure`, replaced: what follows an error
  3. `TuneController._maybe_cache_trial_actor`, replaced: whether a worker is kept
- 4. `TuneController._trial_to_actor`: the worker of each trial
- 5. `TuneController._started_actors`: workers whose process has started
- 6. `TuneController._resetting_trials`: trials that are taking over a worker
- 7. `TuneController._actor_cache`: the workers that are free
- 8. `TuneController._unstage_trial_with_resources`: undoes the request for a worker
- 9. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
+ 4. `TuneController._cleanup_cached_actors`, replaced: when free workers are ended
+ 5. `TuneController._trial_to_actor`: the worker of each trial
+ 6. `TuneController._started_actors`: workers whose process has started
+ 7. `TuneController._resetting_trials`: trials that are taking over a worker
+ 8. `TuneController._actor_cache`: the workers that are free
+ 9. `TuneController._actor_manager`: knows which workers have got their resources
+10. `TuneController._unstage_trial_with_resources`: undoes the request for a worker
+11. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
     when a worker starts, after which the package setproctitle has no effect)
-10. `ray._private.gcs_utils.create_gcs_channel`: a worker's name on the dashboard (trainable/trial/dashboard_name.py)
+12. `ray._private.gcs_utils.create_gcs_channel`: a worker's name on the dashboard (trainable/trial/dashboard_name.py)
 
 Of Optuna's there are none. `ray.tune.tune.TuneController` is looked up when a search starts, and is put back after it.
 """
@@ -28,6 +31,7 @@ Of Optuna's there are none. `ray.tune.tune.TuneController` is looked up when a s
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,10 +49,13 @@ METHODS = {
     "_on_trial_reset": ("self", "trial", "success"),
     "_process_trial_failure": ("self", "trial", "exception"),
     "_maybe_cache_trial_actor": ("self", "trial"),
+    "_cleanup_cached_actors": ("self", "force_all"),
     "_unstage_trial_with_resources": ("self", "trial"),
 }
 """Of Ray's controller, and their parameters."""
-ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_cache")
+ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_cache", "_actor_manager")
+PATIENCE_S = 10
+"""How long a worker waits for its resources before free ones are ended for it; where there is room it takes less than one."""
 
 
 class ReusingController(TuneController):
@@ -60,6 +67,7 @@ class ReusingController(TuneController):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._kept: set[PlacementGroupFactory] = set()
+        self._waiting_since: dict[object, float] = {}
 
     def _on_trial_reset(self, trial: Trial, success: bool) -> None:
         """Start a trial in the worker it took over, or let it wait for another if that one refused it."""
@@ -98,6 +106,14 @@ class ReusingController(TuneController):
             self._kept.add(seat)
             self._actor_cache.increase_max(seat)
         return bool(super()._maybe_cache_trial_actor(trial))
+
+    def _cleanup_cached_actors(self, force_all: bool = False) -> None:
+        """End the free workers where another has waited long for its resources: only theirs are left."""
+        now, placed = time.monotonic(), self._actor_manager.is_actor_started
+        waiting = [worker for worker in self._trial_to_actor.values() if not placed(worker)]
+        self._waiting_since = {worker: self._waiting_since.get(worker, now) for worker in waiting}
+        longest = max((now - since for since in self._waiting_since.values()), default=0)
+        super()._cleanup_cached_actors(force_all or longest > PATIENCE_S)
 
 
 def worker_died(trial: Trial) -> str:
