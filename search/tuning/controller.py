@@ -13,17 +13,15 @@ Each of these has no public hook. What is used of Ray's private names, in the wh
 
  1. `TuneController._on_trial_reset`, replaced: what follows a `reset_config`
  2. `TuneController._process_trial_failure`, replaced: what follows an error
- 3. `TuneController._maybe_cache_trial_actor`, replaced: whether a worker is kept
- 4. `TuneController._cleanup_cached_actors`, replaced: when free workers are ended
- 5. `TuneController._trial_to_actor`: the worker of each trial
- 6. `TuneController._started_actors`: workers whose process has started
- 7. `TuneController._resetting_trials`: trials that are taking over a worker
- 8. `TuneController._actor_cache`: the workers that are free
- 9. `TuneController._actor_manager`: knows which workers have got their resources
-10. `TuneController._unstage_trial_with_resources`: undoes the request for a worker
-11. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
+ 3. `TuneController._cleanup_cached_actors`, replaced: which free workers are kept
+ 4. `TuneController._trial_to_actor`: the worker of each trial
+ 5. `TuneController._started_actors`: workers whose process has started
+ 6. `TuneController._resetting_trials`: trials that are taking over a worker
+ 7. `TuneController._actor_cache`: the workers that are free
+ 8. `TuneController._unstage_trial_with_resources`: undoes the request for a worker
+ 9. `ray._raylet.setproctitle`: a worker's status in `ps` (trainable/trial/live_metrics.py; Ray takes the title over
     when a worker starts, after which the package setproctitle has no effect)
-12. `ray._private.gcs_utils.create_gcs_channel`: a worker's name on the dashboard (trainable/trial/dashboard_name.py)
+10. `ray._private.gcs_utils.create_gcs_channel`: a worker's name on the dashboard (trainable/trial/dashboard_name.py)
 
 Of Optuna's there are none. `ray.tune.tune.TuneController` is looked up when a search starts, and is put back after it.
 """
@@ -48,14 +46,13 @@ if TYPE_CHECKING:
 METHODS = {
     "_on_trial_reset": ("self", "trial", "success"),
     "_process_trial_failure": ("self", "trial", "exception"),
-    "_maybe_cache_trial_actor": ("self", "trial"),
     "_cleanup_cached_actors": ("self", "force_all"),
     "_unstage_trial_with_resources": ("self", "trial"),
 }
 """Of Ray's controller, and their parameters."""
-ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_cache", "_actor_manager")
-PATIENCE_S = 10
-"""How long a worker waits for its resources before free ones are ended for it; where there is room it takes less than one."""
+ATTRIBUTES = ("_trial_to_actor", "_started_actors", "_resetting_trials", "_actor_cache")
+PATIENCE_S = 60
+"""How long a worker may take to start before free ones are ended, whose room it may need; else it takes a few seconds."""
 
 
 class ReusingController(TuneController):
@@ -98,19 +95,15 @@ class ReusingController(TuneController):
                 self.pause_trial(trial, should_checkpoint=False)
             print(worker_died(trial), flush=True)
 
-    def _maybe_cache_trial_actor(self, trial: Trial) -> bool:
-        """Keep the worker of a trial that leaves it, one at each seat, until the search is over."""
-        seat = trial.placement_group_factory
-        assert seat is not None  # of every trial that has a worker
-        if seat not in self._kept:
-            self._kept.add(seat)
-            self._actor_cache.increase_max(seat)
-        return bool(super()._maybe_cache_trial_actor(trial))
-
     def _cleanup_cached_actors(self, force_all: bool = False) -> None:
-        """End the free workers where another has waited long for its resources: only theirs are left."""
-        now, placed = time.monotonic(), self._actor_manager.is_actor_started
-        waiting = [worker for worker in self._trial_to_actor.values() if not placed(worker)]
+        """Keep a free worker at each seat until the search is over, unless another waits long for room to start."""
+        for trial in self._trial_to_actor:
+            seat = trial.placement_group_factory
+            if seat is not None and seat not in self._kept:
+                self._kept.add(seat)
+                self._actor_cache.increase_max(seat)
+        now = time.monotonic()
+        waiting = [worker for worker in self._trial_to_actor.values() if worker not in self._started_actors]
         self._waiting_since = {worker: self._waiting_since.get(worker, now) for worker in waiting}
         longest = max((now - since for since in self._waiting_since.values()), default=0)
         super()._cleanup_cached_actors(force_all or longest > PATIENCE_S)

@@ -44,7 +44,6 @@ def test_a_ray_that_changed_is_refused_in_a_clear_sentence(monkeypatch: pytest.M
         f"{told} makes no attribute _started_actors",
         f"{told} makes no attribute _resetting_trials",
         f"{told} makes no attribute _actor_cache",
-        f"{told} makes no attribute _actor_manager",
     ]
     with (
         pytest.raises(RuntimeError, match="changed what search/tuning/controller.py builds on"),
