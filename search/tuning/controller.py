@@ -64,7 +64,7 @@ class ReusingController(TuneController):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._kept: set[PlacementGroupFactory] = set()
-        self._waiting_since: dict[object, float] = {}
+        self._waiting_since: dict[str, float] = {}  # Tune writes all of its state as JSON
 
     def _on_trial_reset(self, trial: Trial, success: bool) -> None:
         """Start a trial in the worker it took over, or let it wait for another if that one refused it."""
@@ -103,8 +103,9 @@ class ReusingController(TuneController):
                 self._kept.add(seat)
                 self._actor_cache.increase_max(seat)
         now = time.monotonic()
-        waiting = [worker for worker in self._trial_to_actor.values() if worker not in self._started_actors]
-        self._waiting_since = {worker: self._waiting_since.get(worker, now) for worker in waiting}
+        workers, started = self._trial_to_actor.items(), self._started_actors
+        waiting = [trial.trial_id for trial, worker in workers if worker not in started]
+        self._waiting_since = {trial: self._waiting_since.get(trial, now) for trial in waiting}
         longest = max((now - since for since in self._waiting_since.values()), default=0)
         super()._cleanup_cached_actors(force_all or longest > PATIENCE_S)
 
