@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,9 +21,6 @@ import tyro
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from data.entities import Example
-    from trainable.scoring.counts import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +127,7 @@ class Recorder:
         """Train one config to the horizon; return its arrays, (steps, documents, types) and smaller."""
         import numpy as np
 
+        from tests.bench.stacked_scores import counts
         from trainable.config import TrialConfig
         from trainable.training.loop import TrainingRun, schedule_batches
         from trainable.training.parts import Parts
@@ -175,31 +173,6 @@ def record(options: RecordOptions) -> None:
         scratch.replace(path)
         recall = arrays["tp_by_type"].sum((1, 2)) / max(1, sum(len(d.entities) for d in recorder.documents))
         print(path.stem, f"{time.monotonic() - begun:.1f} s", np.round(recall, 3).tolist(), flush=True)
-
-
-def counts(
-    documents: Sequence[Example], predictions: Sequence[Prediction], types: Sequence[str]
-) -> dict[str, Any]:
-    """Return what each document's answer is worth, as a `CurveTable` holds it: (documents, types) and (documents,)."""
-    import numpy as np
-
-    from trainable.scoring.counts import document_counts
-
-    by_type = {
-        name: np.zeros((len(documents), len(types)), np.uint8) for name in ("tp_by_type", "fp_by_type")
-    }
-    single = {"fp_other": np.zeros(len(documents), np.uint8)} | {
-        name: np.zeros(len(documents), bool) for name in ("valid", "truncated")
-    }
-    for row, (document, prediction) in enumerate(zip(documents, predictions, strict=True)):
-        found = document_counts(document, prediction, known_types=frozenset(types))
-        for name, array in by_type.items():
-            for kind, count in getattr(found, name):
-                if kind in types:
-                    array[row, types.index(kind)] = min(count, 255)
-        single["fp_other"][row] = min(255, found.fp - int(by_type["fp_by_type"][row].sum()))
-        single["valid"][row], single["truncated"][row] = found.valid, found.truncated
-    return by_type | single
 
 
 def table(options: TableOptions) -> None:

@@ -50,26 +50,38 @@ def _open(base_dir: Path, file: Path, shuffled: bool, types: tuple[str, ...]) ->
     _state.update(chat=read_chat_format(base_dir), types=types, documents=read_documents(file, shuffled))
 
 
-def _score(answers: np.ndarray) -> dict[str, np.ndarray]:
-    from data.prompt import parse
-    from trainable.scoring.counts import Prediction, document_counts
+def counts(
+    documents: Sequence[Any], predictions: Sequence[Any], types: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return what each document's prediction is worth, as a `CurveTable` holds it: (documents, types) and (documents,)."""
+    from trainable.scoring.counts import document_counts
 
-    chat, types, documents = _state["chat"], _state["types"], _state["documents"][: len(answers)]
-    ids = [[int(token) for token in row if token >= 0] for row in answers]
-    texts = chat.tokenizer.batch_decode(ids, skip_special_tokens=True)
-    end, place = chat.end_of_turn_id, {name: i for i, name in enumerate(types)}
+    place = {name: i for i, name in enumerate(types)}
     shape = len(documents), len(types)
     out = {name: np.zeros(shape, np.uint8) for name in COUNTS[:2]}
     out |= {"fp_other": np.zeros(shape[0], np.uint8)} | {
         name: np.zeros(shape[0], bool) for name in COUNTS[3:]
     }
-    for row, (document, text, tokens) in enumerate(zip(documents, texts, ids, strict=True)):
-        prediction = Prediction(parse(text), truncated=tokens[-1:] != [end])
-        counts = document_counts(document, prediction, known_types=frozenset(types))
+    for row, (document, prediction) in enumerate(zip(documents, predictions, strict=True)):
+        found = document_counts(document, prediction, known_types=frozenset(types))
         for name in COUNTS[:2]:
-            for kind, count in getattr(counts, name):
+            for kind, count in getattr(found, name):
                 if kind in place:
                     out[name][row, place[kind]] = min(count, 255)
-        out["fp_other"][row] = min(255, counts.fp - int(out["fp_by_type"][row].sum()))
-        out["valid"][row], out["truncated"][row] = counts.valid, counts.truncated
+        out["fp_other"][row] = min(255, found.fp - int(out["fp_by_type"][row].sum()))
+        out["valid"][row], out["truncated"][row] = found.valid, found.truncated
     return out
+
+
+def _score(answers: np.ndarray) -> dict[str, np.ndarray]:
+    from data.prompt import parse
+    from trainable.scoring.counts import Prediction
+
+    chat, documents = _state["chat"], _state["documents"][: len(answers)]
+    ids = [[int(token) for token in row if token >= 0] for row in answers]
+    texts = chat.tokenizer.batch_decode(ids, skip_special_tokens=True)
+    predictions = [
+        Prediction(parse(text), truncated=tokens[-1:] != [chat.end_of_turn_id])
+        for text, tokens in zip(texts, ids, strict=True)
+    ]
+    return counts(documents, predictions, _state["types"])
