@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TypeVar, cast
 
+from trainable.backends.aside import BasesAside, LoadedBase
 from trainable.backends.create import create_backend
 from trainable.model.backend import Backend, LanguageModel
 from trainable.model.gpu_memory import allocated_bytes, collect_garbage
@@ -24,10 +25,10 @@ class BaseDrift(RuntimeError):
 
 
 class ResidentBase:
-    """Hands out a backend with the wanted base and no adapter; loads only when the base is another one.
+    """Hands out a backend with the wanted base and no adapter; reads a base from disk only where it has to.
 
-    A base of another size or quantisation replaces the loaded one in the same process, which takes seconds,
-    where a fresh process imports its libraries first.
+    A base of another size or quantisation takes the place of the loaded one in the same process, which takes seconds,
+    where a fresh process imports its libraries first. The one that makes way is set aside, if the host has room.
 
     Attributes:
         loads: Times that a base was read from disk.
@@ -36,7 +37,8 @@ class ResidentBase:
     def __init__(self) -> None:
         self._backend: Backend | None = None
         self._key: Hashable = None
-        self._checksum, self._bytes, self._trials = "", 0, 0
+        self._base: LoadedBase | None = None
+        self._aside = BasesAside()
         self._kept: dict[Hashable, object] = {}
         self.loads = 0
 
@@ -54,16 +56,22 @@ class ResidentBase:
             torch.OutOfMemoryError: If the base does not fit.
         """
         key = (backend, base_dir, load_in_4bit, window_tokens)
-        loaded = self.start(backend)
+        holder = self.start(backend)
         self.make_way(*key)
-        if key != self._key:
-            loaded.load_base(base_dir, load_in_4bit, window_tokens)
-            self.loads += 1
+        if self._base is None:
+            self._base = self._aside.take(key, holder) or self._load(
+                holder, base_dir, load_in_4bit, window_tokens
+            )
+            self._base.in_use = allocated_bytes()
             self._key = key
-            gc.collect()
             gc.freeze()  # libraries and base: no later collection looks through a million objects again
-            self._checksum, self._bytes = weights_checksum(loaded.model), allocated_bytes()
-        return loaded
+        return holder
+
+    def _load(self, holder: Backend, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> LoadedBase:
+        holder.load_base(base_dir, load_in_4bit, window_tokens)
+        self.loads += 1
+        gc.collect()
+        return LoadedBase(holder.model, holder.chat, weights_checksum(holder.model), 0)
 
     def start(self, backend: str) -> Backend:
         """Import a backend's libraries, if they are not yet, and return it without a base.
@@ -79,14 +87,25 @@ class ResidentBase:
         return self._backend
 
     def make_way(self, backend: str, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
-        """Take the last trial's adapter off, and the base too if the next trial needs another; see `acquire`.
+        """Take the last trial's adapter off, and set the base aside if the next trial needs another; see `acquire`.
 
         Raises:
             BaseDrift: If that does not give back the memory.
         """
         self.settle()
-        if (backend, base_dir, load_in_4bit, window_tokens) != self._key:
-            self.drop()
+        if (backend, base_dir, load_in_4bit, window_tokens) == self._key:
+            return
+        if self._backend is not None and self._base is not None and self._aside.put(self._key, self._base):
+            self._backend.generator.forget()
+            collect_garbage()
+            if allocated_bytes() <= MAX_LEFTOVER_BYTES:
+                self._backend.unload_base()
+                self._key = self._base = None
+                return
+            self._aside.forget(
+                self._key
+            )  # what libraries keep on the device beside the weights goes with them
+        self.drop()
 
     def settle(self) -> None:
         """Take the last trial's adapter off the base, if there is one.
@@ -94,8 +113,8 @@ class ResidentBase:
         Raises:
             BaseDrift: If that does not lead back to the base's first state.
         """
-        if self._backend is not None and self._key is not None:
-            self._detach(self._backend)
+        if self._backend is not None and self._base is not None:
+            _detach(self._backend, self._base)
 
     def drop(self) -> None:
         """Unload the base, if there is one; needed after an out-of-memory error.
@@ -103,7 +122,7 @@ class ResidentBase:
         Raises:
             BaseDrift: If its memory does not come back.
         """
-        self._key = None
+        self._key = self._base = None
         gc.unfreeze()
         if self._backend is None or self._backend.model is None:
             return
@@ -118,17 +137,19 @@ class ResidentBase:
             self._kept[key] = build()
         return cast("T", self._kept[key])  # a key is used for one kind of thing alone
 
-    def _detach(self, backend: Backend) -> None:
-        backend.detach_adapter()
-        collect_garbage()
-        if self._trials == 0:  # libraries make buffers at their first use and keep them
-            self._bytes = max(self._bytes, allocated_bytes() - backend.generator.kept_bytes())
-        self._trials += 1
-        grown = allocated_bytes() - self._bytes - backend.generator.kept_bytes()
-        if grown > MAX_LEFTOVER_BYTES:
-            raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
-        if weights_checksum(backend.model) != self._checksum:
-            raise BaseDrift("an earlier trial changed the base model's weights")
+
+def _detach(backend: Backend, base: LoadedBase) -> None:
+    backend.detach_adapter()
+    base.model = backend.model
+    collect_garbage()
+    if base.trials == 0:  # libraries make buffers at their first use and keep them
+        base.in_use = max(base.in_use, allocated_bytes() - backend.generator.kept_bytes())
+    base.trials += 1
+    grown = allocated_bytes() - base.in_use - backend.generator.kept_bytes()
+    if grown > MAX_LEFTOVER_BYTES:
+        raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
+    if weights_checksum(backend.model) != base.checksum:
+        raise BaseDrift("an earlier trial changed the base model's weights")
 
 
 def weights_checksum(model: LanguageModel) -> str:

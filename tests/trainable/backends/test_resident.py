@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.trainable.small_study import Head, small_settings
+from trainable.backends import aside
 from trainable.backends.resident import BaseDrift, ResidentBase, weights_checksum
 from trainable.config import TrialConfig, TrialSettings
 from trainable.model.adapters import load_weights
@@ -52,7 +53,7 @@ def test_a_trial_after_three_others_equals_a_fresh_one(settings: TrialSettings, 
     expected, weights = (load_weights(tmp_path / name / "adapter") for name in ("fresh", "reused"))
     assert expected.keys() == weights.keys()
     assert all(expected[name].equal(weights[name]) for name in weights)
-    assert resident.loads == 3  # 16-bit for two, 4-bit, 16-bit again
+    assert resident.loads == 2  # 16-bit, which waited aside while one ran in 4-bit
 
 
 @pytest.mark.slow
@@ -82,6 +83,40 @@ def test_the_same_base_is_loaded_once_and_comes_without_an_adapter() -> None:
     assert resident.loads == 1
     assert not hasattr(first.model, "peft_config")
     assert weights_checksum(first.model) == before
+
+
+def test_bases_that_make_way_wait_aside_and_come_back_unchanged() -> None:
+    resident = ResidentBase()
+    first = acquire(resident)
+    model, checksum = first.model, weights_checksum(first.model)
+    for other in ("small-4m", "small-2m", "small-4m", "small-2m"):
+        resident.acquire("peft", locate_base(other), False, 512)
+    assert (resident.loads, first.model is model, weights_checksum(first.model)) == (2, True, checksum)
+
+
+def loads(resident: ResidentBase, *windows: int) -> int:
+    """Use the base with these windows, which makes it another one each time; return how often it was read."""
+    before = resident.loads
+    for window in windows:
+        resident.acquire("peft", locate_base("small-2m"), False, window)
+    return resident.loads - before
+
+
+def test_the_base_that_was_not_wanted_for_longest_leaves_a_full_host_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resident = ResidentBase()
+    assert loads(resident, 512, 256, 128, 512) == 3
+    size = aside.weights_bytes(resident.start("peft").model)
+    free = iter([size])  # not enough; what is left when one is gone is
+    monkeypatch.setattr(aside, "free_host_bytes", lambda: next(free, 9 * size))
+    assert loads(resident, 128, 512) == 0
+    assert loads(resident, 256) == 1
+
+
+def test_a_host_without_room_keeps_no_base_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "free_host_bytes", lambda: 0)
+    assert loads(ResidentBase(), 512, 256, 512) == 3
 
 
 def test_a_base_whose_weights_changed_is_not_reused() -> None:

@@ -83,23 +83,54 @@ print(json.dumps(trial.next_rung().to_dict()))
 """
 
 
+def run_script(script: str, backend: str, head: Head, folder: Path, *arguments: str) -> Any:
+    """Run a script that gets a study's folder first, in a process of its own; return the JSON of its last line."""
+    study = folder / backend
+    settings = small_settings(study, head, (6,), (8,), train=48)
+    study.mkdir()
+    replace(settings, backend=backend).save(study / "trial_settings.json")
+    command = [sys.executable, "-c", script, str(study), *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
+    environment["UNSLOTH_COMPILE_LOCATION"] = str(study / "unsloth_cache")
+    ran = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True, cwd=folder, env=environment)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+_BASES_IN_TURN = """
+import json, sys
+from pathlib import Path
+from trainable.backends.resident import ResidentBase
+from trainable.config import TrialConfig, TrialSettings
+from trainable.trial.trial import Trial
+
+study, resident = Path(sys.argv[1]), ResidentBase()
+resident.start("unsloth")
+results = []
+for number, (model, quantised) in enumerate([("small-2m", False), ("small-2m", True), ("small-4m", False)] * 2):
+    config = TrialConfig(model, quantised, 8, 3e-3, lora_dropout=0.0, effective_batch=8)
+    trial = Trial(config, TrialSettings.load(study / "trial_settings.json"), study / str(number), resident)
+    result = trial.next_rung().to_dict()
+    results.append({key: result[key] for key in ("outcome", "train_loss", "score", "generation", "quantised_layers")})
+print(json.dumps({"results": results, "loads": resident.loads}))
+"""
+
+
+@pytest.mark.unsloth
+@pytest.mark.timeout(600)
+def test_a_base_that_waited_aside_trains_as_it_did_before(sample_head: Head, tmp_path: Path) -> None:
+    found = run_script(_BASES_IN_TURN, "unsloth", sample_head, tmp_path)
+    assert found["loads"] == 3
+    assert found["results"][:3] == found["results"][3:]
+    assert {result["outcome"] for result in found["results"]} == {"ok"}
+
+
 @pytest.mark.unsloth
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("dropout", [0.0, 0.1], ids=["own passes", "the library's passes"])
 def test_both_backends_tag_alike(dropout: float, sample_head: Head, tmp_path: Path) -> None:
     found = {}
     for backend in ("peft", "unsloth"):
-        study = tmp_path / backend
-        settings = small_settings(study, sample_head, (6,), (8,), train=48)
-        study.mkdir()
-        replace(settings, backend=backend).save(study / "trial_settings.json")
-        command = [sys.executable, "-c", _ONE_TRIAL, str(study), str(dropout)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
-        environment["UNSLOTH_COMPILE_LOCATION"] = str(study / "unsloth_cache")
-        ran = subprocess.run(
-            command, text=True, capture_output=True, check=True, cwd=tmp_path, env=environment
-        )
-        found[backend] = json.loads(ran.stdout.splitlines()[-1])
+        found[backend] = run_script(_ONE_TRIAL, backend, sample_head, tmp_path, str(dropout))
     plain, unsloth = found["peft"], found["unsloth"]
     assert unsloth["outcome"] == "ok"
     assert unsloth["backend"] == "unsloth"
