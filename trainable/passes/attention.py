@@ -69,8 +69,9 @@ def in_segments(
     longest_q: int,
     longest_k: int,
     take: Callable[[torch.Tensor], torch.Tensor],
+    both_ways: bool = False,
 ) -> Attend:
-    """Return the causal attention of concatenated segments, by the flash kernel.
+    """Return the attention of concatenated segments, by the flash kernel.
 
     Inputs are (tokens, heads, head_dim) in 16 bits on a GPU. In a segment with more keys than queries the queries
     belong to the last keys.
@@ -81,11 +82,12 @@ def in_segments(
         longest_q: Most queries of a segment.
         longest_k: Most keys of a segment.
         take: Returns the keys of all segments from the keys of all tokens, likewise the values.
+        both_ways: Whether a token sees all of its segment, or only itself and what stands before.
     """
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         read: torch.Tensor = torch.ops.aten._flash_attention_forward(
-            q, take(k), take(v), q_ends, k_ends, longest_q, longest_k, 0.0, True, False
+            q, take(k), take(v), q_ends, k_ends, longest_q, longest_k, 0.0, not both_ways, False
         )[0]
         return read
 

@@ -17,6 +17,7 @@ from trainable.model.weights import why_unsupported
 from trainable.passes.forward import LoraForward
 from trainable.passes.layout import AnyLayout, PassInputs, Sample
 from trainable.passes.packed import PackedLayout
+from trainable.passes.packed_tagged import PackedTaggedLayout
 from trainable.passes.padded import PaddedLayout
 from trainable.passes.shared_prefix import shared_prefix
 from trainable.passes.tagged import TaggedLayout
@@ -51,15 +52,15 @@ def layout_of(
         samples: Every sample of the run, each once.
         passes: Every pass of the run.
         rows: Most samples of a pass.
-        tagged: Whether samples are token ids with a tag each; these are padded.
+        tagged: Whether samples are token ids with a tag each.
     """
-    if tagged:
-        return TaggedLayout(passes, rows)
     flash = (
         backend.device.type == "cuda"
         and backend.dtype in (torch.bfloat16, torch.float16)
         and torch.cuda.get_device_capability() >= FLASH_CAPABILITY
     )
+    if tagged:
+        return PackedTaggedLayout(passes, rows) if flash else TaggedLayout(passes, rows)
     if not flash:
         return PaddedLayout(passes, rows)
     return PackedLayout(passes, rows, shared_prefix(samples))

@@ -47,11 +47,13 @@ def gradients(backend: Any) -> dict[str, Any]:
     return {n: p.grad.clone() for n, p in backend.model.named_parameters() if p.requires_grad}
 
 
-def dense_segments(q_ends: Any, k_ends: Any, longest_q: int, longest_k: int, take: Any) -> Any:
+def dense_segments(
+    q_ends: Any, k_ends: Any, longest_q: int, longest_k: int, take: Any, both_ways: bool = False
+) -> Any:
     """What the flash kernel does, segment by segment with a mask; checks what the kernel takes for granted."""
     import torch
 
-    from trainable.passes.attention import causal
+    from trainable.passes.attention import both_sides, causal
 
     def attend(q: Any, k: Any, v: Any) -> Any:
         keys, values = take(k), take(v)
@@ -63,7 +65,10 @@ def dense_segments(q_ends: Any, k_ends: Any, longest_q: int, longest_k: int, tak
             part, n_q, n_k = q[own], int(q_ends[i + 1] - q_ends[i]), int(k_ends[i + 1] - k_ends[i])
             assert n_q <= longest_q
             assert n_k <= longest_k
-            if n_q:  # queries before the segment's own make the mask the usual triangle
+            if both_ways:
+                seen_by_all = both_sides(torch.ones(1, n_k, dtype=torch.bool), group)
+                read.append(seen_by_all(part[None], keys[seen][None], values[seen][None])[0])
+            elif n_q:  # queries before the segment's own make the mask the usual triangle
                 part = torch.cat([torch.zeros(n_k - n_q, *q.shape[1:]), part])
                 rows = (x.transpose(0, 1)[None] for x in (part, keys[seen], values[seen]))
                 read.append(causal(*rows, group)[0].transpose(0, 1)[n_k - n_q :])

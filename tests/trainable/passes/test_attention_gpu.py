@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 import torch
 
@@ -45,3 +47,19 @@ def test_segments_behind_a_prefix_read_what_masks_would_let_them(n: int) -> None
 
     exact = read("cpu", torch.float32, dense_segments)
     assert (read("cuda", torch.bfloat16, in_segments) - exact).abs().max() < 0.02
+
+
+def test_segments_that_are_seen_whole_read_what_rows_would() -> None:
+    torch.manual_seed(0)
+    lengths = [30, 1, 0, 64, 17]
+    ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
+    q, k, v = (torch.randn(sum(lengths), heads, 64) for heads in (8, 2, 2))
+
+    def read(attention: object, device: str, dtype: torch.dtype) -> torch.Tensor:
+        moved = ends.to(device)
+        attend = attention(moved, moved, 64, 64, lambda keys: keys, both_ways=True)  # type: ignore[operator]
+        out: torch.Tensor = attend(*(x.to(device, dtype) for x in (q, k, v))).float().cpu()
+        return out
+
+    exact = read(dense_segments, "cpu", torch.float32)
+    assert (read(in_segments, "cuda", torch.bfloat16) - exact).abs().max() < 0.02

@@ -10,6 +10,7 @@ import pytest
 from trainable.config import TrialConfig
 from trainable.model.bases import locate_base
 from trainable.tokens.corpus import tokenized
+from trainable.tokens.tagset import TagSet
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
 
@@ -26,7 +27,8 @@ def backend_in(dtype: str, config: TrialConfig = _CONFIG) -> Any:
     assert backend.device.type == "cuda"
     backend.dtype = getattr(torch, dtype)
     backend.load_base(locate_base(config.model), config.load_in_4bit, 512)
-    backend.attach_adapter(config)
+    if not config.tagged:  # otherwise with the corpus, which has the tags
+        backend.attach_adapter(config)
     return backend
 
 
@@ -34,7 +36,11 @@ def train(backend: Any, config: TrialConfig, folder: Path, steps: int, slow: boo
     from data.corpus import SAMPLE_DIR
     from trainable.training.loop import TrainingRun, schedule_batches
 
-    corpus = tokenized(locate_base(config.model), SAMPLE_DIR / "train.jsonl", 512, folder / "tokens")
+    corpus = tokenized(
+        locate_base(config.model), SAMPLE_DIR / "train.jsonl", 512, folder / "tokens", tagged=config.tagged
+    )
+    if config.tagged:
+        backend.attach_adapter(config, TagSet(corpus.types))
     run = TrainingRun(config, backend, corpus, schedule_batches(config, corpus), total_steps=max(steps, 40))
     if slow:
         run.slow_reason = "asked for"
@@ -45,10 +51,11 @@ def train(backend: Any, config: TrialConfig, folder: Path, steps: int, slow: boo
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 2e-2)])
 @pytest.mark.parametrize("quantised", [False, True], ids=["16-bit", "4-bit"])
+@pytest.mark.parametrize("answers", ["json", "tags"])
 def test_captured_passes_learn_as_the_library_does(
-    dtype: str, tolerance: float, quantised: bool, tmp_path: Path
+    dtype: str, tolerance: float, answers: str, quantised: bool, tmp_path: Path
 ) -> None:
-    config = _CONFIG.with_changes(load_in_4bit=quantised)
+    config = _CONFIG.with_changes(load_in_4bit=quantised, answers=answers)
     _, expected = train(backend_in(dtype, config), config, tmp_path, 20, slow=True)
     run, losses = train(backend_in(dtype, config), config, tmp_path, 20, slow=False)
     assert run.slow_reason == ""
