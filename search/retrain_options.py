@@ -20,7 +20,7 @@ class RetrainOptions:
     compare: str | None = None
     """Was it worth it? Train this too, for as many epochs on the same data at its own learning rate, and test both once: a starting config by its name, such as conservative, or a file of hyperparameters; a folder with an adapter, such as another study, is tested as it is."""
     seeds: int = 1
-    """Train and test with so many seeds, one after another, and tell mean and spread of the test numbers; the adapter of the first is the result."""
+    """Train and test with so many seeds, one after another, and tell mean, interval and spread of the test numbers; the adapter of the first is the result."""
     epochs: int = 3
     """Passes over the oversampled training set."""
     engine: Literal["own", "trl"] = "own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -103,7 +104,9 @@ def gain_words(compared: ComparisonJson) -> str:
 
 
 def seeds_words(rows: Sequence[SeedJson]) -> str:
-    """Return mean and spread of the test numbers of several seeds."""
+    """Return mean, its 95 % interval (Student's t: as far as seeds alone move it) and spread of several seeds' test numbers."""
+    from scipy.stats import t
+
     names = (("micro_recall", "recall"), ("micro_precision", "precision"), ("micro_f1", "F1"))
     told = []
     for name, word in names:
@@ -112,8 +115,12 @@ def seeds_words(rows: Sequence[SeedJson]) -> str:
             told.append(f"{word} is undefined with {len(rows) - len(values)} of them")
             continue
         single = ", ".join(f"{100 * value:.1f}" for value in values)
+        middle, spread = mean(values), stdev(values)
+        half = float(t.ppf(0.975, len(values) - 1)) * spread / math.sqrt(len(values))
+        low, high = max(0.0, middle - half), min(1.0, middle + half)
         told.append(
-            f"{word} {100 * mean(values):.1f} % with a standard deviation of {100 * stdev(values):.1f} points ({single})"
+            f"{word} {100 * middle:.1f} % (95 % interval of the mean {100 * low:.1f}-{100 * high:.1f}, "
+            f"standard deviation {100 * spread:.1f} points; {single})"
         )
     seeds = ", ".join(str(row["seed"]) for row in rows)
     return f"On the test set, over {len(rows)} seeds ({seeds}): {'; '.join(told)}."

@@ -87,11 +87,12 @@ def test_a_gain_is_told_with_its_interval_and_a_verdict(ends: tuple[float, float
     assert ("In points: precision +2.0, F1 +3.0." in words) == (ends[1] > -1)
 
 
-def test_mean_and_spread_over_seeds_are_told_with_each_number() -> None:
+def test_mean_interval_and_spread_over_seeds_are_told_with_each_number() -> None:
     numbers = ((0.78, 0.9, None), (0.80, 0.9, 0.85))
     names = ("micro_recall", "micro_precision", "micro_f1")
     rows = [{"seed": 42 + n, "test": dict(zip(names, each, strict=True))} for n, each in enumerate(numbers)]
     assert seeds_words(rows) == (  # type: ignore[arg-type]  # other numbers are not told
-        "On the test set, over 2 seeds (42, 43): recall 79.0 % with a standard deviation of 1.4 points (78.0, 80.0); "
-        "precision 90.0 % with a standard deviation of 0.0 points (90.0, 90.0); F1 is undefined with 1 of them."
+        "On the test set, over 2 seeds (42, 43): recall 79.0 % (95 % interval of the mean 66.3-91.7, standard deviation "
+        "1.4 points; 78.0, 80.0); precision 90.0 % (95 % interval of the mean 90.0-90.0, standard deviation 0.0 points; "
+        "90.0, 90.0); F1 is undefined with 1 of them."
     )

@@ -88,7 +88,10 @@ def test_what_it_was_compared_with_is_a_row_and_a_sentence(metrics: dict[str, An
 def test_mean_and_spread_over_seeds_are_told(metrics: dict[str, Any]) -> None:
     seeds = [{"seed": 7, "test": numbers(0.5)}, {"seed": 8, "test": numbers(0.6)}]
     card = model_card({**metrics, "seeds": seeds})
-    assert "over 2 seeds (7, 8): recall 55.0 % with a standard deviation of 7.1 points (50.0, 60.0)" in card
+    assert (
+        "over 2 seeds (7, 8): recall 55.0 % (95 % interval of the mean 0.0-100.0, standard deviation 7.1 points; 50.0, 60.0)"
+        in card
+    )
 
 
 def test_without_a_test_file_the_card_says_so(metrics: dict[str, Any]) -> None:
