@@ -19,6 +19,7 @@ TARGETS = {
     "train_vs_recipe": "at least 15x", "train_vs_tuned_hf": "at least 2.5x", "memory_vs_hf": "at most 0.6x",
     "generate_vs_hf": "at least 5x", "trial_start_vs_fresh": "at most 5 s, at least 10x", "search_vs_naive": "at least 10x",
     "mfu_06b": "report", "mfu_17b": "at least 35 %", "drift_mib": "under 50 MiB",
+    "first_step_s": "at most 30 s", "busy_share": "at least 0.65", "gpus_2_vs_1": "at least 1.85x", "gpus_4_vs_1": "at least 3.4x",
 }  # fmt: skip
 
 
@@ -89,7 +90,27 @@ def summarise(rows: list[Row]) -> dict[str, Row]:
         "drift_mib": entry(
             resident.get("drift_mib"), None, "MiB", f"allocated, over {resident.get('trials')} reused trials"
         ),
+        **walls([row for row in rows if row["key"] == "wall"]),
     }  # fmt: skip
+
+
+def walls(rows: list[Row]) -> dict[str, Row]:
+    """Return the lines of whole searches, each from the last row with so many GPUs; none if nothing was measured."""
+    by_gpus = {row["gpus"]: row for row in rows}
+    if 1 not in by_gpus:
+        return {}
+    one = by_gpus[1]
+    what = f"{one['trials']} trials, horizon {one['horizon']}, {one['model'] or 'default models'}, {one['answers'] or 'both ways to answer'}"
+    lines = {
+        "first_step_s": entry(one["first_step_s"], None, "s", f"from the command to the first optimizer step; {what}"),
+        "busy_share": entry(one["busy_share"], None, "of the time", f"training or answering, from the first step to the last trial's end; {what}"),
+    }  # fmt: skip
+    for gpus in (2, 4):
+        if row := by_gpus.get(gpus):
+            same = all(row[name] == one[name] for name in ("model", "trials", "horizon", "answers", "commit"))
+            note = f"first step to the last trial's end; {what}" + ("" if same else "; NOT THE SAME SEARCH")
+            lines[f"gpus_{gpus}_vs_1"] = entry(row["wall_s"], one["wall_s"], "s", note, lower_is_better=True)
+    return lines
 
 
 def markdown(content: Row, rows: list[Row]) -> str:
