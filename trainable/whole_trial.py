@@ -16,6 +16,7 @@ from pathlib import Path
 import tyro
 
 from trainable.config import TrialConfig, TrialSettings
+from trainable.trial.libraries import load_libraries
 from trainable.trial.whole import CONFIG_FILE, RESULT_FILE, train_whole
 
 
@@ -45,6 +46,7 @@ def main() -> None:
         settings = replace(settings, vram_gib=options.vram_gib)
     if not settings.gpus:  # no other trial runs beside it
         settings = replace(settings, threads=os.cpu_count() or 1)
+    load_libraries(settings.backend)
     resident = ResidentBase()
     resident.start(settings.backend)
     while True:  # until standard input ends

@@ -18,17 +18,22 @@ from search.study.provenance import commit, provenance
 from trainable.model.adapters import WEIGHTS_FILE
 
 
+def check_is_new(plan: SearchPlan) -> None:
+    """Check that no other process made the same study meanwhile.
+
+    Raises:
+        FileExistsError: If one did.
+    """
+    if plan.files.config.exists():
+        raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
+
+
 def write_settings(plan: SearchPlan) -> ProvenanceJson:
     """Write trial_settings.json and config.json of a new study; config.json comes last and makes it a study.
 
     Returns:
         The provenance of the study.
-
-    Raises:
-        FileExistsError: If another process made the same study meanwhile.
     """
-    if plan.files.config.exists():
-        raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
     plan.settings.save(plan.files.trial_settings)
     keep_goals(plan.options.goals, plan.files.root)
     audit = short_audit(plan.documents.parts())

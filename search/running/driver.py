@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from search.planning.plan import SearchPlan
-from search.planning.settings_files import note_session, write_settings
+from search.planning.settings_files import check_is_new, note_session, write_settings
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.process_state import put_back_afterwards
 from search.running.ray_folders import check_ray_can_start
@@ -36,6 +38,14 @@ if TYPE_CHECKING:
     from search.watching.live import SearchDisplay
 
 EXPERIMENT = "tune"
+_NEEDED = (
+    "trainable.trial.ray_trainable",
+    "search.tuning.controller",
+    "search.tuning.searcher",
+    "search.watching.callbacks",
+    "optuna_dashboard",
+)
+"""What a search imports besides Ray, and which takes seconds to load."""
 WORKER_RETRIES = 1
 """How often a trial goes on from its last rung after its process died; what the config breaks is never retried."""
 
@@ -68,35 +78,53 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
 
 def _run_locked(plan: SearchPlan, started: float) -> dict[str, Any]:
     """Run the search, whose lock this process holds."""
-    source = note_session(plan) if plan.options.resume else write_settings(plan)
-    plan.documents.drop()
-    _run_trials(plan)
+    if not plan.options.resume:
+        check_is_new(plan)
+    with ThreadPoolExecutor(1, "beside-ray") as beside:  # while Ray starts, which is mostly waiting
+        source = beside.submit(_prepare, plan)
+        _run_trials(plan, source)
     try:
         with rerun_in_process(plan) as rerun:
-            return finish_and_confirm(plan, rerun, started, source)
+            return finish_and_confirm(plan, rerun, started, source.result())
     except Exception as error:
         if is_full_disk(error):  # nothing is wrong with the trials
             raise SearchBroke(what_broke(error, plan.files)) from error
         raise
 
 
+def _prepare(plan: SearchPlan) -> ProvenanceJson:
+    """Write the settings of the study and load what the search needs besides Ray; return the study's provenance."""
+    source = note_session(plan) if plan.options.resume else write_settings(plan)
+    plan.documents.drop()
+    for name in _NEEDED:
+        import_module(name)
+    return source
+
+
 class SearchBroke(RuntimeError):
     """The process that leads the search could not go on; the message says what to do."""
 
 
-def _run_trials(plan: SearchPlan) -> None:
+def _run_trials(plan: SearchPlan, source: Future[ProvenanceJson]) -> None:
+    """Run the trials that are left, with Ray; without any Ray is not started.
+
+    Args:
+        plan: The search.
+        source: Done when all is prepared that needs no Ray.
+    """
     set_environment(plan)
-    import ray
-
-    from search.tuning.controller import reusing_workers
-
-    searcher = make_searcher(plan)
-    left = plan.options.trials - searcher.ended()
+    left = plan.options.trials - ended_trials(plan.files)
     if left < 1:
         return
+    import ray
+
     display = watch = None
     try:
         watch = RayWatch(start_ray(plan), ray_broke)
+        source.result()
+        from search.tuning.controller import reusing_workers
+
+        searcher = make_searcher(plan)
         tuner, display = _make_tuner(plan, searcher, left, make_placement(plan, searcher))
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))

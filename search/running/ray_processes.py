@@ -34,12 +34,17 @@ def recorded_starts() -> Iterator[list[subprocess.Popen[bytes]]]:
     """Inside, each process that Ray starts has a group of its own, and is added to the list.
 
     A service manager and a terminal send their signals to the whole group. Ray's processes would end at once, and
-    the search with them, instead of stopping in good order; without that they end with this process.
+    the search with them, instead of stopping in good order; without that they end with this process. What other
+    threads start meanwhile is left as it is.
     """
     before, started = subprocess.Popen.__init__, list[subprocess.Popen[bytes]]()
+    starting = threading.get_ident()
 
     @functools.wraps(before)
     def in_own_group(self: subprocess.Popen[bytes], *args: Any, **kwargs: Any) -> None:
+        if threading.get_ident() != starting:
+            before(self, *args, **kwargs)
+            return
         before(self, *args, **{"process_group": 0, **kwargs})
         started.append(self)
 

@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # numbers of GPUs are those of nvidia-smi
     "HF_HUB_OFFLINE": "1",  # weights were found before the start
     "UNSLOTH_DISABLE_STATISTICS": "1",
+    "RAY_prestart_worker_first_driver": "0",  # Tune's workers have an environment of their own, and take none of these
 }
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on this machine alone, as it does by itself on Windows and macOS; it reads this when it is imported."""
@@ -43,6 +44,7 @@ def set_environment(plan: SearchPlan) -> None:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(2 * plan.concurrent_trials)
     if plan.preset.name == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no card from a trial that asks for none
+        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # nothing is compiled on a CPU; spares its import
 
 
 def start_ray(plan: SearchPlan) -> list[subprocess.Popen[bytes]]:

@@ -17,6 +17,7 @@ from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
 from search.study.files import StudyFiles
 from trainable.config import SEAT_KEY, SETTINGS_KEY, TIME_ATTR
+from trainable.trial.libraries import hidden
 
 if TYPE_CHECKING:
     from ray.tune import Stopper
@@ -34,7 +35,8 @@ _BOOKKEEPING = {
 
 def make_trackers(files: StudyFiles, track: str) -> list[LoggerCallback]:
     """Return the loggers of a search: TensorBoard always, one more by `--track`."""
-    loggers: list[LoggerCallback] = [TBXLoggerCallback()]
+    with hidden("torch"):  # tensorboardX imports it where it can, only to recognise tensors
+        loggers: list[LoggerCallback] = [TBXLoggerCallback()]
     if track == "mlflow":
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 

@@ -10,10 +10,9 @@ from data.files.own_json import checked, read_own
 from trainable.config import TrialConfig
 from trainable.model.backend import LanguageModel, LiveFacts
 from trainable.model.kept_adapter import check_step
-from trainable.model.parts import ADAPTER, CausalModel, LoraLinear
+from trainable.model.parts import ADAPTER, CausalModel, LoraLinear, is_packed
 from trainable.model.plain_lora import AdapterConfigJson, unknown_settings, untrainable_settings
 from trainable.model.prediction_settings import PredictionSettings
-from trainable.model.weights import is_packed
 
 if TYPE_CHECKING:
     import torch

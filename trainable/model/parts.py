@@ -111,3 +111,8 @@ AdaptedLinear: TypeAlias = Linear | LoraLinear
 def adapter_of(module: AdaptedLinear) -> LoraLinear | None:
     """Return the module as one with an adapter, None if it carries none."""
     return cast("LoraLinear", module) if getattr(module, "lora_A", None) else None
+
+
+def is_packed(weight: object) -> bool:
+    """Return whether a weight is a 4-bit one of bitsandbytes, with two values in a byte."""
+    return type(weight).__name__ == "Params4bit"

@@ -17,6 +17,7 @@ from trainable.model.parts import (
     DecoderLayer,
     Linear,
     adapter_of,
+    is_packed,
 )
 from trainable.model.plain_lora import why_not_plain
 from trainable.model.rotation import Rotation, read_rotation, why_no_rotation
@@ -94,11 +95,6 @@ def plain_weight(weight: torch.Tensor) -> torch.Tensor:
     from bitsandbytes.functional import dequantize_4bit
 
     return dequantize_4bit(weight.data, cast("Params4bit", weight).quant_state)
-
-
-def is_packed(weight: object) -> bool:
-    """Return whether a weight is a 4-bit one of bitsandbytes, with two values in a byte."""
-    return type(weight).__name__ == "Params4bit"
 
 
 def keep_unpacked(model: CausalModel) -> None:

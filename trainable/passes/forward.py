@@ -13,14 +13,13 @@ import torch
 from torch.nn.functional import cross_entropy, embedding, linear, rms_norm
 
 from trainable.model.batch import IGNORED
-from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of
+from trainable.model.parts import ADAPTER, AdaptedLinear, CausalModel, DecoderLayer, adapter_of, is_packed
 from trainable.model.rotation import rotation_table
 from trainable.model.tag_head import head_of
 from trainable.model.weights import (
     ATTENTION,
     MLP,
     base_layer,
-    is_packed,
     plain_weight,
     projection,
     read_shape,

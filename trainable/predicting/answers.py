@@ -68,10 +68,12 @@ class AnswerReader:
         from trainable.predicting.answer_loss import answer_loss
 
         if n_documents not in self._right_answers:
-            examples = self._examples[:n_documents]
-            if self._windowing is not None:
-                examples = [part for part, _ in split_all(self._windowing, examples).parts]
-            self._right_answers[n_documents] = self._backend.chat.samples(examples)
+            examples, windowing = self._examples[:n_documents], self._windowing
+            self._right_answers[n_documents] = (
+                self._backend.chat.samples(examples)
+                if windowing is None
+                else split_all(windowing, examples).samples
+            )
         return answer_loss(self._backend, self._right_answers[n_documents])
 
 

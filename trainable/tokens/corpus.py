@@ -150,11 +150,10 @@ class _Rows:
 
 def _answered_rows(windowing: Windowing, examples: Sequence[Example]) -> _Rows:
     split = split_all(windowing, examples)
-    parts = [part for part, _ in split.parts]
     return _Rows(
         places=[place for _, place in split.parts],
-        samples=windowing.chat.samples(parts),
-        has_entities=[part.has_entities for part in parts],
+        samples=split.samples,
+        has_entities=[part.has_entities for part, _ in split.parts],
         facts=_facts(split.windowed_documents, split.cut_entities, windowing.overlap_tokens, examples),
     )
 

@@ -11,7 +11,7 @@ from data.prompt import Parsed
 from data.spelling import Spelling, canonical
 from data.texts.windows import Window, cut_windows, map_entities, merge_entities
 from trainable.scoring.counts import Prediction
-from trainable.tokens.chat import ChatFormat
+from trainable.tokens.chat import ChatFormat, Sample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -147,9 +147,11 @@ def longest_entity(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Exampl
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Examples that fit, each with the index of its document, and how many documents and entities were cut."""
+    """Examples that fit, each with the index of its document, their tokens, and how many documents and entities were cut."""
 
     parts: list[tuple[Example, int]]
+    samples: list[Sample]
+    """Of each part."""
     windowed_documents: int
     cut_entities: int
 
@@ -160,13 +162,15 @@ def split_all(windowing: Windowing, examples: Sequence[Example]) -> Split:
     Raises:
         ValueError: If a document does not fit however it is cut; it lists all such documents.
     """
-    lengths = [(len(p), len(a)) for p, a in windowing.chat.samples(examples)]
+    whole = windowing.chat.samples(examples)
     parts: list[tuple[Example, int]] = []
+    samples: list[Sample] = []
     problems: list[str] = []
     windowed = n_cut = 0
-    for place, (example, sizes) in enumerate(zip(examples, lengths, strict=True)):
-        if sum(sizes) <= windowing.window_tokens:
+    for place, (example, (prompt, answer)) in enumerate(zip(examples, whole, strict=True)):
+        if len(prompt) + len(answer) <= windowing.window_tokens:
             parts.append((example, place))
+            samples.append((prompt, answer))
             continue
         windowed += 1
         try:
@@ -176,9 +180,10 @@ def split_all(windowing: Windowing, examples: Sequence[Example]) -> Split:
             continue
         n_cut += cut
         parts += [(piece, place) for piece in pieces]
+        samples += windowing.chat.samples(pieces)
     if problems:
         raise ValueError("\n".join(problems))
-    return Split(parts, windowed, n_cut)
+    return Split(parts, samples, windowed, n_cut)
 
 
 def cut_texts(windowing: Windowing | None, texts: Sequence[str]) -> list[list[Window]]:

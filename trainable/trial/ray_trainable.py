@@ -10,6 +10,7 @@ from ray import tune
 from trainable.config import SETTINGS_KEY, TrialSettings, Values, split_ray_config
 from trainable.config_words import knobs
 from trainable.trial.dashboard_name import ActorName
+from trainable.trial.libraries import load_libraries
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
 from trainable.trial.result import Outcome, TrialResult, Value
 from trainable.trial.seat import seat_of
@@ -98,10 +99,11 @@ class TunerTrial(tune.Trainable):
         return reported
 
     def _next_result(self) -> TrialResult:
-        from trainable.trial.trial import Trial
-
         if self._trial is not None:
             return self._trial.next_rung()
+        load_libraries(self._settings.backend)
+        from trainable.trial.trial import Trial
+
         config, _ = split_ray_config(self._values)
         directory = Path(self._settings.checkpoint_dir) / self.trial_id
         self._actor_name.show(repr(self))

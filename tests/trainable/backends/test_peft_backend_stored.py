@@ -14,8 +14,8 @@ from tests.family_fit import EXAMPLES, LIMIT, fit, loaded
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.batch import collate
 from trainable.model.description import UnusableBase
+from trainable.model.parts import is_packed
 from trainable.model.prediction_settings import SETTINGS_FILE, PredictionSettings
-from trainable.model.weights import is_packed
 from trainable.predicting.predictor import find_model, load_predictor
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ from trainable.model.description import (
     is_stored_in_4bit,
     read_base,
 )
-from trainable.model.weights import is_packed
+from trainable.model.parts import is_packed
 
 
 @pytest.fixture(scope="module")
