@@ -34,7 +34,7 @@ def run_search(options: SearchOptions, announce: Callable[[str], None] | None = 
     Raises:
         ValueError: Lists every problem with the options, one a line; nothing was started.
         RuntimeError: If the preset cannot run here, the study is being run by another process, the search
-            itself broke (`search.running.driver.SearchBroke`), or no trial has a score.
+            itself broke (`search.running.breakage.SearchBroke`), or no trial has a score.
     """
     from search.running.driver import run_search as run_plan
     from search.tuning.known_trials import with_known_trials

@@ -12,6 +12,7 @@ import tyro
 
 from data.terminal import parsed, run_command
 from search.options import SearchOptions
+from trainable.timeline import Timeline, process_began
 
 if TYPE_CHECKING:
     from search.planning.plan import SearchPlan
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Plan, run and sum up one search; return the exit code."""
+    start = Timeline(process_began())
     options = parsed(tyro.cli(SearchOptions))
     from search.planning.plan import make_plan
 
@@ -40,6 +42,7 @@ def main() -> int:
     if options.plan:
         print_plan(plan)
         return 0
+    start.add("plan", start.began)
     try:
         if table is not None:
             from search.replaying.simulation import run_simulation
@@ -48,7 +51,7 @@ def main() -> int:
         else:
             from search.running.driver import run_search
 
-            summary = run_search(plan)
+            summary = run_search(plan, start)
     except (OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -33,7 +33,11 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
 
     Returns:
         The provenance of the study.
+
+    Raises:
+        FileExistsError: If another process made the same study meanwhile.
     """
+    check_is_new(plan)
     plan.settings.save(plan.files.trial_settings)
     keep_goals(plan.options.goals, plan.files.root)
     audit = short_audit(plan.documents.parts())

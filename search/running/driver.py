@@ -7,19 +7,19 @@ import shutil
 import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from search.planning.plan import SearchPlan
-from search.planning.settings_files import check_is_new, note_session, write_settings
+from search.planning.settings_files import check_is_new
+from search.running.breakage import SearchBroke, ray_broke, what_broke
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
+from search.running.preparation import note_settings, prepare
 from search.running.process_state import put_back_afterwards
 from search.running.ray_folders import check_ray_can_start
 from search.running.ray_processes import RayWatch
 from search.running.ray_start import set_environment, start_ray
 from search.study.confirmation import confirmation_of
 from search.study.database import ended_trials
-from search.study.files import StudyFiles
 from search.study.json_content import ProvenanceJson
 from search.study.lock import StudyLock
 from search.study.result import load_study
@@ -27,7 +27,8 @@ from search.study.trials_table import write_trials_table
 from search.study.winner import drop_state, keep_best_adapters, write_best
 from search.tuning.assembly import drawn_ahead, make_placement, make_scheduler, make_searcher
 from trainable.config import METRIC, MODE
-from trainable.trial.faults import is_full_disk, write_traceback
+from trainable.timeline import Timeline
+from trainable.trial.faults import is_full_disk
 
 if TYPE_CHECKING:
     from ray import tune
@@ -38,22 +39,18 @@ if TYPE_CHECKING:
     from search.watching.live import SearchDisplay
 
 EXPERIMENT = "tune"
-_NEEDED = (
-    "trainable.trial.ray_trainable",
-    "search.tuning.controller",
-    "search.tuning.searcher",
-    "search.watching.callbacks",
-    "optuna_dashboard",
-)
-"""What a search imports besides Ray, and which takes seconds to load."""
 WORKER_RETRIES = 1
 """How often a trial goes on from its last rung after its process died; what the config breaks is never retried."""
 
 
-def run_search(plan: SearchPlan) -> dict[str, Any]:
+def run_search(plan: SearchPlan, start: Timeline | None = None) -> dict[str, Any]:
     """Run the search, or what is left of it, and write the study's files.
 
     Environment, umask and signal handlers of this process are set while it runs, and put back.
+
+    Args:
+        plan: The search.
+        start: When the command began, and what it did since then (none: it begins now).
 
     Returns:
         The summary that `search/run.py` prints as its last line.
@@ -73,59 +70,53 @@ def run_search(plan: SearchPlan) -> dict[str, Any]:
         os.umask(0o077)  # the study, its pages and Ray's session are for this user alone
         plan.files.root.mkdir(parents=True, exist_ok=True)
         with StudyLock(plan.files.lock):
-            return _run_locked(plan, started)
+            return _run_locked(plan, started, start or Timeline())
 
 
-def _run_locked(plan: SearchPlan, started: float) -> dict[str, Any]:
+def _run_locked(plan: SearchPlan, started: float, start: Timeline) -> dict[str, Any]:
     """Run the search, whose lock this process holds."""
     if not plan.options.resume:
         check_is_new(plan)
-    with ThreadPoolExecutor(1, "beside-ray") as beside:  # while Ray starts, which is mostly waiting
-        source = beside.submit(_prepare, plan)
-        _run_trials(plan, source)
+    set_environment(plan)
+    left = plan.options.trials - ended_trials(plan.files)
+    if left < 1:
+        source = note_settings(plan)
+    else:
+        with ThreadPoolExecutor(1, "preparation") as beside:
+            prepared = beside.submit(prepare, plan, start)
+            _run_trials(plan, left, prepared, start)
+        source = prepared.result()
     try:
         with rerun_in_process(plan) as rerun:
-            return finish_and_confirm(plan, rerun, started, source.result())
+            return finish_and_confirm(plan, rerun, started, source)
     except Exception as error:
         if is_full_disk(error):  # nothing is wrong with the trials
             raise SearchBroke(what_broke(error, plan.files)) from error
         raise
 
 
-def _prepare(plan: SearchPlan) -> ProvenanceJson:
-    """Write the settings of the study and load what the search needs besides Ray; return the study's provenance."""
-    source = note_session(plan) if plan.options.resume else write_settings(plan)
-    plan.documents.drop()
-    for name in _NEEDED:
-        import_module(name)
-    return source
-
-
-class SearchBroke(RuntimeError):
-    """The process that leads the search could not go on; the message says what to do."""
-
-
-def _run_trials(plan: SearchPlan, source: Future[ProvenanceJson]) -> None:
-    """Run the trials that are left, with Ray; without any Ray is not started.
+def _run_trials(plan: SearchPlan, left: int, prepared: Future[ProvenanceJson], start: Timeline) -> None:
+    """Run the trials that are left, with Ray.
 
     Args:
         plan: The search.
-        source: Done when all is prepared that needs no Ray.
+        left: How many there are.
+        prepared: Done when all is that needs no Ray.
+        start: Gets the parts of the start.
     """
-    set_environment(plan)
-    left = plan.options.trials - ended_trials(plan.files)
-    if left < 1:
-        return
+    began = time.time()
     import ray
 
     display = watch = None
     try:
         watch = RayWatch(start_ray(plan), ray_broke)
-        source.result()
+        start.add("Ray", began)
+        prepared.result()
         from search.tuning.controller import reusing_workers
 
-        searcher = make_searcher(plan)
-        tuner, display = _make_tuner(plan, searcher, left, make_placement(plan, searcher))
+        with start.part("search"):
+            searcher = make_searcher(plan)
+            tuner, display = _make_tuner(plan, searcher, left, make_placement(plan, searcher), start)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         with reusing_workers(), watch.raising():
@@ -145,28 +136,12 @@ def _run_trials(plan: SearchPlan, source: Future[ProvenanceJson]) -> None:
             watch.close()
 
 
-_GOES_ON = "repeat the command; trials that have ended stay, running ones go on from their last rung"
-
-
-def ray_broke(died: str) -> str:
-    """Return in words that Ray has lost a process of its own, and what to do."""
-    return f"the search broke: Ray cannot go on, {died}; {_GOES_ON}"
-
-
-def what_broke(error: Exception, files: StudyFiles) -> str:
-    """Return in words what stopped the search and what to do; the traceback goes to errors/search.txt."""
-    if is_full_disk(error):
-        return f"no space left for {files.root}: make room, then {_GOES_ON}"
-    write_traceback(error, files.errors / "search.txt")
-    first = (str(error).strip().splitlines() or [""])[-1]
-    return (
-        f"the search broke: {type(error).__name__}: {first}\ntraceback in {files.errors / 'search.txt'}; "
-        f"mend what it names, then {_GOES_ON}"
-    )
-
-
 def _make_tuner(
-    plan: SearchPlan, searcher: TruthfulOptunaSearch, left: int, placement: Placement
+    plan: SearchPlan,
+    searcher: TruthfulOptunaSearch,
+    left: int,
+    placement: Placement,
+    start: Timeline,
 ) -> tuple[tune.Tuner, SearchDisplay]:
     """Return Ray's Tuner for the trials that are left, and the display it feeds."""
     from ray import tune
@@ -174,6 +149,7 @@ def _make_tuner(
     from search.tuning.trial_queue import TrialQueue
     from search.watching.callbacks import GuardedCallbacks, extra_callbacks
     from search.watching.fault_watch import FaultWatch
+    from search.watching.first_step import FirstStep
     from search.watching.live import SearchDisplay
     from search.watching.time_left import SearchShape
     from trainable.trial.ray_trainable import TunerTrial
@@ -202,7 +178,10 @@ def _make_tuner(
         name=EXPERIMENT,
         storage_path=str(files.ray),
         verbose=0,
-        callbacks=[GuardedCallbacks([display, *extra_callbacks(plan)]), FaultWatch()],
+        callbacks=[
+            GuardedCallbacks([display, *extra_callbacks(plan), FirstStep(files, start)]),
+            FaultWatch(),
+        ],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
     )

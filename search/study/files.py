@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainable.config import STUDY_FOLDERS, TrialConfig
+from trainable.timeline import FIRST_STEP_FILE
 from trainable.trial.result import Outcome
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class StudyFiles:
     def ray(self) -> Path:
         """Ray Tune's experiment folder."""
         return self.root / "ray"
+
+    @property
+    def first_step(self) -> Path:
+        """What the time until the first optimizer step of the last session went into."""
+        return self.root / FIRST_STEP_FILE
 
     @property
     def token_cache(self) -> Path:

@@ -107,6 +107,10 @@ class GuardedCallbacks(Callback):
         """Pass on that a trial broke."""
         self._pass_on("on_trial_error", iteration, trials, trial, **info)
 
+    def on_step_end(self, iteration: int, trials: Sequence[Trial], **info: object) -> None:
+        """Pass on that Tune has looked at its workers once."""
+        self._pass_on("on_step_end", iteration, trials, **info)
+
     def on_experiment_end(self, trials: Sequence[Trial], **info: object) -> None:
         """Pass the end of the search on."""
         self._pass_on("on_experiment_end", trials, **info)

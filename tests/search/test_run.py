@@ -131,6 +131,12 @@ def test_all_mistakes_are_found_at_once_by_the_command(home: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_plan_is_made_without_the_libraries_of_trials_where_there_is_no_gpu() -> None:
+    code = "import sys, search.planning.plan, search.running.driver; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 # --- what it prints ---
 
 

@@ -23,7 +23,7 @@ SIZES = {"train": 96, "validation": 24, "test": 24}
 TRIALS = 3
 STUDY_FILES = {
     "study.db", "config.json", "trial_settings.json", "trials.csv", "rungs.jsonl", "best.json", "adapters", "ray",
-    "study.lock", "tensorboard", "report.html", "summary.md",
+    "study.lock", "tensorboard", "report.html", "summary.md", "first_step.json",
 }  # fmt: skip
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors", "prediction.json"}
 TRIAL_FILES = ADAPTER_FILES | {"evaluation.json"}

@@ -11,7 +11,6 @@ from typing import TypeVar, cast
 from trainable.backends.aside import BasesAside, LoadedBase
 from trainable.backends.create import create_backend
 from trainable.model.backend import Backend, LanguageModel
-from trainable.model.gpu_memory import allocated_bytes, collect_garbage
 
 T = TypeVar("T")
 SAMPLED_TENSORS = 24
@@ -55,6 +54,8 @@ class ResidentBase:
             BaseDrift: If what is loaded cannot be taken back to its first state.
             torch.OutOfMemoryError: If the base does not fit.
         """
+        from trainable.model.gpu_memory import allocated_bytes
+
         key = (backend, base_dir, load_in_4bit, window_tokens)
         holder = self.start(backend)
         self.make_way(*key)
@@ -92,6 +93,8 @@ class ResidentBase:
         Raises:
             BaseDrift: If that does not give back the memory.
         """
+        from trainable.model.gpu_memory import allocated_bytes, collect_garbage
+
         self.settle()
         if (backend, base_dir, load_in_4bit, window_tokens) == self._key:
             return
@@ -122,6 +125,8 @@ class ResidentBase:
         Raises:
             BaseDrift: If its memory does not come back.
         """
+        from trainable.model.gpu_memory import allocated_bytes, collect_garbage
+
         self._key = self._base = None
         gc.unfreeze()
         if self._backend is None or self._backend.model is None:
@@ -139,6 +144,8 @@ class ResidentBase:
 
 
 def _detach(backend: Backend, base: LoadedBase) -> None:
+    from trainable.model.gpu_memory import allocated_bytes, collect_garbage
+
     backend.detach_adapter()
     base.model = backend.model
     collect_garbage()

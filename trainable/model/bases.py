@@ -52,6 +52,13 @@ def locate_base(model: str) -> Path:
     )
 
 
+def read_ahead(base_dir: Path) -> None:
+    """Have the system read the weights of a base from the disk while this process does something else."""
+    for path in base_dir.glob("*.safetensors"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
 def _from_hub(model: str, hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
 

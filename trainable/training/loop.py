@@ -77,6 +77,7 @@ class TrainingRun:
             config.effective_batch, backend.device.type
         )
         self.step, self.tokens, self.train_s = 0, 0, 0.0
+        self.after_first_step: Callable[[], None] | None = None
         self.checkpointing = config.gradient_checkpointing
         self._on_gpu = backend.device.type == "cuda"
         self._fast: FastPasses | PrefixPasses | None = None
@@ -105,6 +106,9 @@ class TrainingRun:
         while self.step < step:
             losses.append(self._fitting_step())
             self.step += 1
+            if self.after_first_step:
+                float(losses[-1])  # waits for the device
+                self.after_first_step()
             if on_step:
                 on_step(self.step, float(losses[-1]))
         mean = float(torch.stack(losses).mean()) if losses else math.nan

@@ -17,6 +17,7 @@ from trainable.model.prediction_settings import PredictionSettings
 from trainable.predicting.answers import AnswerReader, Reader
 from trainable.predicting.evaluator import Evaluator
 from trainable.predicting.tags import TagReader
+from trainable.timeline import WORKER
 from trainable.tokens.corpus import TokenizedCorpus, answer_limit, tokenized
 from trainable.tokens.tagging import TagWindows
 from trainable.tokens.tagset import TagSet
@@ -66,7 +67,8 @@ class Parts:
         examples: Sequence[Example] | None = None,
     ) -> None:
         self.config, self.settings, self.base_dir = config, settings, locate_base(config.model)
-        self.backend = self._with_base(resident)
+        with WORKER.part("base"):
+            self.backend = self._with_base(resident)
         self.backend.chat = self.backend.chat.asked_with(settings.prompt)
         if resident is None:
             self.corpus = self.tokenized(settings.train_file, examples)
@@ -81,16 +83,17 @@ class Parts:
     def tokenized(self, file: Path | None, examples: Sequence[Example] | None = None) -> TokenizedCorpus:
         """Return training documents as token ids, see `trainable.tokens.corpus.tokenized`."""
         settings = self.settings
-        return tokenized(
-            self.base_dir,
-            file,
-            settings.window_tokens,
-            settings.token_cache,
-            settings.overlap_tokens,
-            examples,
-            settings.prompt,
-            self.config.tagged,
-        )
+        with WORKER.part("tokens"):
+            return tokenized(
+                self.base_dir,
+                file,
+                settings.window_tokens,
+                settings.token_cache,
+                settings.overlap_tokens,
+                examples,
+                settings.prompt,
+                self.config.tagged,
+            )
 
     def evaluator(
         self, documents: Sequence[Example], certain: bool = False, list_bias: float = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ from ray import tune
 
 from trainable.config import SETTINGS_KEY, TrialSettings, Values, split_ray_config
 from trainable.config_words import knobs
+from trainable.model.bases import locate_base, read_ahead
+from trainable.timeline import FIRST_STEP, FIRST_STEP_FILE, WORKER, process_began
 from trainable.trial.dashboard_name import ActorName
 from trainable.trial.libraries import load_libraries
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
@@ -16,6 +20,7 @@ from trainable.trial.result import Outcome, TrialResult, Value
 from trainable.trial.seat import seat_of
 
 if TYPE_CHECKING:
+    from trainable.training.loop import TrainingRun
     from trainable.trial.trial import Trial
 
 
@@ -30,6 +35,7 @@ class TunerTrial(tune.Trainable):
 
     def setup(self, config: Values) -> None:
         """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
+        WORKER.add("worker", process_began())
         seat_of(config).take()
         from trainable.backends.resident import ResidentBase
 
@@ -45,7 +51,6 @@ class TunerTrial(tune.Trainable):
             changed the base or broke off with an error.
         """
         from trainable.backends.resident import BaseDrift
-        from trainable.model.bases import locate_base
 
         self.cleanup()
         broken = self._broken
@@ -101,17 +106,29 @@ class TunerTrial(tune.Trainable):
     def _next_result(self) -> TrialResult:
         if self._trial is not None:
             return self._trial.next_rung()
-        load_libraries(self._settings.backend)
+        config, _ = split_ray_config(self._values)
+        read_ahead(locate_base(config.model))
+        with WORKER.part("libraries"):
+            load_libraries(self._settings.backend)
         from trainable.trial.trial import Trial
 
-        config, _ = split_ray_config(self._values)
         directory = Path(self._settings.checkpoint_dir) / self.trial_id
         self._actor_name.show(repr(self))
         self._resident.start(self._settings.backend)
         self._trial = Trial(config, self._settings, directory, self._resident)
+        if FIRST_STEP not in WORKER.parts:
+            self._trial.run.after_first_step = partial(
+                self._tell_first_step, self._trial.run, directory, time.time()
+            )
         self._live = self._live_metrics(knobs(config))
         print(self._live.status(), flush=True)  # the dashboard shows it as the actor's log
         return self._trial.last_result or self._trial.next_rung()
+
+    @staticmethod
+    def _tell_first_step(run: TrainingRun, directory: Path, began: float) -> None:
+        run.after_first_step = None
+        WORKER.add(FIRST_STEP, began)
+        WORKER.save(directory / FIRST_STEP_FILE)
 
     def cleanup(self) -> None:
         """Stop publishing."""

@@ -1,10 +1,9 @@
-"""What people are told when the search itself breaks, and what stays as it was."""
+"""What becomes of a search that breaks, and what stays as it was."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,9 @@ import pytest
 from search.options import SearchOptions
 from search.planning.plan import make_plan
 from search.running import driver
-from search.running.driver import SearchBroke, run_search, what_broke
-from search.study.files import StudyFiles
+from search.running.breakage import SearchBroke
+from search.running.driver import run_search
 from search.study.lock import StudyInUse, StudyLock
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError(errno.EDQUOT, "Disk quota exceeded"),
-        sqlite3.OperationalError("database or disk is full"),
-        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
-    ],
-)
-def test_a_full_disk_is_told_from_other_errors_of_the_search(tmp_path: Path, error: Exception) -> None:
-    files = StudyFiles(tmp_path / "s")
-    wrapped = RuntimeError("tune failed")
-    wrapped.__cause__ = error
-    assert what_broke(wrapped, files).startswith(f"no space left for {files.root}: make room, then repeat")
-    text = what_broke(ValueError("first\nlast"), files)
-    assert text.startswith("the search broke: ValueError: last\ntraceback in ")
-    assert "ValueError" in (files.errors / "search.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +36,7 @@ def test_a_disk_that_is_full_when_the_tables_are_written_is_told_like_one_before
     def written(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(driver, "_run_trials", lambda plan: None)
+    monkeypatch.setattr(driver, "_run_trials", lambda *_: None)
     monkeypatch.setattr(driver, "finish_and_confirm", written)
     kind, text = told
     with pytest.raises(kind, match=text):

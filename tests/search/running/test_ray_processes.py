@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,9 @@ import psutil
 import pytest
 
 from data.paths import ROOT
-from search.running.driver import ray_broke
+from search.running.breakage import ray_broke
 from search.running.ray_folders import ray_folder
-from search.running.ray_processes import RayDied, RayWatch
+from search.running.ray_processes import RayDied, RayWatch, recorded_starts
 
 
 def child(program: str, folder: Path) -> subprocess.Popen[bytes]:
@@ -65,7 +66,7 @@ def test_a_main_thread_that_cannot_be_reached_is_ended_with_our_own_line(tmp_pat
     script = (
         "import signal, subprocess, time\n"
         "from search.running import ray_processes\n"
-        "from search.running.driver import ray_broke\n"
+        "from search.running.breakage import ray_broke\n"
         "ray_processes.PATIENCE_S = 2\n"
         f"process = subprocess.Popen([{str(tmp_path / 'gcs_server')!r}, '60'], process_group=0)\n"
         "watch = ray_processes.RayWatch([process], ray_broke)\n"
@@ -81,6 +82,23 @@ def test_a_main_thread_that_cannot_be_reached_is_ended_with_our_own_line(tmp_pat
     [line] = done.stderr.splitlines()
     assert line.startswith("the search broke: Ray cannot go on, its gcs_server (process ")
     assert "was killed by signal 9; repeat the command" in line
+
+
+def test_only_what_the_starting_thread_starts_gets_a_group_of_its_own_and_is_noted() -> None:
+    others: list[subprocess.Popen[bytes]] = []
+    with recorded_starts() as started:
+        thread = threading.Thread(target=lambda: others.append(subprocess.Popen(["sleep", "60"])))
+        thread.start()
+        thread.join()
+        ours = subprocess.Popen(["sleep", "60"])
+    try:
+        assert started == [ours]
+        assert os.getpgid(ours.pid) == ours.pid
+        assert os.getpgid(others[0].pid) == os.getpgid(0)
+    finally:
+        for process in (ours, *others):
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture

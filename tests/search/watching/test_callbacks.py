@@ -12,6 +12,7 @@ from ray.tune import Callback
 
 from search.planning.plan import SearchPlan
 from search.watching.callbacks import GuardedCallbacks, TrialEndCallback
+from search.watching.first_step import FirstStep
 from search.watching.live import SearchDisplay
 from search.watching.live_report import ReportCallback
 from search.watching.study_page import StudyPage
@@ -57,7 +58,7 @@ def followed(kind: type[Callback]) -> set[str]:
 
 
 def test_the_events_that_our_callbacks_follow_and_no_others_are_passed_on() -> None:
-    ours = (SearchDisplay, ReportCallback, StudyPage, Tracker, TrialEndCallback)
+    ours = (SearchDisplay, ReportCallback, StudyPage, Tracker, TrialEndCallback, FirstStep)
     needed = {name for kind in ours for name in followed(kind)}
     # Ray's loggers follow these too, but trials keep their own checkpoints, of which Ray knows nothing
     assert needed - followed(GuardedCallbacks) == {"on_trial_save", "on_trial_restore"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.model.bases import BUNDLED, BUNDLED_DIR, MODELS_DIR_VARIABLE, locate_base
+from trainable.model.bases import BUNDLED, BUNDLED_DIR, MODELS_DIR_VARIABLE, locate_base, read_ahead
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -29,3 +29,11 @@ def test_the_models_directory_is_searched_by_name(tmp_path: Path, monkeypatch: p
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(FileNotFoundError, match=r"`model` is 'Qwen3-1\.5B', but must be one of small-2m"):
         locate_base("Qwen3-1.5B")
+
+
+def test_weights_are_read_ahead_and_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    read_ahead(tmp_path)
+    read_ahead(tmp_path / "without weights")
+    assert (tmp_path / "model.safetensors").read_bytes() == b"weights"

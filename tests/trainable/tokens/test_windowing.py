@@ -80,6 +80,7 @@ def test_a_document_with_many_entities_is_cut_until_its_answers_fit(chat: ChatFo
     parts = [part for part, place in split.parts if place == 0]
     assert {entity.text for part in parts for entity in part.entities} == set(phones)
     assert max(len(p) + len(a) for p, a in chat.samples(parts)) <= 384
+    assert split.samples == chat.samples([part for part, _ in split.parts])
 
 
 def test_the_default_overlap_holds_the_longest_entity(chat: ChatFormat) -> None:

@@ -75,6 +75,19 @@ def test_the_loss_of_a_batch_does_not_depend_on_the_micro_batch(train_file: Path
     assert float(parts) == pytest.approx(float(whole), rel=1e-5)
 
 
+def test_the_first_step_of_a_run_is_told_when_it_is_done(train_file: Path) -> None:
+    run, told = make_run(_CONFIG, train_file, total_steps=3), list[int]()
+
+    def note() -> None:
+        told.append(run.step)
+        run.after_first_step = None
+
+    run.after_first_step = note
+    run.train_to(2)
+    run.train_to(3)
+    assert told == [1]
+
+
 @pytest.mark.slow
 def test_a_run_saved_in_the_middle_of_an_epoch_goes_on_to_the_last_bit(
     train_file: Path, tmp_path: Path

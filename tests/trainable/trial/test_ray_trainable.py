@@ -103,7 +103,7 @@ def test_a_process_whose_base_leaves_memory_behind_is_given_up_before_the_next_b
     worker.setup(config)
     worker._resident.acquire("peft", locate_base("small-2m"), False, 512)
     assert worker.reset_config({**config, "lora_rank": 64})
-    monkeypatch.setattr("trainable.backends.resident.allocated_bytes", lambda: 1 << 30)
+    monkeypatch.setattr("trainable.model.gpu_memory.allocated_bytes", lambda: 1 << 30)
     monkeypatch.setattr(worker._resident, "settle", lambda: None)  # only the base is looked at
     assert not worker.reset_config({**config, "load_in_4bit": True})
     assert "this worker process is given up: 1024 MiB" in capsys.readouterr().out
