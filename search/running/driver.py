@@ -14,7 +14,7 @@ from search.planning.settings_files import check_is_new
 from search.running.breakage import SearchBroke, ray_broke, what_broke
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.preparation import note_settings, prepare
-from search.running.process_state import put_back_afterwards
+from search.running.process_state import interrupt_deferred, put_back_afterwards
 from search.running.ray_folders import check_ray_can_start
 from search.running.ray_processes import RayWatch
 from search.running.ray_start import set_environment, start_ray
@@ -109,9 +109,10 @@ def _run_trials(plan: SearchPlan, left: int, prepared: Future[ProvenanceJson], s
 
     display = watch = None
     try:
-        watch = RayWatch(start_ray(plan), ray_broke)
-        start.add("Ray", began)
-        prepared.result()
+        with interrupt_deferred():
+            watch = RayWatch(start_ray(plan), ray_broke)
+            start.add("Ray", began)
+            prepared.result()
         from search.tuning.controller import reusing_workers
 
         with start.part("search"):

@@ -1,4 +1,4 @@
-"""Puts back what a search changes in its own process: environment, umask and signal handlers, Ray's changes included."""
+"""What a search changes in its own process and puts back: environment, umask and signal handlers, Ray's changes included."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -26,6 +27,35 @@ def put_back_afterwards() -> Iterator[None]:
             for kind, handler in handlers.items():
                 if handler is not None and signal.getsignal(kind) is not handler:  # None: not set from Python
                     signal.signal(kind, handler)
+
+
+@contextmanager
+def interrupt_deferred() -> Iterator[None]:
+    """Let Ctrl-C take effect when all is done inside; a second one takes effect at once.
+
+    An exception in the middle of Ray's start would leave processes behind, or a lock that another thread waits for.
+
+    Raises:
+        KeyboardInterrupt: At the end, if Ctrl-C was pressed meanwhile.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+        os.write(2, b"the search stops when Ray has started; Ctrl-C again stops it at once\n")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _umask() -> int:

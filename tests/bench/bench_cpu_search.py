@@ -1,4 +1,4 @@
-"""Where does a search spend its time, and what did stopping trials early save?
+"""Where does a search spend its time, how long is it until its first step, and what did stopping trials early save?
 
 python tests/bench/bench_cpu_search.py                 (runs a search of 20 trials first)
 python tests/bench/bench_cpu_search.py --log run.log   (reads the saved output of one)
@@ -33,7 +33,7 @@ class BenchOptions:
 
 
 def shares(summary: dict[str, Any]) -> dict[str, float]:
-    """Return wall seconds, shares of the trial slots' time, and the ratio to training every config to the horizon.
+    """Return seconds until the first step and the end, shares of the trial slots' time, and the ratio to training every config to the horizon.
 
     A slot is one of the trials that run at a time. The full cost is extrapolated from each trial's own
     seconds a step and a validation document; loading is counted once a trial either way.
@@ -53,7 +53,9 @@ def shares(summary: dict[str, Any]) -> dict[str, float]:
         full += float(row["train_s"]) * rungs[-1] / int(row["steps"])
         full += float(row["generate_s"]) * sum(documents) / sum(documents[:reached])
     slots = summary["seconds"] * config["concurrent_trials"]
+    first = json.loads((study / "first_step.json").read_text(encoding="utf-8"))
     return {
+        "first_step_s": first["first_step_s"],
         "wall_s": summary["seconds"],
         "training_share": train / slots,
         "generating_share": generate / slots,

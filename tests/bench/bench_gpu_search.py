@@ -8,6 +8,7 @@ alike, each in an actor of its own.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass, replace
@@ -72,7 +73,9 @@ def ours(options: SearchBenchOptions) -> None:
     from search.planning.plan import make_plan
     from search.running.driver import run_search
     from trainable.knob import Choice
+    from trainable.timeline import Timeline, process_began
 
+    start = Timeline(process_began())
     os.environ["PII_TUNER_MODELS"] = str(options.work / "models")
     grace, horizon = options.rungs[0], options.rungs[-1]
     plan = make_plan(
@@ -90,11 +93,12 @@ def ours(options: SearchBenchOptions) -> None:
     settings = replace(plan.settings, evaluation_documents=(options.documents,) * len(plan.rungs))
     space = replace(plan.space, parameters=parameters, starting_configs=starting, fixed=fixed)
     started = time.perf_counter()
-    summary = run_search(replace(plan, space=space, settings=settings))
+    summary = run_search(replace(plan, space=space, settings=settings), start)
+    first = json.loads(plan.files.first_step.read_text(encoding="utf-8"))
     write_row(
         options, "search", side="ours", seconds=time.perf_counter() - started, trials=summary["trials"],
         cost_share=summary["cost_share"], rungs=list(plan.rungs), completed=summary["completed"],
-        trials_per_gpu=options.trials_per_gpu, confirm=options.confirm,
+        trials_per_gpu=options.trials_per_gpu, confirm=options.confirm, first_step_s=first["first_step_s"], parts=first["parts"],
     )  # fmt: skip
 
 

@@ -105,9 +105,8 @@ class ResidentBase:
                 self._backend.unload_base()
                 self._key = self._base = None
                 return
-            self._aside.forget(
-                self._key
-            )  # what libraries keep on the device beside the weights goes with them
+            # what libraries keep on the device beside the weights goes with them
+            self._aside.forget(self._key)
         self.drop()
 
     def settle(self) -> None:

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from search.running.process_state import put_back_afterwards
+from search.running.process_state import interrupt_deferred, put_back_afterwards
 
 
 @pytest.fixture
@@ -85,3 +86,31 @@ def test_another_thread_than_the_main_one_may_use_it() -> None:
     thread.join()
     assert raised == []
     assert dict(os.environ) == before
+
+
+def test_ctrl_c_waits_for_the_end_and_a_second_one_does_not() -> None:
+    before, done = signal.getsignal(signal.SIGINT), list[int]()
+
+    @interrupt_deferred()
+    def pressed(times: int) -> None:
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append(times)
+
+    for times in (0, 1, 2):
+        with suppress(KeyboardInterrupt):
+            pressed(times)
+    assert done == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        pressed(1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_goes_wrong_while_ctrl_c_waits_is_what_is_told() -> None:
+    @interrupt_deferred()
+    def broken() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("no room")
+
+    with pytest.raises(ValueError, match="no room"):
+        broken()
