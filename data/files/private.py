@@ -20,6 +20,19 @@ def for_owner_alone() -> Iterator[None]:
         os.umask(mask)
 
 
+def own_folder(folder: Path) -> Path:
+    """Make a folder that only this user can enter, in one where others may write too; return it.
+
+    Raises:
+        PermissionError: If somebody else has made it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user")
+    folder.chmod(0o700)
+    return folder
+
+
 def delete_private(folder: Path) -> None:
     """Delete a folder with token ids or checkpoints, if it is there; say on stderr what could not be deleted, and why.
 

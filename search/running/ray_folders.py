@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from data.files.private import own_folder
+
 _LONGEST_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path that Ray makes for a socket, below its folder; the last number is that of a process."""
 _SOCKET_BYTES = 107
@@ -51,18 +53,14 @@ def _folder_problems() -> list[str]:
             f"`{name}` is {base}, but Ray's sockets there would have paths of {longest} bytes, and the system allows "
             f"{_SOCKET_BYTES}; set {name} to a shorter folder, such as /tmp"
         ]
-    own = folder.parent
     try:
-        own.mkdir(mode=0o700, exist_ok=True)
-        if own.is_symlink() or own.stat().st_uid != os.getuid():
-            return [f"{own} belongs to another user; set {name} to a folder of your own"]
-        own.chmod(0o700)
+        own_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return []
     except OSError as error:
         return [
-            f"`{name}` is {base}, but must be a folder in which Ray can write ({error.strerror}); set {name} to one"
+            f"`{name}` is {base}, but must be a folder in which Ray can write ({error.strerror or error}); set {name} to one"
         ]
 
 

@@ -21,7 +21,7 @@ from trainable.config import METRIC, MODE, TIME_ATTR, TrialConfig
 from trainable.knob import KnobValue
 from trainable.requirements import Requirements
 from trainable.scoring.packed import DOCUMENT_COUNTS
-from trainable.trial.result import Outcome, TrialResult
+from trainable.trial.result import NOTHING_SAVED, Outcome, TrialResult
 
 RAY_TRIAL_ID = "ray_trial_id"
 OUTCOME = "outcome"
@@ -183,7 +183,7 @@ class TruthfulOptunaSearch(Searcher):
         """Tell Optuna how a trial ended, once."""
         trial, flat = self._trials.get(trial_id), result or {}
         last = TrialResult.from_dict(flat)
-        if trial is None or self._frozen(trial).state.is_finished() or last.outcome == Outcome.DISK_FULL:
+        if trial is None or self._frozen(trial).state.is_finished() or last.outcome in NOTHING_SAVED:
             return  # a trial that met a full disk stays RUNNING and goes on when there is room again
         self._report(trial, flat)
         paused = not flat and not error and bool(self._frozen(trial).intermediate_values)

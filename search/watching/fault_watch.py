@@ -44,6 +44,8 @@ class FaultWatch(Callback):
         now = TrialResult.from_dict(result)
         if now.outcome == Outcome.DISK_FULL:
             self._stop(f"{trial.trial_id}: {now.reason}; make room, then repeat the command")
+        if now.outcome == Outcome.STORAGE_FAILED:
+            self._stop(f"{trial.trial_id}: {now.reason}; mend that, then repeat the command")
         if now.outcome == Outcome.OK:
             self._scored = True
         if now.outcome == Outcome.ERROR and not self._scored:

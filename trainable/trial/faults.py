@@ -7,6 +7,7 @@ import os
 import traceback
 from pathlib import Path
 
+from trainable.trial.checkpoint_store import StorageFailed
 from trainable.trial.result import Outcome, TrialResult
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -39,6 +40,8 @@ def result_of(error: Exception, step: int, log_file: Path) -> TrialResult:
         raise error
     elif is_full_disk(error):
         outcome = Outcome.DISK_FULL
+    elif isinstance(error, StorageFailed):
+        outcome = Outcome.STORAGE_FAILED
     elif log_file.parent.parent.is_dir():  # a study that was moved is not made anew
         write_traceback(error, log_file)
     return TrialResult.ended(outcome, f"{type(error).__name__}: {error}", step)

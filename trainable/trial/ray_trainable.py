@@ -18,6 +18,7 @@ from trainable.trial.libraries import load_libraries
 from trainable.trial.live_metrics import LiveMetrics, Position, worker_name
 from trainable.trial.result import Outcome, TrialResult, Value
 from trainable.trial.seat import seat_of
+from trainable.trial.workplace import NodeCopy, Shipment, StudyFolder, Workplace
 
 if TYPE_CHECKING:
     from trainable.training.loop import TrainingRun
@@ -33,14 +34,20 @@ class TunerTrial(tune.Trainable):
         settings = TrialSettings.load(Path(config[SETTINGS_KEY]))
         return tune.PlacementGroupFactory([seat_of(config).request(settings.threads)])
 
-    def setup(self, config: Values) -> None:
-        """Note what to run; loading waits for the first step, since Tune retries a death only from there on."""
+    def setup(self, config: Values, shipment: Shipment | None = None) -> None:
+        """Note what to run; loading waits for the first step, since Tune retries a death only from there on.
+
+        Args:
+            config: Hyperparameters, settings file and seat.
+            shipment: The study, where this node does not see its folder.
+        """
         WORKER.add("worker", process_began())
         seat_of(config).take()
         from trainable.backends.resident import ResidentBase
 
         self._resident, self._actor_name = ResidentBase(), ActorName()
         self._live: LiveMetrics | None = None
+        self._shipment = shipment
         self._note(config)
 
     def reset_config(self, new_config: Values) -> bool:
@@ -74,7 +81,10 @@ class TunerTrial(tune.Trainable):
 
     def _note(self, config: Values) -> None:
         self._values = config
-        self._settings = seat_of(config).limited(TrialSettings.load(Path(config[SETTINGS_KEY])))
+        self._place: Workplace = (
+            NodeCopy(self._shipment) if self._shipment else StudyFolder(Path(config[SETTINGS_KEY]))
+        )
+        self._settings = seat_of(config).limited(self._place.settings)
         self._trial: Trial | None = None
         self._live = None
         self._broken: Outcome | None = None
@@ -94,9 +104,9 @@ class TunerTrial(tune.Trainable):
         except BaseDrift:  # no fault of the trial's: Tune starts it again in a fresh process
             raise
         except Exception as error:
-            log_file = Path(self._settings.checkpoint_dir).parent / "errors" / f"{self.trial_id}.txt"
-            result = result_of(error, steps, log_file)
+            result = result_of(error, steps, self._place.error_file(self.trial_id))
             self._broken = result.outcome
+            self._place.broke(self.trial_id)
         reported = result.to_dict()
         if self._live:
             self._live.report(reported)
@@ -105,14 +115,14 @@ class TunerTrial(tune.Trainable):
 
     def _next_result(self) -> TrialResult:
         if self._trial is not None:
-            return self._trial.next_rung()
+            return self._saved(self._trial.next_rung())
         config, _ = split_ray_config(self._values)
         read_ahead(locate_base(config.model))
         with WORKER.part("libraries"):
             load_libraries(self._settings.backend)
         from trainable.trial.trial import Trial
 
-        directory = Path(self._settings.checkpoint_dir) / self.trial_id
+        directory = self._place.open(self.trial_id)
         self._actor_name.show(repr(self))
         self._resident.start(self._settings.backend)
         self._trial = Trial(config, self._settings, directory, self._resident)
@@ -122,7 +132,11 @@ class TunerTrial(tune.Trainable):
             )
         self._live = self._live_metrics(knobs(config))
         print(self._live.status(), flush=True)  # the dashboard shows it as the actor's log
-        return self._trial.last_result or self._trial.next_rung()
+        return self._trial.last_result or self._saved(self._trial.next_rung())
+
+    def _saved(self, result: TrialResult) -> TrialResult:
+        self._place.saved(self.trial_id, result.step)
+        return result
 
     @staticmethod
     def _tell_first_step(run: TrainingRun, directory: Path, began: float) -> None:
@@ -136,8 +150,7 @@ class TunerTrial(tune.Trainable):
             self._live.stop()
 
     def _live_metrics(self, config: str) -> LiveMetrics:
-        study = Path(self._settings.checkpoint_dir).parent.name
-        rungs = self._settings.rungs
+        study, rungs = self._place.study, self._settings.rungs
         return LiveMetrics(study, self.trial_id, config, rungs, self._position, show=self._actor_name.show)
 
     def _position(self) -> Position:

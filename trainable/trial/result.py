@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     """It does not fit the memory."""
     ERROR = "error"
     DISK_FULL = "disk full"
+    STORAGE_FAILED = "storage failed"
+    """The URL of --storage did not take or give its state."""
     COMPLETED = "completed"
     """Reached the horizon."""
     STOPPED = "stopped"
@@ -38,6 +40,10 @@ class Outcome(StrEnum):
     """Never started: its config cannot run."""
     WORKER_DIED = "worker died"
     NO_RESULT = "no result"
+
+
+NOTHING_SAVED = frozenset({Outcome.DISK_FULL, Outcome.STORAGE_FAILED})
+"""What is no fault of the trial, which goes on when the search does."""
 
 
 @dataclass(frozen=True, slots=True)
