@@ -71,7 +71,9 @@ class SearchOptions:
     simulate: Path | None = None
     """Learning-curve table (.npz) to replay instead of training; results are those of its recorded configs."""
     address: str = "local"
-    """Ray cluster to run on; storage must then be shared."""
+    """Ray cluster to run on, auto for that of this machine; its nodes must share the folders of studies and data, unless --storage is given."""
+    storage: str = ""
+    """URL where trials keep their checkpoints (s3://bucket/path, file:///folder), for nodes that share no disk; data are sent to them (none: the study's folder)."""
     concurrent_trials: int | None = None
     """Trials that run at a time (none: --trials-per-gpu on each GPU; one a core, at most 4, without); with 1, equal seeds give equal searches."""
     dashboard: bool = True

@@ -22,6 +22,10 @@ def main() -> int:
     """Plan, run and sum up one search; return the exit code."""
     start = Timeline(process_began())
     options = parsed(tyro.cli(SearchOptions))
+    if options.storage:
+        from search.cluster.storage import hide_credentials
+
+        hide_credentials(options.storage)
     from search.planning.plan import make_plan
 
     try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
 from data.files.private import for_owner_alone
+from search.cluster.nodes import Node, told_nodes
 from search.goals import GOALS_FILE, goals_problems
 from search.options import SearchOptions
 from search.planning.continued_space import narrower, stored_space, widened
@@ -30,7 +31,7 @@ from search.planning.resume import (
     choose_study,
     stored_options,
 )
-from search.planning.seats import planned_seats, told_seats
+from search.planning.seats import Places, planned_places
 from search.planning.space import SearchSpace, default_space, fix, read_space
 from search.planning.trial_settings import continued_settings, planned_rungs, planned_settings, system_prompt
 from search.study.files import StudyFiles
@@ -39,7 +40,9 @@ from trainable.config import TrialSettings
 from trainable.knob import Choice, Range
 from trainable.model.adapters import read_init_adapter
 from trainable.model.bases import BUNDLED, locate_base
-from trainable.trial.seat import Seat
+from trainable.trial.checkpoint_store import CheckpointStore
+from trainable.trial.seat import Seat, told_seats
+from trainable.trial.storage_url import masked
 
 T = TypeVar("T")
 _FIRST_FILES = {"study.lock", "trial_settings.json", GOALS_FILE}
@@ -73,6 +76,10 @@ class SearchPlan:
     """Which they are, in words."""
     narrower: dict[str, Choice | Range] = field(default_factory=dict)
     """What `--space` widens in a study that goes on, as it was searched before."""
+    nodes: tuple[Node, ...] = ()
+    """Those of a cluster on which trials run."""
+    store: CheckpointStore | None = None
+    """Where trials keep their checkpoints, if not in the study's folder."""
 
     @property
     def concurrent_trials(self) -> int:
@@ -99,6 +106,8 @@ class SearchPlan:
             f"study      {self.files.root}",
             f"preset     {self.preset.name} ({self.preset.why})",
             f"workers    {told_seats(self.seats, self.options.trials_per_gpu == 'auto')}",
+            *(f"{'' if place else 'nodes':<11}{line}" for place, line in enumerate(told_nodes(self.nodes))),
+            *([f"storage    {self.options.storage}"] if self.store else []),
             f"data       {data}: {self.n_train} training, {self.settings.evaluation_documents[-1]} validation documents",
             f"space      {searched}",
             f"rates      {self.rates_note}",
@@ -124,6 +133,7 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         RuntimeError: If the preset cannot run here.
     """
     problems: list[str] = []
+    url, options = options.storage, replace(options, storage=masked(options.storage))
     given, files = options, _gather(problems, lambda: _study_files(options))
     goes_on = files is not None and files.config.is_file()
     if files is not None and goes_on:
@@ -152,13 +162,14 @@ def make_plan(options: SearchOptions) -> SearchPlan:
             space = _gather(problems, lambda: widened(before, _space(options, before))) or before
     new_models = [model for model in space.models() if not goes_on or model not in before.models()]
     problems += _model_problems(space, () if problems else new_models)
-    rungs, seats = tuple[int, ...]((1,)), tuple[Seat, ...]()
+    rungs, places = tuple[int, ...]((1,)), Places()
     if documents and n_train and not goes_on:
         _gather(problems, partial(system_prompt, options.system_prompt, documents))
-    if n_train and not problems:
+    if corpus and documents and files and n_train and not problems:
         batch = int(space.fixed.get("effective_batch", 32))
         rungs = _gather(problems, lambda: planned_rungs(options, preset, n_train, batch)) or rungs
-        seats = _gather(problems, lambda: planned_seats(options, preset, space, documents, files)) or ()
+        where = partial(planned_places, options, url, preset, space, documents, files, corpus)
+        places = _gather(problems, where) or places
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
     note, rates_note = "", "those of the study, which goes on"
@@ -169,9 +180,12 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         before, note = with_possible_answers(space, documents.train, preset.backend)
         space, old = with_expected_rates(before, rungs[-1]), {}
         rates_note = told_rates(before, space, preset.name, rungs[-1])
-        settings = planned_settings(options, preset, corpus, space, files, rungs, documents, seats)
+        settings = planned_settings(
+            options, preset, corpus, space, files, rungs, documents, places.seats, places.nodes
+        )
     return SearchPlan(
-        options, preset, corpus, space, files, settings, n_train, rates_note, note, seats, documents, narrower=old
+        options, preset, corpus, space, files, settings, n_train, rates_note, note, places.seats, documents,
+        narrower=old, nodes=places.nodes, store=places.store,
     )  # fmt: skip
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from data.corpus import CorpusFiles
 from data.entities import Example
 from data.prompt import PromptSettings
+from search.cluster.checking import Shared, checked_nodes
+from search.cluster.node_facts import Needs
+from search.cluster.nodes import Node
+from search.cluster.storage import study_store
 from search.options import SearchOptions
 from search.planning.cards import Card, visible_cards
 from search.planning.documents import Documents, mean_tokens
@@ -19,6 +24,8 @@ from search.planning.space import SearchSpace
 from search.planning.trial_settings import system_prompt
 from search.study.files import StudyFiles
 from trainable.config import TrialConfig, TrialSettings
+from trainable.model.adapters import WEIGHTS_FILE
+from trainable.trial.checkpoint_store import CheckpointStore
 from trainable.trial.seat import Seat
 
 MAX_CPU_TRIALS = 4
@@ -47,8 +54,9 @@ def planned_seats(
     space: SearchSpace,
     read: Documents | None,
     files: StudyFiles | None,
+    nodes: Sequence[Node] = (),
 ) -> tuple[Seat, ...]:
-    """Return where trials run on this machine, or on the cluster of `--address`; see `seats_of`."""
+    """Return where trials run on this machine, or on the nodes of a cluster; see `seats_of`."""
 
     def room() -> float:
         assert read is not None  # else there is a problem, and nothing is planned
@@ -59,11 +67,64 @@ def planned_seats(
         return room_gib(space, read.train, options.window_tokens, PromptSettings(message))
 
     on_gpu = preset.name == "gpu"
-    return seats_of(options, on_gpu, visible_cards() if on_gpu else (), room)
+    return seats_of(options, on_gpu, visible_cards() if on_gpu else (), room, nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a search runs."""
+
+    seats: tuple[Seat, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    """Those of a cluster on which trials run."""
+    store: CheckpointStore | None = None
+    """Where trials keep their checkpoints, if not in the study's folder."""
+
+
+def planned_places(
+    options: SearchOptions,
+    url: str,
+    preset: Preset,
+    space: SearchSpace,
+    read: Documents,
+    files: StudyFiles,
+    corpus: CorpusFiles,
+) -> Places:
+    """Return where trials run and keep their checkpoints; each node of a cluster has what they need there.
+
+    Args:
+        options: The search.
+        url: Of `--storage`, with its credentials.
+        preset: Of the search.
+        space: Of the search.
+        read: The documents.
+        files: Of the study.
+        corpus: Where the documents are.
+
+    Raises:
+        ValueError: If that is not possible; lists what is in the way, one a line.
+    """
+    if options.simulate:
+        return Places(planned_seats(options, preset, space, read, files))
+    store, nodes = study_store(url or options.storage, files), tuple[Node, ...]()
+    if options.address != "local":
+        adapter = space.fixed.get("init_adapter")
+        needs = Needs(
+            space.models(),
+            Path(str(adapter)) / WEIGHTS_FILE if adapter else None,
+            () if store else (corpus.train, corpus.validation),
+        )
+        shared = Shared(store.url if store else str(files.root.parent), is_disk=store is None)
+        nodes = checked_nodes(options.address, preset.name == "gpu", needs, shared)
+    return Places(planned_seats(options, preset, space, read, files, nodes), nodes, store)
 
 
 def seats_of(
-    options: SearchOptions, on_gpu: bool, cards: Sequence[Card], room_gib: Callable[[], float]
+    options: SearchOptions,
+    on_gpu: bool,
+    cards: Sequence[Card],
+    room_gib: Callable[[], float],
+    nodes: Sequence[Node] = (),
 ) -> tuple[Seat, ...]:
     """Return the seats of a search, as many as trials may run at a time.
 
@@ -72,6 +133,7 @@ def seats_of(
         on_gpu: Whether trials run on GPUs.
         cards: The GPUs that are visible here.
         room_gib: See `share_gpu`.
+        nodes: Of the cluster of `--address`.
 
     Raises:
         ValueError: If `--gpus` asks for GPUs that are not there.
@@ -97,7 +159,9 @@ def seats_of(
     else:
         memory = cards[0].memory_gib if on_gpu and cards else None
         share = share_gpu(options.trials_per_gpu, options.vram_gb, memory, room_gib)
-        count = most or (share.trials if on_gpu else min(os.cpu_count() or 1, MAX_CPU_TRIALS))
+        gpus_there = int(sum(node.gpus for node in nodes)) or 1
+        cpus_there = int(sum(node.cpus for node in nodes)) or os.cpu_count() or 1
+        count = most or (gpus_there * share.trials if on_gpu else min(cpus_there, MAX_CPU_TRIALS))
         gpus = share.gpus if on_gpu else 0
         vram = share.vram_gib
         seats = tuple(Seat(place, "", "", gpus, vram, vram, reserved=local) for place in range(count))
@@ -167,27 +231,3 @@ def seats_on(cards: Sequence[Card], shares: Sequence[GpuShare]) -> tuple[Seat, .
         )
         for number, (card, share) in enumerate(held)
     )  # fmt: skip
-
-
-def told_seats(seats: Sequence[Seat], measured: bool) -> str:
-    """Return in words how many trials run at a time, and where.
-
-    Args:
-        seats: Those that are used.
-        measured: Whether a GPU gets its second trial only once it is seen to have room for it.
-
-    Example:
-        >>> told_seats([Seat(0, "0", "L4"), Seat(1, "1", "L4")], False)
-        '2 trials at a time: 1 on each of 2 GPUs (L4)'
-    """
-    at_a_time = f"{len(seats)} trial{'s' if len(seats) > 1 else ''} at a time"
-    on = Counter(seat.device for seat in seats if seat.device)
-    if not on:
-        return at_a_time
-    names = {seat.device: seat.gpu for seat in seats}
-    kinds = Counter((names[device], trials) for device, trials in on.items())
-    parts = []
-    for (name, trials), count in kinds.items():
-        cards = f"each of {count} GPUs ({name})" if count > 1 else f"one GPU ({name})"
-        parts.append(f"{'up to ' if measured and trials > 1 else ''}{trials} on {cards}")
-    return f"{at_a_time}: {', '.join(parts)}"

@@ -59,6 +59,7 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
             "provenance": source,
             "audit": audit.as_json(),
             **({"known": plan.known} if plan.known else {}),
+            **({"storage_folder": plan.store.folder} if plan.store else {}),
         },
     )
     return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from data.corpus import CorpusFiles
 from data.entities import entity_types
 from data.prompt import SYSTEM_PROMPT
+from search.cluster.nodes import Node
 from search.options import SearchOptions
 from search.planning.documents import Documents
 from search.planning.ladder import (
@@ -84,6 +86,7 @@ def planned_settings(
     rungs: tuple[int, ...],
     read: Documents,
     seats: Sequence[Seat],
+    nodes: Sequence[Node] = (),
 ) -> TrialSettings:
     """Return what every trial of a new study is told; its share and memory of a GPU are those at the first seat."""
     # paths are absolute from here on: Ray may run a trial in any working directory
@@ -105,15 +108,16 @@ def planned_settings(
         min_type_recall=parse_type_recall(options.min_recall),
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
-        threads=1 if preset.name == "cpu" else _gpu_trial_threads(len(seats)),
+        threads=1 if preset.name == "cpu" else _gpu_trial_threads(len(seats), nodes),
         gpus=seats[0].gpus,
         vram_gib=seats[0].vram_gib,
     )
 
 
-def _gpu_trial_threads(trials: int) -> int:
-    """Return the threads of one of several trials at a time."""
-    return max(1, min((os.cpu_count() or 1) // trials, GPU_TRIAL_THREADS))
+def _gpu_trial_threads(trials: int, nodes: Sequence[Node] = ()) -> int:
+    """Return the threads of one of several trials at a time, here or spread over the nodes of a cluster."""
+    cores = int(min((node.cpus for node in nodes), default=os.cpu_count() or 1))
+    return max(1, min(cores // math.ceil(trials / max(1, len(nodes))), GPU_TRIAL_THREADS))
 
 
 def continued_settings(files: StudyFiles, corpus: CorpusFiles, new_models: Sequence[str]) -> TrialSettings:

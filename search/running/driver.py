@@ -18,6 +18,7 @@ from search.running.process_state import interrupt_deferred, put_back_afterwards
 from search.running.ray_folders import check_ray_can_start
 from search.running.ray_processes import RayWatch
 from search.running.ray_start import set_environment, start_ray
+from search.running.shipments import bring_home, shipped_trainable
 from search.study.confirmation import confirmation_of
 from search.study.database import ended_trials
 from search.study.json_content import ProvenanceJson
@@ -132,6 +133,8 @@ def _run_trials(plan: SearchPlan, left: int, prepared: Future[ProvenanceJson], s
     finally:
         if display is not None:
             display.close()
+        if watch is not None and not watch.died:
+            bring_home(plan)
         ray.shutdown()
         if watch is not None:
             watch.close()
@@ -153,7 +156,6 @@ def _make_tuner(
     from search.watching.first_step import FirstStep
     from search.watching.live import SearchDisplay
     from search.watching.time_left import SearchShape
-    from trainable.trial.ray_trainable import TunerTrial
 
     files, options = plan.files, plan.options
     shutil.rmtree(files.ray, ignore_errors=True)  # of an earlier session; the study holds all that matters
@@ -186,7 +188,7 @@ def _make_tuner(
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
     )
-    return tune.Tuner(TunerTrial, tune_config=tune_config, run_config=run_config), display
+    return tune.Tuner(shipped_trainable(plan), tune_config=tune_config, run_config=run_config), display
 
 
 def _trial_name(trial: Trial) -> str:
@@ -224,7 +226,7 @@ def finish_and_confirm(
         write_best(study, files, fixed, source, confirmation)
     except RuntimeError:
         if ended_trials(files) >= plan.options.trials:
-            drop_state(files)  # nothing is left to go on with
+            drop_state(files, plan.store)  # nothing is left to go on with
         raise
     try:
         if ended_trials(files) >= plan.options.trials and confirm_best(plan, rerun):
@@ -233,7 +235,7 @@ def finish_and_confirm(
         _tell_study_page(plan)
         result = load_study(files.root)
         if not result.interrupted:
-            keep_best_adapters(study, files, confirmation)
+            keep_best_adapters(study, files, confirmation, plan.store)
     finally:
         try_report(files.root)
     return {**result.summary(), "seconds": round(time.monotonic() - started, 1)}

@@ -126,6 +126,8 @@ class ConfigJson(TypedDict):
     continued: NotRequired[list[SessionJson]]
     known: NotRequired[list[KnownTrialJson]]
     """Trials of earlier studies that the sampler learns from."""
+    storage_folder: NotRequired[str]
+    """Name of its folder at the URL of --storage."""
 
 
 class ContenderJson(TypedDict):

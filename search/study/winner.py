@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from search.study.files import (
 )
 from search.study.json_content import ProvenanceJson
 from trainable.model.kept_adapter import recorded_step
+from trainable.trial.checkpoint_store import CheckpointStore, StorageFailed
 
 if TYPE_CHECKING:
     import optuna
@@ -68,11 +70,23 @@ def write_best(
 
 
 def keep_best_adapters(
-    study: optuna.Study, files: StudyFiles, confirmation: Confirmation | None = None
+    study: optuna.Study,
+    files: StudyFiles,
+    confirmation: Confirmation | None = None,
+    store: CheckpointStore | None = None,
 ) -> None:
     """Move the adapters of the best trials to adapters/<trial>/ and drop resumable state and token ids.
 
     An adapter of another step than its trial's last one is not what was scored: that is said, and it goes too.
+
+    Args:
+        study: The Optuna study.
+        files: Where to write.
+        confirmation: What confirming runs showed.
+        store: Where the adapters are, if not in the study's folder.
+
+    Raises:
+        StorageFailed: If the store does not give one.
     """
     trials = ranked_by_mean(study, confirmation)[:BEST_ADAPTERS]
     best = {trial.user_attrs["ray_trial_id"]: last_step(trial) for trial in trials}
@@ -80,6 +94,8 @@ def keep_best_adapters(
         if folder.name not in best:  # was among the best before the study was extended
             shutil.rmtree(folder)
     for name, step in best.items():
+        if store is not None:
+            store.fetch(name, files.checkpoints / name)
         source = files.checkpoints / name / "adapter"
         saved_at = recorded_step(source) or step
         if saved_at != step:
@@ -87,10 +103,15 @@ def keep_best_adapters(
         elif source.is_dir():
             shutil.rmtree(files.adapters / name, ignore_errors=True)
             shutil.copytree(source, files.adapters / name)
-    drop_state(files)
+    drop_state(files, store)
 
 
-def drop_state(files: StudyFiles) -> None:
+def drop_state(files: StudyFiles, store: CheckpointStore | None = None) -> None:
     """Delete resumable state and token ids, and say what could not be deleted."""
     for private in (files.checkpoints, files.token_cache):
         delete_private(private)
+    if store is not None:
+        try:
+            store.delete()
+        except StorageFailed as error:
+            print(f"{error}; delete {store.folder} there yourself, its content is private", file=sys.stderr)

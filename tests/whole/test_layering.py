@@ -28,7 +28,7 @@ ORDER = (
     "trainable: shared", "trainable/scoring", "trainable/tokens", "trainable/model", "trainable/decoding",
     "trainable/passes", "trainable/backends", "trainable/predicting", "trainable/training", "trainable/trial",
     "trainable/pretraining", "trainable/exporting", "trainable: scripts",
-    "search: shared", "search/study", "search/planning", "search/reporting", "search/reporting/sections",
+    "search: shared", "search/study", "search/cluster", "search/planning", "search/reporting", "search/reporting/sections",
     "search/retraining", "search/tuning/seating", "search/tuning", "search/watching", "search/running", "search/replaying", "search: scripts",
 )  # fmt: skip
 """Whatever a module imports comes from its own folder or from one further to the left."""

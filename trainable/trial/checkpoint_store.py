@@ -181,7 +181,9 @@ def _whole(system: FileSystem, version: str) -> bool:
 
     found = system.get_file_info(FileSelector(version, recursive=True))
     sizes = {
-        str(info.path).removeprefix(version).lstrip("/"): info.size for info in found if info.type == FileType.File
+        str(info.path).removeprefix(version).lstrip("/"): info.size
+        for info in found
+        if info.type == FileType.File
     }
     if sizes.pop(MANIFEST, None) is None:
         return False

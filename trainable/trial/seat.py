@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from trainable.config import SEAT_KEY, TrialSettings
@@ -60,3 +61,27 @@ def seat_of(ray_config: Mapping[str, object]) -> Seat:
     """Return the seat that a Ray config names; without one it is any of a machine without a GPU."""
     values = ray_config.get(SEAT_KEY)
     return Seat(**values) if isinstance(values, dict) else Seat(0, reserved=False)
+
+
+def told_seats(seats: Sequence[Seat], measured: bool) -> str:
+    """Return in words how many trials run at a time, and where.
+
+    Args:
+        seats: Those that are used.
+        measured: Whether a GPU gets its second trial only once it is seen to have room for it.
+
+    Example:
+        >>> told_seats([Seat(0, "0", "L4"), Seat(1, "1", "L4")], False)
+        '2 trials at a time: 1 on each of 2 GPUs (L4)'
+    """
+    at_a_time = f"{len(seats)} trial{'s' if len(seats) > 1 else ''} at a time"
+    on = Counter(seat.device for seat in seats if seat.device)
+    if not on:
+        return at_a_time
+    names = {seat.device: seat.gpu for seat in seats}
+    kinds = Counter((names[device], trials) for device, trials in on.items())
+    parts = []
+    for (name, trials), count in kinds.items():
+        cards = f"each of {count} GPUs ({name})" if count > 1 else f"one GPU ({name})"
+        parts.append(f"{'up to ' if measured and trials > 1 else ''}{trials} on {cards}")
+    return f"{at_a_time}: {', '.join(parts)}"

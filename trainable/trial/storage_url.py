@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 URL_VARIABLE = "PII_TUNER_STORAGE"
 """Environment variable: the whole URL where `--storage` is given without its credentials."""
 HIDDEN = "***"
-_PLAIN = frozenset({"region", "scheme", "endpoint_override", "allow_bucket_creation", "force_virtual_addressing"})
+_PLAIN = frozenset(
+    {"region", "scheme", "endpoint_override", "allow_bucket_creation", "force_virtual_addressing"}
+)
 """Parameters of a URL that are never secret."""
 SCHEMES = "file://, s3://, gs://, abfs://, hdfs:// or fsspec+NAME://"
 

@@ -13,8 +13,9 @@ from data.files.jsonl import read_examples
 from data.prompt import DEFAULT_PROMPT, PromptSettings
 from search.options import SearchOptions
 from search.planning.cards import Card
-from search.planning.seats import MAX_CPU_TRIALS, GpuShare, room_gib, seats_of, share_gpu, told_seats
+from search.planning.seats import MAX_CPU_TRIALS, GpuShare, room_gib, seats_of, share_gpu
 from search.planning.space import default_space, fix
+from trainable.trial.seat import told_seats
 
 
 @pytest.mark.parametrize(

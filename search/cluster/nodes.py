@@ -1,0 +1,99 @@
+"""The nodes of a Ray cluster that runs already: which there are, and what they have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+_GPU_KIND = "accelerator_type:"
+"""Beginning of the resource by which Ray names the GPUs of a node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster."""
+
+    id: str
+    """Ray's."""
+    host: str
+    address: str
+    cpus: float
+    gpus: float
+    gpu: str = ""
+    """Name of its GPUs, for people; empty if Ray does not know it."""
+
+    @property
+    def name(self) -> str:
+        """What people find it by."""
+        return f"{self.host} ({self.address})"
+
+
+@contextmanager
+def joined(address: str) -> Iterator[tuple[Node, ...]]:
+    """Join the cluster of `--address` for a look; yield its nodes.
+
+    Raises:
+        ValueError: If no cluster answers there.
+    """
+    import ray
+
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (Exception, SystemExit) as error:  # Ray ends the process where nobody answers
+        reason = "nobody answers there" if isinstance(error, SystemExit) else str(error).splitlines()[0]
+        raise ValueError(
+            f"`--address` is {address}, but must be a Ray cluster of which this machine is a node ({reason}); start one "
+            "with `ray start --head`, and `ray start --address=HOST:6379` on every other machine"
+        ) from None
+    try:
+        yield nodes_in(ray.nodes())
+    finally:
+        ray.shutdown()
+
+
+def nodes_in(listed: Sequence[dict[str, Any]]) -> tuple[Node, ...]:
+    """Return the nodes that are alive, in the order of their addresses.
+
+    Args:
+        listed: What `ray.nodes()` returns.
+    """
+    found = []
+    for node in listed:
+        has = node["Resources"]
+        kind = next((name.removeprefix(_GPU_KIND) for name in has if name.startswith(_GPU_KIND)), "")
+        if node["Alive"]:
+            found.append(
+                Node(
+                    node["NodeID"], node["NodeManagerHostname"], node["NodeManagerAddress"],
+                    has.get("CPU", 0.0), has.get("GPU", 0.0), kind,
+                )
+            )  # fmt: skip
+    return tuple(sorted(found, key=lambda node: (node.address, node.id)))
+
+
+def fitting(nodes: Sequence[Node], gpus: float) -> tuple[Node, ...]:
+    """Return the nodes on which a trial can run.
+
+    Args:
+        nodes: Of the cluster.
+        gpus: The share of a GPU that it needs.
+    """
+    return tuple(node for node in nodes if node.cpus >= 1 and node.gpus >= gpus)
+
+
+def told_nodes(nodes: Sequence[Node]) -> list[str]:
+    """Return a line for each node: host, address, CPUs and GPUs.
+
+    Example:
+        >>> told_nodes([Node("1", "gpu-1", "10.0.0.5", 8.0, 2.0, "L4")])
+        ['gpu-1 (10.0.0.5): 8 CPUs, 2 GPUs (L4)']
+    """
+    lines = []
+    for node in nodes:
+        gpus = f", {node.gpus:g} GPU{'s' if node.gpus != 1 else ''}" if node.gpus else ", no GPU"
+        kind = f" ({node.gpu})" if node.gpus and node.gpu else ""
+        lines.append(f"{node.name}: {node.cpus:g} CPU{'s' if node.cpus != 1 else ''}{gpus}{kind}")
+    return lines
