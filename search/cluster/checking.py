@@ -32,6 +32,7 @@ class Shared:
 
     def lacking(self, problem: str) -> str:
         """Return in words that a node does not reach it, and what to do."""
+        problem = problem.removeprefix(f"storage {masked(self.url)}: ")
         if self.is_disk:
             return (
                 f"cannot read and write the driver's {self.url} ({problem}); mount the same folder there, or give a URL "

@@ -58,8 +58,11 @@ def ship(
 
 def tokenize(settings: TrialSettings, models: Iterable[str], answers: Iterable[str]) -> None:
     """Fill the token cache of a study with what any of its trials may ask for."""
+    from datasets import disable_progress_bars
+
     from trainable.tokens.corpus import tokenized
 
+    disable_progress_bars()
     ways = list(answers)
     for model in models:
         for way in ways:

@@ -18,7 +18,7 @@ _PROBE_S = 60.0
 
 def hide_credentials(url: str) -> None:
     """Start this process anew with a URL's credentials in its environment, which `ps` and Ray's dashboard do not show."""
-    if masked(url) != url and masked(os.environ.get(URL_VARIABLE, "")) != url:
+    if masked(url) != url:
         os.environ[URL_VARIABLE] = url
         os.execv(
             sys.executable, [sys.executable, *(word.replace(url, masked(url)) for word in sys.orig_argv[1:])]

@@ -91,6 +91,7 @@ class CheckpointStore:
 
             system, base = self._base()
             if _entries(system, f"{base}/{_ERRORS}"):
+                folder.mkdir(parents=True, exist_ok=True)
                 copy_files(f"{base}/{_ERRORS}", str(folder), source_filesystem=system)
 
         self._told(fetch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ _PLAIN = frozenset(
     {"region", "scheme", "endpoint_override", "allow_bucket_creation", "force_virtual_addressing"}
 )
 """Parameters of a URL that are never secret."""
+_LOCAL = re.compile(r"^\[Errno \d+\] .*Detail: \[errno \d+\] ")
+"""What pyarrow writes before the reason of a local error: the file, whose name says nothing to people."""
 SCHEMES = "file://, s3://, gs://, abfs://, hdfs:// or fsspec+NAME://"
 
 
@@ -75,7 +78,7 @@ def opened(url: str) -> tuple[FileSystem, str]:
 
 def without_secrets(text: str, url: str) -> str:
     """Return an error's first line without the credentials that a URL holds."""
-    line = (text.strip().splitlines() or [""])[0].replace(url, masked(url))
+    line = _LOCAL.sub("", (text.strip().splitlines() or [""])[0]).replace(url, masked(url))
     user = url.partition("://")[2].rpartition("@")[0]
     for secret in (user, *user.split(":", 1)):
         line = line.replace(secret, HIDDEN) if len(secret) > 2 else line

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
 
-from data.files.private import delete_private, for_owner_alone
+from data.files.private import delete_private, for_owner_alone, own_folder
 
 
 def test_what_is_made_inside_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -55,3 +56,11 @@ def test_what_cannot_be_deleted_is_said_with_the_reason(
     delete_private(tmp_path / "tokens")
     assert "tokens could not be deleted (" in (said := capsys.readouterr().err)
     assert "Permission denied); delete it yourself; its content is private" in said
+
+
+def test_a_folder_of_ones_own_is_closed_to_others_and_not_taken_from_them(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir(mode=0o755)
+    assert stat.S_IMODE(own_folder(own_folder(tmp_path / "own")).stat().st_mode) == 0o700
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        own_folder(tmp_path / "link")

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from search.cluster.nodes import Node
 from search.options import SearchOptions
 from search.planning.ladder import expected_cost_share
 from search.planning.plan import make_plan
+from search.planning.settings_files import write_settings
+from search.tuning.assembly import make_searcher
 
 
 def options(folder: Path, **changes: Any) -> SearchOptions:
@@ -217,3 +220,40 @@ def test_wrong_goals_are_found_before_the_start_given_or_beside_the_data(tmp_pat
     assert "[goals] `recall` is 88" in problems_of(options(tmp_path, data_dir=data))[1]
     (problem,) = problems_of(options(tmp_path, data_dir=data, goals=tmp_path / "none.toml"))
     assert problem == f"`--goals` is {tmp_path / 'none.toml'}, but must be a TOML file; check the path"
+
+
+# --- storage and nodes ---
+
+
+def test_a_storage_is_told_and_a_study_that_goes_on_finds_its_folder_there(tmp_path: Path) -> None:
+    url = (tmp_path / "storage").as_uri()
+    plan = make_plan(options(tmp_path, storage=url, study="s", horizon_steps=9))
+    assert plan.store is not None
+    assert f"storage    {url}" in plan.describe()
+    plan.files.root.mkdir(parents=True)
+    write_settings(plan)
+    study = make_searcher(plan)
+    assert study.ended() == 0
+    again = make_plan(options(tmp_path, study="s"))
+    assert again.store == plan.store
+    assert again.options.storage == url
+    [line] = problems_of(options(tmp_path, study="s", storage=(tmp_path / "other").as_uri()))
+    assert line.startswith(
+        f"`--storage` is {(tmp_path / 'other').as_uri()}, but the study was started with {url}; "
+    )
+
+
+@pytest.mark.parametrize("url", ["ftp://KEY:SECRET@host/x", "s3://***@bucket/x"])
+def test_a_storage_that_cannot_be_used_is_one_of_the_problems(tmp_path: Path, url: str) -> None:
+    [line] = problems_of(options(tmp_path, storage=url))
+    assert line.startswith("`--storage` ")
+    assert "SECRET" not in line
+
+
+def test_the_plan_names_the_nodes_of_a_cluster(tmp_path: Path) -> None:
+    nodes = (Node("1", "gpu-1", "10.0.0.5", 8.0, 2.0, "L4"), Node("2", "gpu-2", "10.0.0.6", 8.0, 1.0))
+    text = replace(make_plan(options(tmp_path)), nodes=nodes).describe()
+    assert (
+        "nodes      gpu-1 (10.0.0.5): 8 CPUs, 2 GPUs (L4)\n           gpu-2 (10.0.0.6): 8 CPUs, 1 GPU\n"
+        in text
+    )

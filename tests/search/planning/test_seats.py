@@ -11,6 +11,7 @@ import pytest
 from data.corpus import SAMPLE_DIR
 from data.files.jsonl import read_examples
 from data.prompt import DEFAULT_PROMPT, PromptSettings
+from search.cluster.nodes import Node
 from search.options import SearchOptions
 from search.planning.cards import Card
 from search.planning.seats import MAX_CPU_TRIALS, GpuShare, room_gib, seats_of, share_gpu
@@ -121,3 +122,11 @@ def test_the_plan_says_how_many_trials_run_where(
 ) -> None:
     found = seats_of(SearchOptions(**options), True, cards, lambda: 24.0)
     assert told_seats(found, options.get("trials_per_gpu") == "auto") == told
+
+
+def test_a_cluster_has_a_seat_on_every_gpu_of_its_nodes_and_a_few_on_their_cpus() -> None:
+    nodes = [Node("1", "a", "10.0.0.1", 8.0, 2.0), Node("2", "b", "10.0.0.2", 8.0, 1.0)]
+    options = SearchOptions(address="auto")
+    assert len(seats_of(options, True, (H200,), lambda: 24.0, nodes)) == 3
+    assert len(seats_of(options, False, (), lambda: 24.0, nodes)) == MAX_CPU_TRIALS
+    assert len(seats_of(options, False, (), lambda: 24.0, [Node("1", "a", "10.0.0.1", 2.0, 0.0)])) == 2

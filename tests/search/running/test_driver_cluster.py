@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,26 +16,6 @@ from data.paths import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TRIALS = 3
-
-
-@pytest.fixture
-def home(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> Path:
-    (tmp_path / "data").mkdir()
-    for split, count in (("train", 48), ("validation", 8)):
-        shutil.copy(sample_head(split, count), tmp_path / "data" / f"merged_pii_dataset_{split}.jsonl")
-    (tmp_path / "space.toml").write_text(
-        "[space]\nmodel = 'small-2m'\nload_in_4bit = false\n", encoding="utf-8"
-    )
-    return tmp_path
-
-
-@pytest.fixture
-def cluster() -> Iterator[object]:
-    from ray.cluster_utils import Cluster
-
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    yield nodes
-    nodes.shutdown()
 
 
 def test_a_node_that_dies_loses_no_trial(home: Path, cluster: object) -> None:

@@ -10,7 +10,8 @@ import optuna
 import pytest
 
 from search.study.files import StudyFiles
-from search.study.winner import BEST_ADAPTERS, keep_best_adapters, write_best
+from search.study.winner import BEST_ADAPTERS, drop_state, keep_best_adapters, write_best
+from trainable.trial.checkpoint_store import CheckpointStore
 
 StudyMaker = Callable[[list[str]], optuna.Study]
 FIXED = {"model": "small-2m", "lora_dropout": 0.1, "seed": 42}
@@ -63,3 +64,23 @@ def test_an_adapter_of_another_step_than_its_score_is_not_kept(
     assert (
         "the adapter of better is not kept: it is of step 2, its score of step 9" in capsys.readouterr().out
     )
+
+
+def test_adapters_at_a_storage_come_home_before_they_are_deleted_there(
+    tmp_path: Path, study_of: StudyMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, store = StudyFiles(tmp_path / "s"), CheckpointStore((tmp_path / "storage").as_uri(), "s-1")
+    names = ["short", "long", "better", "broken"]
+    for name in names:
+        (tmp_path / name / "adapter").mkdir(parents=True)
+        (tmp_path / name / "adapter" / "weights").write_text(name, encoding="utf-8")
+        store.save(name, 9, tmp_path / name)
+    keep_best_adapters(study_of(names), files, store=store)
+    kept = {path.parent.name: path.read_text(encoding="utf-8") for path in files.adapters.rglob("weights")}
+    assert kept == {name: name for name in ("short", "long", "better")}
+    assert not files.checkpoints.exists()
+    assert list((tmp_path / "storage").iterdir()) == []
+    keep_best_adapters(study_of(names), files, store=store)  # again, with nothing there
+    assert len(list(files.adapters.iterdir())) == BEST_ADAPTERS
+    drop_state(files, CheckpointStore("ftp://nowhere", "s-1"))
+    assert "delete s-1 there yourself, its content is private" in capsys.readouterr().err

@@ -64,3 +64,14 @@ def test_a_trial_that_started_anew_is_told_once(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "t004: started anew: state.pt cannot be read\n"
     watch.on_trial_recover(1, [], SimpleNamespace(trial_id="t005"))
     assert "t005: its worker process died" in capsys.readouterr().out
+
+
+def test_a_storage_that_fails_interrupts_the_search(
+    interrupts: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = TrialResult.ended(Outcome.STORAGE_FAILED, "storage file:///x: no answer", 3).to_dict()
+    report(FaultWatch(), "t001", result)
+    assert interrupts == [signal.SIGINT]
+    assert (
+        capsys.readouterr().out == "t001: storage file:///x: no answer; mend that, then repeat the command\n"
+    )

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from trainable.training.loop import OutOfMemoryAtOne
+from trainable.trial.checkpoint_store import StorageFailed
 from trainable.trial.faults import is_full_disk, result_of, write_traceback
 from trainable.trial.result import Outcome
 
@@ -34,6 +35,7 @@ def wrapped(cause: Exception) -> Exception:
         (RuntimeError("CUDA error: out of memory"), Outcome.INFEASIBLE),
         (OSError(errno.ENOSPC, "No space left on device"), Outcome.DISK_FULL),
         (wrapped(OSError(errno.EDQUOT, "quota")), Outcome.DISK_FULL),
+        (StorageFailed("storage file:///x: no answer"), Outcome.STORAGE_FAILED),
         (ValueError("the rank must be positive"), Outcome.ERROR),
     ],
 )
