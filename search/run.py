@@ -13,6 +13,7 @@ import tyro
 from data.terminal import parsed, run_command
 from search.options import SearchOptions
 from trainable.timeline import Timeline, process_began
+from trainable.trial.storage_url import hide_credentials
 
 if TYPE_CHECKING:
     from search.planning.plan import SearchPlan
@@ -22,10 +23,7 @@ def main() -> int:
     """Plan, run and sum up one search; return the exit code."""
     start = Timeline(process_began())
     options = parsed(tyro.cli(SearchOptions))
-    if options.storage:
-        from search.cluster.storage import hide_credentials
-
-        hide_credentials(options.storage)
+    hide_credentials(options.storage)
     from search.planning.plan import make_plan
 
     try:

@@ -13,7 +13,7 @@ from search.cluster.node_facts import LIBRARIES, Fact, Needs, facts, leave_probe
 from search.cluster.nodes import Node, fitting, joined, told_nodes
 from trainable.model.bases import HUB_IDS, MODELS_DIR_VARIABLE
 from trainable.trial.checkpoint_store import CheckpointStore, StorageFailed
-from trainable.trial.storage_url import masked
+from trainable.trial.storage_url import remembered, whole_url
 
 PATIENCE_S = 120.0
 """How long a node may take to answer; a first import on a busy machine takes half a minute."""
@@ -32,14 +32,14 @@ class Shared:
 
     def lacking(self, problem: str) -> str:
         """Return in words that a node does not reach it, and what to do."""
-        problem = problem.removeprefix(f"storage {masked(self.url)}: ")
+        problem = problem.removeprefix(f"storage {self.url}: ")
         if self.is_disk:
             return (
                 f"cannot read and write the driver's {self.url} ({problem}); mount the same folder there, or give a URL "
                 "that all nodes reach with --storage"
             )
         return (
-            f"cannot read and write {masked(self.url)} ({problem}); see that it reaches the storage and has its "
+            f"cannot read and write {self.url} ({problem}); see that it reaches the storage and has its "
             "credentials where `ray start` is run, or in the URL"
         )
 
@@ -165,7 +165,7 @@ def _answers(
     ask = _asking()
     asked = {
         node: ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-            needs, probe, node.id
+            needs, probe, node.id, whole_url(probe.url)
         )
         for node in nodes
     }
@@ -194,8 +194,9 @@ def _asking() -> Any:
     import ray
 
     @ray.remote(num_cpus=0, max_retries=0)
-    def ask(needs: Needs, probe: CheckpointStore, node: str) -> dict[str, Fact]:
+    def ask(needs: Needs, probe: CheckpointStore, node: str, whole: str) -> dict[str, Fact]:
         os.environ["HF_HUB_OFFLINE"] = "1"  # as in trials: nothing is downloaded there
+        remembered(whole)
         from search.cluster.node_facts import answer_probe, facts
 
         return {**facts(needs), "probe": answer_probe(probe, node)}

@@ -11,6 +11,7 @@ from data.files.private import delete_private
 from trainable.config import STUDY_FOLDERS, TAGS, TrialSettings
 from trainable.model.bases import locate_base
 from trainable.trial.checkpoint_store import CheckpointStore
+from trainable.trial.storage_url import whole_url
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -51,9 +52,8 @@ def ship(
         for path in tokens.rglob("*")
         if path.is_file()
     }
-    return Shipment(
-        study, settings, ray.put({name: path.read_bytes() for name, path in files.items()}), store
-    )
+    content = ray.put({name: path.read_bytes() for name, path in files.items()})
+    return Shipment(study, settings, content, store, whole_url(store.url))
 
 
 def tokenize(settings: TrialSettings, models: Iterable[str], answers: Iterable[str]) -> None:

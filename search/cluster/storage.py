@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 import threading
 
 from search.study.config_file import read_config
 from search.study.files import StudyFiles
 from trainable.trial.checkpoint_store import CheckpointStore
-from trainable.trial.storage_url import URL_VARIABLE, masked, opened, whole_url, without_secrets
+from trainable.trial.storage_url import opened, whole_url
 
 _PROBE_S = 60.0
 """How long a storage may take to answer; some clients try for a quarter of an hour where nobody does."""
-
-
-def hide_credentials(url: str) -> None:
-    """Start this process anew with a URL's credentials in its environment, which `ps` and Ray's dashboard do not show."""
-    if masked(url) != url:
-        os.environ[URL_VARIABLE] = url
-        os.execv(
-            sys.executable, [sys.executable, *(word.replace(url, masked(url)) for word in sys.orig_argv[1:])]
-        )
 
 
 def study_store(url: str, files: StudyFiles) -> CheckpointStore | None:
     """Return the folder of a study at a storage, its old one if it goes on; None without a storage.
 
     Args:
-        url: Of `--storage`; may lack its credentials.
+        url: Of `--storage`, as it may be shown.
         files: Of the study.
 
     Raises:
@@ -37,7 +26,6 @@ def study_store(url: str, files: StudyFiles) -> CheckpointStore | None:
     """
     if not url:
         return None
-    url = whole_url(url)
     check_storage(url)
     kept = read_config(files).get("storage_folder") if files.config.is_file() else None
     return CheckpointStore(url, kept or f"{files.root.name}-{secrets.token_hex(4)}")
@@ -49,7 +37,7 @@ def check_storage(url: str) -> None:
     Raises:
         ValueError: If that is not possible; one sentence.
     """
-    opened(url)
+    opened(whole_url(url))
     found: list[str] = []
     probe = CheckpointStore(url, f".probe-{secrets.token_hex(8)}")
 
@@ -60,14 +48,11 @@ def check_storage(url: str) -> None:
             probe.delete()
             found.append("")
         except OSError as error:
-            found.append(without_secrets(str(error), url))
+            found.append(str(error).removeprefix(f"storage {url}: "))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     thread.join(_PROBE_S)
     problem = found[0] if found else f"no answer within {_PROBE_S:.0f} s"
     if problem:
-        raise ValueError(
-            f"`--storage` is {masked(url)}, but must be a place that can be written: "
-            f"{problem.removeprefix(f'storage {masked(url)}: ')}"
-        )
+        raise ValueError(f"`--storage` is {url}, but must be a place that can be written: {problem}")

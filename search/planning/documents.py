@@ -23,7 +23,7 @@ class Documents:
     """
 
     def __init__(self, files: CorpusFiles) -> None:
-        self._files = files
+        self.files = files
         self._read: dict[str, Sequence[Example]] = {}
 
     @property
@@ -44,12 +44,12 @@ class Documents:
             KeyError: If the corpus has no such part.
         """
         if name not in self._read:
-            self._read[name] = read_examples(self._files.by_name()[name])
+            self._read[name] = read_examples(self.files.by_name()[name])
         return self._read[name]
 
     def parts(self) -> dict[str, Sequence[Example]]:
         """Return all parts by name."""
-        return {name: self.part(name) for name in self._files.by_name()}
+        return {name: self.part(name) for name in self.files.by_name()}
 
     def drop(self) -> None:
         """Let go of the documents: a search that runs has no use for them, and hands its plan to Ray."""

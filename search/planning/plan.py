@@ -42,7 +42,7 @@ from trainable.model.adapters import read_init_adapter
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.trial.checkpoint_store import CheckpointStore
 from trainable.trial.seat import Seat, told_seats
-from trainable.trial.storage_url import masked
+from trainable.trial.storage_url import remembered
 
 T = TypeVar("T")
 _FIRST_FILES = {"study.lock", "trial_settings.json", GOALS_FILE}
@@ -133,8 +133,8 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         RuntimeError: If the preset cannot run here.
     """
     problems: list[str] = []
-    url, options = options.storage, replace(options, storage=masked(options.storage))
-    given, files = options, _gather(problems, lambda: _study_files(options))
+    given = options = replace(options, storage=remembered(options.storage))
+    files = _gather(problems, lambda: _study_files(options))
     goes_on = files is not None and files.config.is_file()
     if files is not None and goes_on:
         options = _gather(problems, partial(stored_options, options, files)) or options
@@ -165,11 +165,11 @@ def make_plan(options: SearchOptions) -> SearchPlan:
     rungs, places = tuple[int, ...]((1,)), Places()
     if documents and n_train and not goes_on:
         _gather(problems, partial(system_prompt, options.system_prompt, documents))
-    if corpus and documents and files and n_train and not problems:
+    if documents and files and n_train and not problems:
         batch = int(space.fixed.get("effective_batch", 32))
         rungs = _gather(problems, lambda: planned_rungs(options, preset, n_train, batch)) or rungs
-        where = partial(planned_places, options, url, preset, space, documents, files, corpus)
-        places = _gather(problems, where) or places
+        found = partial(planned_places, options, preset, space, documents, files)
+        places = _gather(problems, found) or places
     if problems or corpus is None or documents is None or files is None:
         raise ValueError("\n".join(problems))
     note, rates_note = "", "those of the study, which goes on"
@@ -180,12 +180,10 @@ def make_plan(options: SearchOptions) -> SearchPlan:
         before, note = with_possible_answers(space, documents.train, preset.backend)
         space, old = with_expected_rates(before, rungs[-1]), {}
         rates_note = told_rates(before, space, preset.name, rungs[-1])
-        settings = planned_settings(
-            options, preset, corpus, space, files, rungs, documents, places.seats, places.nodes
-        )
+        where = places.seats, places.nodes
+        settings = planned_settings(options, preset, space, files, rungs, documents, *where)
     return SearchPlan(
-        options, preset, corpus, space, files, settings, n_train, rates_note, note, places.seats, documents,
-        narrower=old, nodes=places.nodes, store=places.store,
+        options, preset, corpus, space, files, settings, n_train, rates_note, note, places.seats, documents, narrower=old, nodes=places.nodes, store=places.store,
     )  # fmt: skip
 
 

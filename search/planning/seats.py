@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.corpus import CorpusFiles
 from data.entities import Example
 from data.prompt import PromptSettings
 from search.cluster.checking import Shared, checked_nodes
@@ -83,36 +82,32 @@ class Places:
 
 def planned_places(
     options: SearchOptions,
-    url: str,
     preset: Preset,
     space: SearchSpace,
     read: Documents,
     files: StudyFiles,
-    corpus: CorpusFiles,
 ) -> Places:
     """Return where trials run and keep their checkpoints; each node of a cluster has what they need there.
 
     Args:
         options: The search.
-        url: Of `--storage`, with its credentials.
         preset: Of the search.
         space: Of the search.
         read: The documents.
         files: Of the study.
-        corpus: Where the documents are.
 
     Raises:
         ValueError: If that is not possible; lists what is in the way, one a line.
     """
     if options.simulate:
         return Places(planned_seats(options, preset, space, read, files))
-    store, nodes = study_store(url or options.storage, files), tuple[Node, ...]()
+    store, nodes = study_store(options.storage, files), tuple[Node, ...]()
     if options.address != "local":
         adapter = space.fixed.get("init_adapter")
         needs = Needs(
             space.models(),
             Path(str(adapter)) / WEIGHTS_FILE if adapter else None,
-            () if store else (corpus.train, corpus.validation),
+            () if store else (read.files.train, read.files.validation),
         )
         shared = Shared(store.url if store else str(files.root.parent), is_disk=store is None)
         nodes = checked_nodes(options.address, preset.name == "gpu", needs, shared)

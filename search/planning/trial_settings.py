@@ -80,7 +80,6 @@ def ends_of_turn(models: Iterable[str]) -> tuple[tuple[str, str], ...]:
 def planned_settings(
     options: SearchOptions,
     preset: Preset,
-    corpus: CorpusFiles,
     space: SearchSpace,
     files: StudyFiles,
     rungs: tuple[int, ...],
@@ -94,8 +93,8 @@ def planned_settings(
     judges = rung_judges(rungs, options.reduction_factor)
     return TrialSettings(
         backend=preset.backend,
-        train_file=str(corpus.train),
-        validation_file=str(corpus.validation),
+        train_file=str(read.files.train),
+        validation_file=str(read.files.validation),
         token_cache=str(files.token_cache),
         checkpoint_dir=str(files.checkpoints),
         rungs=rungs,

@@ -7,11 +7,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from trainable.trial.storage_url import masked, opened, without_secrets
+from trainable.trial.storage_url import opened, whole_url, without_secrets
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -36,8 +36,8 @@ class CheckpointStore:
     upload leaves no manifest, and two workers of the same trial, one on a node that was taken for dead, never mix.
     """
 
-    url: str = field(repr=False)
-    """Private: it may hold credentials."""
+    url: str
+    """As it may be shown; its credentials are in the environment of the process."""
     folder: str
     """Name of the study's folder there."""
 
@@ -148,7 +148,7 @@ class CheckpointStore:
             file.write(content)
 
     def _base(self) -> tuple[FileSystem, str]:
-        system, path = opened(self.url)
+        system, path = opened(whole_url(self.url))
         return system, f"{path}/{self.folder}"
 
     def _told(self, action: Callable[[], T]) -> T:
@@ -156,8 +156,7 @@ class CheckpointStore:
         try:
             return action()
         except (OSError, ValueError) as error:
-            reason = without_secrets(str(error), self.url)
-            raise StorageFailed(f"storage {masked(self.url)}: {reason}") from None
+            raise StorageFailed(f"storage {self.url}: {without_secrets(str(error))}") from None
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Try again after a while: a network comes back, and a checkpoint costs minutes."""

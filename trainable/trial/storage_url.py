@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,20 @@ def masked(url: str) -> str:
     return f"{scheme}{mark}{place}{question}{shown}"
 
 
+def remembered(url: str) -> str:
+    """Keep a URL's credentials in the environment of this process, where no file has them; return it as it may be shown."""
+    if masked(url) != url:
+        os.environ[URL_VARIABLE] = url
+    return masked(url)
+
+
+def hide_credentials(url: str) -> None:
+    """Start this process anew if its command holds credentials, which `ps` and Ray's dashboard would show."""
+    if remembered(url) != url:
+        words = [word.replace(url, masked(url)) for word in sys.orig_argv[1:]]
+        os.execv(sys.executable, [sys.executable, *words])
+
+
 def whole_url(given: str) -> str:
     """Return the URL with its credentials, which a shown one gets from the environment.
 
@@ -60,7 +75,7 @@ def whole_url(given: str) -> str:
 
 
 def opened(url: str) -> tuple[FileSystem, str]:
-    """Return the file system of a URL and the path there.
+    """Return the file system of a whole URL and the path there.
 
     Raises:
         ValueError: If it is none that pyarrow knows.
@@ -71,15 +86,16 @@ def opened(url: str) -> tuple[FileSystem, str]:
         system, path = FileSystem.from_uri(url)
     except (ValueError, ImportError, OSError) as error:  # ImportError: a package that fsspec needs
         raise ValueError(
-            f"`--storage` is {masked(url)}, but must be a URL with {SCHEMES}: {without_secrets(str(error), url)}"
+            f"`--storage` is {masked(url)}, but must be a URL with {SCHEMES}: {without_secrets(str(error))}"
         ) from None
     return system, path.rstrip("/")
 
 
-def without_secrets(text: str, url: str) -> str:
-    """Return an error's first line without the credentials that a URL holds."""
-    line = _LOCAL.sub("", (text.strip().splitlines() or [""])[0]).replace(url, masked(url))
+def without_secrets(text: str) -> str:
+    """Return an error's first line without the credentials that this process keeps."""
+    line = _LOCAL.sub("", (text.strip().splitlines() or [""])[0])
+    url = os.environ.get(URL_VARIABLE, "")
     user = url.partition("://")[2].rpartition("@")[0]
-    for secret in (user, *user.split(":", 1)):
-        line = line.replace(secret, HIDDEN) if len(secret) > 2 else line
+    for secret in (url, user, *user.split(":", 1)):
+        line = line.replace(secret, masked(secret) if secret == url else HIDDEN) if len(secret) > 2 else line
     return line

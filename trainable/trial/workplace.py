@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from data.files.private import own_folder
 from trainable.config import STUDY_FOLDERS, TrialSettings
 from trainable.trial.checkpoint_store import CheckpointStore, StorageFailed
+from trainable.trial.storage_url import remembered
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -28,6 +29,8 @@ class Shipment:
     files: ObjectRef = field(repr=False)
     """Content of the data files and the token cache, by path below the copy; private."""
     store: CheckpointStore
+    url: str = field(repr=False)
+    """Of the store, with its credentials."""
 
 
 class Workplace(Protocol):
@@ -87,6 +90,7 @@ class NodeCopy:
 
     def __init__(self, shipment: Shipment) -> None:
         os.umask(0o077)
+        remembered(shipment.url)
         self.study, self._shipment, self._store = shipment.study, shipment, shipment.store
         copy = copy_folder(shipment.store.folder)
         self._own = copy / f"worker-{os.getpid()}"

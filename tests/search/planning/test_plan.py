@@ -16,6 +16,7 @@ from search.planning.ladder import expected_cost_share
 from search.planning.plan import make_plan
 from search.planning.settings_files import write_settings
 from search.tuning.assembly import make_searcher
+from trainable.trial.storage_url import URL_VARIABLE
 
 
 def options(folder: Path, **changes: Any) -> SearchOptions:
@@ -244,7 +245,10 @@ def test_a_storage_is_told_and_a_study_that_goes_on_finds_its_folder_there(tmp_p
 
 
 @pytest.mark.parametrize("url", ["ftp://KEY:SECRET@host/x", "s3://***@bucket/x"])
-def test_a_storage_that_cannot_be_used_is_one_of_the_problems(tmp_path: Path, url: str) -> None:
+def test_a_storage_that_cannot_be_used_is_one_of_the_problems(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URL_VARIABLE, "")
     [line] = problems_of(options(tmp_path, storage=url))
     assert line.startswith("`--storage` ")
     assert "SECRET" not in line

@@ -15,7 +15,7 @@ from search.study.config_file import read_config
 from search.study.provenance import commit
 from trainable.config import TrialSettings
 from trainable.trial.checkpoint_store import CheckpointStore
-from trainable.trial.storage_url import masked
+from trainable.trial.storage_url import URL_VARIABLE, remembered
 
 
 @pytest.fixture
@@ -110,13 +110,12 @@ def test_options_come_back_from_the_file_as_they_were(plan: SearchPlan) -> None:
 def test_the_password_of_a_storage_is_kept_nowhere_and_its_folder_is_found_again(
     plan: SearchPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"fsspec+dir://KEY:SECRET@{tmp_path}/storage"
-    monkeypatch.setenv("PII_TUNER_STORAGE", url)
-    store = CheckpointStore(url, "s-1")
-    told = replace(plan, options=replace(plan.options, storage=masked(url)), store=store)
-    write_settings(told)
+    monkeypatch.setenv(URL_VARIABLE, "")
+    shown = remembered("s3://KEY:SECRET@bucket")
+    options = replace(plan.options, storage=shown)
+    write_settings(replace(plan, options=options, store=CheckpointStore(shown, "s-1")))
     config = read_config(plan.files)
-    assert config["options"]["storage"] == masked(url)
+    assert config["options"]["storage"] == shown == "s3://***@bucket"
     assert config["storage_folder"] == "s-1"
     assert [
         path for path in plan.files.root.rglob("*") if path.is_file() and b"SECRET" in path.read_bytes()

@@ -37,9 +37,7 @@ def settings_of(
     space = fix(default_space(preset.name, 42), {"model": "small-2m"})
     cards = (Card("0", "L4", 24.0),) if preset is GPU else ()
     seats = seats_of(options, preset is GPU, cards, lambda: 24.0)
-    return planned_settings(
-        options, preset, corpus, space, StudyFiles(folder), rungs, Documents(corpus), seats
-    )
+    return planned_settings(options, preset, space, StudyFiles(folder), rungs, Documents(corpus), seats)
 
 
 def test_the_horizon_is_about_an_epoch_within_the_limit_of_the_preset() -> None:

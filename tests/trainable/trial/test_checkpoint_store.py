@@ -113,7 +113,3 @@ def test_tracebacks_and_small_files_go_there_and_back(store: CheckpointStore, tm
     store.delete()
     store.delete()  # it is gone
     assert list((tmp_path / "storage").iterdir()) == []
-
-
-def test_the_url_is_not_in_its_words() -> None:
-    assert "SECRET" not in repr(CheckpointStore("s3://KEY:SECRET@bucket", "s-1"))

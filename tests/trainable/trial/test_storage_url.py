@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from trainable.trial.storage_url import URL_VARIABLE, masked, opened, whole_url, without_secrets
+from trainable.trial.storage_url import (
+    URL_VARIABLE,
+    hide_credentials,
+    masked,
+    opened,
+    remembered,
+    whole_url,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +59,11 @@ def test_what_is_hidden_comes_from_the_environment(monkeypatch: pytest.MonkeyPat
         ("file://host/x", "Unsupported hostname"),
     ],
 )
-def test_a_url_that_cannot_be_meant_is_told_in_a_sentence_without_its_secrets(url: str, reason: str) -> None:
+def test_a_url_that_cannot_be_meant_is_told_in_a_sentence_without_its_secrets(
+    url: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URL_VARIABLE, "")
+    remembered(url)
     with pytest.raises(ValueError) as caught:
         opened(url)
     said = str(caught.value)
@@ -63,9 +77,22 @@ def test_a_folder_is_a_storage_too(tmp_path: Path) -> None:
     assert opened(str(tmp_path))[1] == opened(tmp_path.as_uri() + "/")[1] == str(tmp_path)
 
 
-def test_an_error_is_told_without_what_the_url_hides() -> None:
+def test_an_error_is_told_without_what_the_url_hides(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "s3://KEYNAME:SECRET@bucket/runs"
+    monkeypatch.setenv(URL_VARIABLE, "")
+    assert remembered(url) == masked(url)
     assert (
-        without_secrets(f"cannot open {url}: SECRET is wrong\nmore", url)
+        without_secrets(f"cannot open {url}: SECRET is wrong\nmore")
         == f"cannot open {masked(url)}: *** is wrong"
     )
+
+
+def test_a_command_with_a_password_shows_none_to_other_users() -> None:
+    hide_credentials("s3://bucket/runs")  # nothing to hide
+    code = (
+        "import os, sys; from trainable.trial.storage_url import hide_credentials; hide_credentials(sys.argv[1]); "
+        f"print(open('/proc/self/cmdline').read().split(chr(0))[-2], os.environ['{URL_VARIABLE}'])"
+    )
+    url = "s3://KEY:SECRET@bucket/runs"
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["s3://***@bucket/runs", url]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ def shipment(tmp_path: Path, sample_head: Head, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     settings = small_settings(tmp_path / "study", sample_head, (1, 2), (2, 4), train=4)
     files: Any = None  # only a real cluster has objects
-    return Shipment("study", settings, files, CheckpointStore((tmp_path / "storage").as_uri(), "study-1"))
+    url = (tmp_path / "storage").as_uri()
+    return Shipment("study", settings, files, CheckpointStore(url, "study-1"), url)
 
 
 @pytest.fixture
@@ -85,3 +87,9 @@ def test_a_copy_is_not_made_where_another_user_waits_for_it(shipment: Shipment, 
     with pytest.raises(PermissionError, match="belongs to another user"):
         unpack(shipment)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_shipments_words_have_neither_the_data_nor_the_password(shipment: Shipment) -> None:
+    told = repr(replace(shipment, url="s3://KEY:SECRET@bucket", files="private text"))  # type: ignore[arg-type]
+    assert "SECRET" not in told
+    assert "private" not in told
