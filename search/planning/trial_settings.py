@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -107,16 +106,16 @@ def planned_settings(
         min_type_recall=parse_type_recall(options.min_recall),
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
-        threads=1 if preset.name == "cpu" else _gpu_trial_threads(len(seats), nodes),
+        threads=1 if preset.name == "cpu" else _gpu_trial_threads(seats, nodes),
         gpus=seats[0].gpus,
         vram_gib=seats[0].vram_gib,
     )
 
 
-def _gpu_trial_threads(trials: int, nodes: Sequence[Node] = ()) -> int:
-    """Return the threads of one of several trials at a time, here or spread over the nodes of a cluster."""
-    cores = int(min((node.cpus for node in nodes), default=os.cpu_count() or 1))
-    return max(1, min(cores // math.ceil(trials / max(1, len(nodes))), GPU_TRIAL_THREADS))
+def _gpu_trial_threads(seats: Sequence[Seat], nodes: Sequence[Node]) -> int:
+    """Return the threads of one of several trials at a time, here or on any node of a cluster."""
+    each = [int(node.cpus / max(1.0, node.gpus / seats[0].gpus)) for node in nodes]
+    return max(1, min([*(each or [(os.cpu_count() or 1) // len(seats)]), GPU_TRIAL_THREADS]))
 
 
 def continued_settings(files: StudyFiles, corpus: CorpusFiles, new_models: Sequence[str]) -> TrialSettings:

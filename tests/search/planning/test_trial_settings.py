@@ -12,6 +12,7 @@ from data.corpus import CorpusFiles
 from data.entities import Entity, Example
 from data.files.jsonl import write_examples
 from data.prompt import SYSTEM_PROMPT
+from search.cluster.nodes import Node
 from search.options import SearchOptions
 from search.planning.cards import Card
 from search.planning.documents import Documents
@@ -130,3 +131,19 @@ def test_a_system_message_that_cannot_be_used_is_refused(
         file.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         system_prompt(file, Documents(CorpusFiles(tmp_path, tmp_path, None, bundled=False)))
+
+
+def test_threads_of_trials_on_a_cluster_suit_its_fullest_node(
+    tmp_path: Path, sample_head: Callable[[str, int], Path]
+) -> None:
+    nodes = [Node("1", "a", "10.0.0.1", 14.0, 7.0), Node("2", "b", "10.0.0.2", 14.0, 1.0)]
+    corpus = CorpusFiles(sample_head("train", 10), sample_head("validation", 10), None, bundled=False)
+    space, files = default_space("gpu", 42), StudyFiles(tmp_path)
+    threads = {}
+    for per_gpu in ("1", "2"):
+        options = SearchOptions(address="auto", trials_per_gpu=per_gpu)
+        seats = seats_of(options, True, (), lambda: 24.0, nodes)
+        fixed = fix(space, {"model": "small-2m"})
+        settings = planned_settings(options, GPU, fixed, files, (9,), Documents(corpus), seats, nodes)
+        threads[len(seats)] = settings.threads
+    assert threads == {8: 2, 16: 1}

@@ -22,6 +22,7 @@ import pytest
 
 from data.paths import ROOT
 from trainable.trial.storage_url import URL_VARIABLE, masked
+from trainable.trial.workplace import copy_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -124,12 +125,36 @@ def test_a_node_that_shares_no_disk_and_leaves_in_the_middle_loses_no_rung(
     assert list(storage.iterdir()) == []
 
 
+def test_ctrl_c_leaves_the_checkpoints_and_no_copy_of_the_data(home: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    search = started(command("local", home, storage.as_uri()))
+    while search.poll() is None and not list(storage.glob("s-*/t*/*/files.json")):
+        time.sleep(0.1)
+    [folder] = [path.name for path in storage.glob("s-*")]
+    assert copy_folder(folder).is_dir()
+    search.send_signal(signal.SIGINT)
+    stdout, stderr = search.communicate(timeout=120)
+    assert (
+        "interrupted; repeat the command to go on" in stdout
+        or "no trial of this study has a score yet" in stderr
+    )
+    assert not copy_folder(folder).exists()
+    assert list(storage.glob("s-*/t*/*/files.json"))
+    summary, _ = ended(started(command("local", home, "")))
+    assert (summary["trials"], summary["interrupted"], summary["failed"]) == (3, False, 0)
+    assert (
+        home / "results" / "s" / "adapters" / summary["best_trial"] / "adapter_model.safetensors"
+    ).is_file()
+    assert not copy_folder(folder).exists()
+    assert list(storage.iterdir()) == []
+
+
 @pytest.fixture
 def bucket() -> Iterator[str]:
     """The address of a bucket of an S3 server on this machine."""
     server = shutil.which("moto_server")
     if server is None:
-        pytest.skip("needs moto_server on the path, such as by: pipx install 'moto[s3,server]'")
+        pytest.skip("needs moto_server (5.2 or newer) on the path; see .ci/run")
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -184,6 +209,7 @@ def test_a_killed_search_goes_on_from_a_bucket_and_tells_its_password_nobody(
     study = home / "results" / "s"
     assert (study / "adapters" / summary["best_trial"] / "adapter_model.safetensors").is_file()
     assert objects(bucket) == []
+    assert not copy_folder(config["storage_folder"]).exists()
 
     session = Path(cluster.head_node.get_session_dir_path())
     files = [path for folder in (home, session) for path in folder.rglob("*") if path.is_file()]
