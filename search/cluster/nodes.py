@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+CALL_S = 10.0
+"""How long a cluster may take to take a call."""
 _GPU_KIND = "accelerator_type:"
 """Beginning of the resource by which Ray names the GPUs of a node."""
 
@@ -38,12 +41,13 @@ def joined(address: str) -> Iterator[tuple[Node, ...]]:
     Raises:
         ValueError: If no cluster answers there.
     """
-    import ray
-
     try:
+        _call(address)
+        import ray
+
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (Exception, SystemExit) as error:  # Ray ends the process where nobody answers
-        reason = "nobody answers there" if isinstance(error, SystemExit) else str(error).splitlines()[0]
+    except (Exception, SystemExit) as error:  # Ray ends the process where somebody else answers
+        reason = (str(error).splitlines() or [""])[0] if isinstance(error, Exception) else "no Ray there"
         raise ValueError(
             f"`--address` is {address}, but must be a Ray cluster of which this machine is a node ({reason}); start one "
             "with `ray start --head`, and `ray start --address=HOST:6379` on every other machine"
@@ -52,6 +56,13 @@ def joined(address: str) -> Iterator[tuple[Node, ...]]:
         yield nodes_in(ray.nodes())
     finally:
         ray.shutdown()
+
+
+def _call(address: str) -> None:
+    """Find out in seconds whether anybody is at a host and port; Ray itself waits for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "://" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_S).close()
 
 
 def nodes_in(listed: Sequence[dict[str, Any]]) -> tuple[Node, ...]:

@@ -92,7 +92,7 @@ def test_nodes_of_a_real_cluster_are_asked_and_all_problems_come_at_once(
             f"node {node.name} has no weights for own; put them into the same folder as here"
         )
     with pytest.raises(
-        ValueError, match=f"no node of `--address` {address} has a CPU and a GPU:\n.*: 1 CPU, no GPU"
+        ValueError, match=f"(?s)no node of `--address` {address} has a CPU and a GPU:\n.*: 1 CPU, no GPU"
     ):
         checked_nodes(address, True, Needs(("small-2m",)), shared)
 

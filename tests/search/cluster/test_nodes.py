@@ -33,8 +33,6 @@ def test_the_plan_names_each_node_that_is_alive_with_its_gpus() -> None:
     assert fitting([Node("e", "head", "10.0.0.5", cpus=0.0, gpus=0.0)], 0) == ()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_where_no_cluster_answers_the_address_is_told_and_how_to_start_one() -> None:
     with pytest.raises(ValueError) as caught, joined("127.0.0.1:1"):
         pass
@@ -42,4 +40,5 @@ def test_where_no_cluster_answers_the_address_is_told_and_how_to_start_one() -> 
     assert said.startswith(
         "`--address` is 127.0.0.1:1, but must be a Ray cluster of which this machine is a node ("
     )
+    assert "Connection refused)" in said
     assert "ray start --head" in said
