@@ -1,5 +1,8 @@
 """Replays searches on recorded learning curves: ours against other ways of searching, on every table there is.
 
+Below each table the rivals search again with as many trials as our cost buys them: with fewer trials the best of their own
+is easier to find, so that there `lacks`, the distance to the best recorded config, is what compares.
+
 python tests/bench/bench_search.py --json
 """
 
@@ -9,9 +12,10 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -48,6 +52,8 @@ POLICIES: dict[str, Policy] = {
     "unconfirmed": unconfirmed,
     "ours": ours,
 }
+RIVALS = ("random_full", "ray_asha_optuna", "tpe_median", "hyperband", "rapidfire", "priorband")
+"""Those that are compared at our cost too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ class BenchOptions:
     """Precision floor of the score; 0 makes the score recall alone."""
     seed: int = 0
     """First seed; search i uses seed + i."""
+    equal_cost: bool = True
+    """Compare rivals at our cost too: with as many trials as it buys them."""
     json: bool = False
     """Print the figures as JSON in the last line."""
 
@@ -99,25 +107,57 @@ def replayed(bench: Bench, policy: Policy, options: BenchOptions) -> list[Outcom
     return [policy(bench, seed, seed % len(bench.table.seeds)) for seed in seeds]
 
 
-def compared(name: str, table: CurveTable, options: BenchOptions) -> dict[str, dict[str, float]]:
-    """Replay and print all policies on one table."""
+def at_our_cost(
+    bench: Bench, policy: Policy, runs: float, options: BenchOptions
+) -> tuple[int, list[Outcome]]:
+    """Return how many trials a policy affords and its searches of so many, their costs still in full runs of all trials of ours.
+
+    Args:
+        bench: The recorded configs.
+        policy: A rival.
+        runs: What our search costs, in full runs.
+        options: What to replay.
+    """
+    trials, tried = bench.trials, set[int]()
+    while trials not in tried:  # what a trial costs depends a little on how many there are
+        tried.add(trials)
+        outcomes = replayed(bench.with_trials(trials), policy, options)
+        each = float(np.mean([outcome.cost for outcome in outcomes]))
+        outcomes = [replace(outcome, cost=outcome.cost * trials / bench.trials) for outcome in outcomes]
+        found, trials = (trials, outcomes), max(2, min(bench.trials, round(runs / each)))
+    return found
+
+
+def compared(name: str, table: CurveTable, options: BenchOptions) -> dict[str, dict[str, Any]]:
+    """Replay and print all policies on one table, then the rivals at our cost."""
     half = options.half if len(half_of(table, options.half).configs) > options.trials else "all"
     bench = Bench(table, half, options.trials, options.min_precision)
     print(f"\n{name}: {len(bench.table.configs)} configs ({half} half), {len(bench.table.seeds)} seeds, rungs of rivals {bench.rungs}, "
           f"{options.searches} searches of {options.trials} trials\n")  # fmt: skip
     print("| policy | cost | hit | regret | regret, same seed | lacks to the best recorded | s |")
     print("|---|---|---|---|---|---|---|")
-    summary = {}
+    summary, equal = dict[str, dict[str, float]](), dict[str, dict[str, float]]()
     for policy in options.policies:
         if policy == "priorband" and find_spec("neps") is None:
             print("| priorband | left out: `pip install neural-pipeline-search` | | | | | |")
             continue
         started = time.monotonic()
-        found = figures(replayed(bench, POLICIES[policy], options))
-        summary[policy] = {key: round(value[0], 4) for key, value in found.items()}
-        cells = " | ".join(f"{mean:.3f} ({low:.3f}-{high:.3f})" for mean, low, high in found.values())
-        print(f"| {policy} | {cells} | {time.monotonic() - started:.0f} |", flush=True)
-    return summary
+        summary[policy] = _row(policy, replayed(bench, POLICIES[policy], options), started)
+    if "ours" in summary and options.equal_cost:
+        for policy in [name for name in RIVALS if name in summary]:
+            started = time.monotonic()
+            runs = summary["ours"]["cost"] * bench.trials
+            trials, outcomes = at_our_cost(bench, POLICIES[policy], runs, options)
+            equal[policy] = {"trials": trials, **_row(f"{policy}, {trials} trials", outcomes, started)}
+    return {"policies": summary, "equal_cost": equal}
+
+
+def _row(title: str, outcomes: list[Outcome], started: float) -> dict[str, float]:
+    """Print one row of the table; return its means."""
+    found = figures(outcomes)
+    cells = " | ".join(f"{mean:.3f} ({low:.3f}-{high:.3f})" for mean, low, high in found.values())
+    print(f"| {title} | {cells} | {time.monotonic() - started:.0f} |", flush=True)
+    return {key: round(value[0], 4) for key, value in found.items()}
 
 
 def main() -> None:
@@ -127,7 +167,7 @@ def main() -> None:
     for package in ("ray", "neps"):
         logging.getLogger(package).setLevel(logging.ERROR)  # stock searchers warn of each NaN
     tables = recorded_tables(options.tables)
-    found = {name: {"policies": compared(name, table, options)} for name, table in tables.items()}
+    found = {name: compared(name, table, options) for name, table in tables.items()}
     if options.json:
         print(json.dumps({"tables": found}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -78,6 +79,12 @@ class Bench:
         ]
         self.by_seed = np.nan_to_num(np.array(scores), nan=-1.0)
         self.truth = self.by_seed.mean(axis=0)
+
+    def with_trials(self, trials: int) -> Bench:
+        """Return the same bench for searches of another length."""
+        other = copy.copy(self)
+        other.trials = trials
+        return other
 
     @cached_property
     def space(self) -> SearchSpace:
