@@ -41,6 +41,8 @@ RACE_RUNGS = (1 / 9, 2 / 9, 8 / 9)
 """Places of the default rungs, as shares of the horizon; results/reference/search_replay.md compares others."""
 RACE_SHARES = (0.35, 0.15, 0.1)
 """Share of all trials that goes past each of them."""
+RACE_LEAST = 2
+"""So many trials go past each of them, however few there are: a search must not hang on one, and two can be confirmed."""
 RACE_JUDGES = (VALIDATION_LOSS, MEAN_VALIDATION_LOSS, METRIC)
 """What each of them compares: what is generated early on tells less than losses do, and near the peak of the learning rate
 one loss tells less than the mean of two."""
@@ -68,16 +70,22 @@ def race_ladder(horizon_steps: int, grace_steps: int | None = None) -> tuple[int
     return (*sorted(step for step in steps if step < horizon_steps), horizon_steps)
 
 
-def rung_shares(rungs: tuple[int, ...], reduction_factor: int | None) -> tuple[float, ...]:
+def rung_shares(rungs: tuple[int, ...], reduction_factor: int | None, trials: int) -> tuple[float, ...]:
     """Return the share of all trials that goes past each rung but the last.
 
     Args:
         rungs: Steps in rising order.
         reduction_factor: Trials at a rung for one that goes past it; None means the default shares.
+        trials: Of the whole search.
+
+    Example:
+        >>> rung_shares((17, 34, 136, 153), None, 20), rung_shares((17, 34, 136, 153), None, 10)
+        ((0.35, 0.15, 0.1), (0.35, 0.2, 0.2))
     """
     places = len(rungs) - 1
     if reduction_factor is None and places <= len(RACE_SHARES):
-        return RACE_SHARES[len(RACE_SHARES) - places :]
+        least = min(1.0, RACE_LEAST / trials)
+        return tuple(max(share, least) for share in RACE_SHARES[len(RACE_SHARES) - places :])
     return tuple(1 / (reduction_factor or 2) ** (place + 1) for place in range(places))
 
 

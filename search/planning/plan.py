@@ -94,7 +94,7 @@ class SearchPlan:
     @property
     def shares(self) -> tuple[float, ...]:
         """Share of all trials that goes past each rung but the last."""
-        return rung_shares(self.rungs, self.options.reduction_factor)
+        return rung_shares(self.rungs, self.options.reduction_factor, self.options.trials)
 
     def describe(self) -> str:
         """Return what will be done, for people."""

@@ -37,7 +37,6 @@ STARTS = 2
 
 LOOK_S = 0.1
 """Seconds between two looks for a result."""
-
 Rerun = Callable[[str, TrialConfig], ConfirmingRun]
 """Trains the config of a trial with another seed."""
 
@@ -64,12 +63,16 @@ def confirm_best(plan: SearchPlan, rerun: Rerun) -> bool:
     own = {contender.trial: contender.score for contender in before.contenders}
     configs = {name: trial_config(trials[name], plan.space.fixed) for name in before.pending}
 
-    def announce(name: str, place: int) -> None:
-        print(f"{_coming(trials[name])} ({place} of {len(before.pending)})", flush=True)
+    def announced(name: str, place: int) -> bool:
+        now = confirmation_of(study, plan.files, confirm)
+        if now is None or name not in now.pending:
+            return False
+        print(f"{_coming(trials[name])} ({place} of at most {len(before.pending)})", flush=True)
+        return True
 
     try:
         with _stoppable():
-            for run in _side_by_side(configs, rerun, len(_places(plan)), announce):
+            for run in _side_by_side(configs, rerun, len(_places(plan)), announced):
                 append_run(plan.files.confirmations, run)
                 print(_told(run, own[run.trial]), flush=True)
     except KeyboardInterrupt:
@@ -84,17 +87,20 @@ def confirm_best(plan: SearchPlan, rerun: Rerun) -> bool:
 
 
 def _side_by_side(
-    configs: Mapping[str, TrialConfig], rerun: Rerun, at_a_time: int, announce: Callable[[str, int], None]
+    configs: Mapping[str, TrialConfig], rerun: Rerun, at_a_time: int, announced: Callable[[str, int], bool]
 ) -> Iterator[ConfirmingRun]:
-    """Yield the runs of some trials as they end; the next starts when what is done with one that ended is done."""
+    """Yield the runs of some trials as they end; the next starts when what is done with one that ended is done.
+
+    Before a run starts it is announced; one that is not needed any more does not start.
+    """
     pool, left = ThreadPoolExecutor(at_a_time), list(configs.items())
     running: set[Future[ConfirmingRun]] = set()
     try:
         while left or running:
             while left and len(running) < at_a_time:
                 name, config = left.pop(0)
-                announce(name, len(configs) - len(left))
-                running.add(pool.submit(rerun, name, config))
+                if announced(name, len(configs) - len(left)):
+                    running.add(pool.submit(rerun, name, config))
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 yield future.result()

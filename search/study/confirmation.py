@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 AUTOMATIC = "auto"
 CLOSE = 0.03
-"""The two best are confirmed by `auto` when their scores differ by no more than this."""
+"""The two best are confirmed by `auto` when their scores differ by no more than this: first the best, and the other only if
+the best one's fresh score does not reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Contender:
     fresh_scores: tuple[float, ...] = ()
     """With other seeds."""
     problem: str = ""
-    """Why a confirming run has no score; empty if all have."""
+    """Why there is no score with another seed; empty if there is."""
 
     @property
     def mean(self) -> float:
@@ -153,7 +154,17 @@ def weigh(scores: Mapping[str, float], runs: Iterable[ConfirmingRun], confirm: s
         for trial, score in scores.items()
         if trial in wanted or trial in by_trial
     ]
-    return Confirmation(tuple(contenders), tuple(trial for trial in wanted if trial not in by_trial))
+    pending = [trial for trial in wanted if trial not in by_trial]
+    if confirm == AUTOMATIC and pending == wanted[1:] and _settled(*contenders[:2]):
+        best, other = contenders[:2]
+        contenders[1] = replace(other, problem=f"not needed: {best.trial} reaches it with a fresh seed")
+        pending = []
+    return Confirmation(tuple(contenders), tuple(pending))
+
+
+def _settled(best: Contender, other: Contender) -> bool:
+    """Return whether the second best need not be confirmed: the best one's fresh score reaches its own."""
+    return bool(best.fresh_scores) and min(best.fresh_scores) >= other.score
 
 
 def confirmation_of(study: optuna.Study, files: StudyFiles, confirm: str) -> Confirmation | None:

@@ -14,7 +14,7 @@ import tyro
 
 from data.paths import ROOT
 from search.replaying.curves import CurveTable
-from tests.bench.replay import half_of
+from tests.bench.recorded import half_of
 
 TABLE = ROOT / "results/reference/curves/cpu_curves.npz"
 HIGHEST_LOSS = 50.0

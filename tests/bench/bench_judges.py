@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from tests.bench.replay import Bench, recorded_tables
+from tests.bench.recorded import recorded_tables
+from tests.bench.replay import Bench
 from trainable.config import JSON, METRIC, VALIDATION_LOSS
 
 HIGHEST_LOSS = 50.0

@@ -23,22 +23,23 @@ import tyro
 
 from search.replaying.curves import CurveTable
 from tests.bench import rivals
-from tests.bench.replay import Bench, Outcome, half_of, recorded_tables
+from tests.bench.recorded import half_of, recorded_tables
+from tests.bench.replay import Bench, Outcome
 
 Policy = Callable[[Bench, int, int], Outcome]
 
 
 def ours(bench: Bench, seed: int, place: int) -> Outcome:
     """The searcher and the scheduler of `search/run.py` with its defaults, its confirming runs included."""
-    order, tried, cost = bench.race(seed, place, bench.default_policy())
-    chosen, extra = bench.confirmed(order, place)
-    return bench.outcome(place, chosen, tried, cost + extra)
+    found = bench.race(seed, place, bench.default_policy())
+    chosen, extra = bench.confirmed(found, place)
+    return bench.outcome(place, chosen, found.tried, found.cost + extra)
 
 
 def unconfirmed(bench: Bench, seed: int, place: int) -> Outcome:
     """Ours with `--confirm 0`."""
-    order, tried, cost = bench.race(seed, place, bench.default_policy())
-    return bench.outcome(place, order[0], tried, cost)
+    found = bench.race(seed, place, bench.default_policy())
+    return bench.outcome(place, found.ranked[0], found.tried, found.cost)
 
 
 POLICIES: dict[str, Policy] = {

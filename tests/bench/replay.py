@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,20 @@ from typing import Any
 import numpy as np
 import optuna
 
-from data.paths import ROOT
 from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_shares
 from search.planning.rates import expectation_of, model_width
 from search.planning.space import SearchSpace, SpaceSampler, default_space
 from search.replaying.controller import ReplayController
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
-from search.study.confirmation import CLOSE
+from search.study.confirmation import AUTOMATIC, weigh
+from search.study.confirming_runs import ConfirmingRun
 from search.tuning.coordinates import Coordinates
 from search.tuning.promotion import RacePolicy
 from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
 from search.tuning.seating.placement import Placement
+from tests.bench.recorded import half_of, starting_configs
 from trainable.config import JSON, KNOBS, METRIC, TIME_ATTR
 from trainable.knob import Choice, KnobValue, Range
 from trainable.requirements import Requirements
@@ -49,6 +49,19 @@ class Outcome:
     def regret(self) -> float:
         """Points that the choice lacks to the best of the search's own trials."""
         return 100 * (self.best - self.chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What one search tried, by recorded configs."""
+
+    ranked: list[int]
+    """By where they got to and their score there."""
+    completed: int
+    """How many of these got to the horizon."""
+    tried: list[int]
+    cost: float
+    """In full runs of all trials."""
 
 
 class Bench:
@@ -139,33 +152,39 @@ class Bench:
 
     def replay(
         self, searcher: Any, scheduler: Any, place: int, rungs: tuple[int, ...], judges: tuple[str, ...] = ()
-    ) -> tuple[list[int], list[int], float]:
-        """Run Ray's parts; return the configs by where they got to and their score there, all configs, and the cost."""
+    ) -> Replayed:
+        """Run Ray's parts on one recorded seed."""
         controller = ReplayController(searcher, scheduler, self.results(place, rungs, judges), self.trials)
         controller.run()
         scored = [trial for trial in controller.trials if np.isfinite(trial.last_result[METRIC])]
         scored.sort(key=lambda trial: (-trial.last_result[TIME_ATTR], -trial.last_result[METRIC]))
+        completed = sum(trial.last_result[TIME_ATTR] == self.horizon for trial in scored)
         cost = controller.steps_spent / (len(controller.trials) * self.horizon)
-        return [trial.recorded for trial in scored], [trial.recorded for trial in controller.trials], cost
+        ranked, tried = ([trial.recorded for trial in trials] for trials in (scored, controller.trials))
+        return Replayed(ranked, completed, tried, cost)
 
-    def confirmed(self, order: list[int], place: int) -> tuple[int, float]:
-        """Return the choice after both of two close winners ran with another recorded seed, and what that cost."""
-        scores, other = self.by_seed[place], self.by_seed[(place + 1) % len(self.by_seed)]
-        if len(self.by_seed) < 2 or len(order) < 2 or scores[order[0]] - scores[order[1]] > CLOSE:
-            return order[0], 0.0
-        return max(order[:2], key=lambda config: scores[config] + other[config]), 2 / self.trials
+    def confirmed(self, found: Replayed, place: int) -> tuple[int, float]:
+        """Return the choice after confirming runs with another recorded seed, and what these cost."""
+        own, other = self.by_seed[place], self.by_seed[(place + 1) % len(self.by_seed)]
+        scores = {str(config): own[config] for config in found.ranked[: found.completed]}
+        runs: list[ConfirmingRun] = []
+        if len(self.by_seed) > 1:
+            while (now := weigh(scores, runs, AUTOMATIC)) and now.pending:
+                runs.append(ConfirmingRun(now.pending[0], 0, "ok", score=other[int(now.pending[0])]))
+        chosen = int(now.best_trial) if runs and now else found.ranked[0]
+        return chosen, len(runs) / self.trials
 
     def default_policy(self) -> RacePolicy:
         """Return the policy of `search/run.py` on the recorded steps."""
         rungs = self.snapped(tuple(step / self.horizon for step in race_ladder(self.horizon)))
         return RacePolicy(
             rungs,
-            rung_shares(rungs, None),
+            rung_shares(rungs, None, self.trials),
             min_precision=self.min_precision,
             judges=rung_judges(rungs, None),
         )
 
-    def race(self, seed: int, place: int, policy: RacePolicy) -> tuple[list[int], list[int], float]:
+    def race(self, seed: int, place: int, policy: RacePolicy) -> Replayed:
         """Replay our search with a policy."""
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
             searcher = TruthfulOptunaSearch(
@@ -189,51 +208,6 @@ class CachedResults(ReplayedResults):
         if (config, rung) not in self.cache:
             self.cache[config, rung] = ReplayedResults.result(self, config, rung)
         return dict(self.cache[config, rung])
-
-
-def recorded_tables(paths: Sequence[Path]) -> dict[str, CurveTable]:
-    """Return tables by the names of their files, starting configs first; without paths all below results/reference."""
-    found = paths or sorted((ROOT / "results/reference").rglob("*.npz"))
-    return {path.stem: _starting_first(CurveTable.load(path)) for path in found}
-
-
-def starting_configs(table: CurveTable) -> int:
-    """Return how many configs at the front are starting configs: their rates are short numbers, drawn ones are not."""
-    configs = table.parsed_configs
-    return next((n for n, config in enumerate(configs) if not _is_starting(config)), len(configs))
-
-
-def _is_starting(config: dict[str, Any]) -> bool:
-    return float(f"{config['learning_rate']:.3g}") == config["learning_rate"]
-
-
-def _starting_first(table: CurveTable) -> CurveTable:
-    return taken(
-        table, sorted(range(len(table.configs)), key=lambda n: not _is_starting(table.parsed_configs[n]))
-    )
-
-
-def half_of(table: CurveTable, half: str) -> CurveTable:
-    """Return the table of the starting configs and every second other config."""
-    if half == "all":
-        return table
-    starting = starting_configs(table)
-    return taken(table, [*range(starting), *range(starting + (half == "report"), len(table.configs), 2)])
-
-
-def taken(table: CurveTable, kept: list[int]) -> CurveTable:
-    """Return a table of some configs, in this order."""
-    names = (
-        "tp_by_type",
-        "fp_by_type",
-        "fp_other",
-        "valid",
-        "truncated",
-        "train_loss",
-        "answer_loss",
-        "configs",
-    )
-    return replace(table, **{name: getattr(table, name)[kept] for name in names})
 
 
 def _covering(default: Choice | Range | None, values: list[Any]) -> Choice | Range:

@@ -47,8 +47,8 @@ def ray_asha_optuna(bench: Bench, seed: int, place: int) -> Outcome:
     searcher = OptunaSearch(
         space=SpaceSampler(bench.space, {}), metric=METRIC, mode="max", seed=seed, study_name=f"stock{seed}"
     )
-    order, tried, cost = bench.replay(searcher, scheduler, place, bench.rungs)
-    return bench.outcome(place, order[0], tried, cost)
+    found = bench.replay(searcher, scheduler, place, bench.rungs)
+    return bench.outcome(place, found.ranked[0], found.tried, found.cost)
 
 
 def tpe_median(bench: Bench, seed: int, place: int) -> Outcome:

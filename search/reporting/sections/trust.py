@@ -102,7 +102,7 @@ def _confirmed(view: StudyView) -> list[Block]:
         for each in found.contenders
     ]  # fmt: skip
     winner = [place for place, each in enumerate(found.contenders) if each.trial == found.best_trial]
-    header = ("trial", "config", "score with its own seed", "score with a fresh seed", "mean", "problem")
+    header = ("trial", "config", "score with its own seed", "score with a fresh seed", "mean", "note")
     return [
         Text(" ".join(sentences)),
         Table(header, tuple(rows), "Confirming runs; the winner in bold.", frozenset(winner)),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search.planning.ladder
-from search.planning.ladder import default_grace, default_horizon, rung_ladder
+from search.planning.ladder import default_grace, default_horizon, race_ladder, rung_ladder, rung_shares
 
 
 def test_the_docstring_examples_are_true() -> None:
@@ -71,3 +71,13 @@ def test_the_default_grace_always_makes_a_ladder(horizon: int, factor: int) -> N
     grace = default_grace(horizon, factor)
     assert rung_ladder(horizon, grace, factor)[-1] == horizon
     assert abs(grace - horizon / factor**2) <= 1
+
+
+def test_two_trials_reach_the_horizon_however_few_there_are() -> None:
+    for trials in range(2, 60):
+        assert round(rung_shares(race_ladder(153), None, trials)[-1] * trials) >= 2
+    assert rung_shares(race_ladder(153), None, 1) == (1.0, 1.0, 1.0)
+
+
+def test_a_ladder_of_ones_own_keeps_its_shares() -> None:
+    assert rung_shares((17, 51, 153), 3, 4) == (1 / 3, 1 / 9)

@@ -73,7 +73,7 @@ def test_the_description_names_data_plans_rungs_and_budget(tmp_path: Path) -> No
     assert "rates      [0.0003 .. 0.03], the default of preset cpu" in text
     assert "24 validation documents" in text
     assert (
-        "rungs      steps 1 (validation loss), 2 (mean validation loss), 8 (score), 9 (score); 35%, 15%, 10% of"
+        "rungs      steps 1 (validation loss), 2 (mean validation loss), 8 (score), 9 (score); 67%, 67%, 67% of"
         in text
     )
     assert "3 trials" in text

@@ -109,6 +109,20 @@ def test_the_outcome_is_told_and_written(command: SearchOptions, capsys: pytest.
     assert not confirm_best(plan, scores({}))
 
 
+def test_one_run_is_enough_where_the_best_trial_keeps_its_lead(
+    command: SearchOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = searched(command)
+    capsys.readouterr()
+    assert confirm_best(plan, scores({"t000": 0.495}))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["confirming", "t000", "confirmed"]
+    assert lines[0].endswith("(1 of at most 2)")
+    summary = written(plan)
+    assert (summary["best_trial"], summary["confirmed"], summary["interrupted"]) == ("t000", ["t000"], False)
+    assert not confirm_best(make_plan(replace(command, study=plan.files.root.name, trials=3)), scores({}))
+
+
 def test_a_run_that_broke_is_told_in_one_line_and_ends_nothing(
     command: SearchOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:

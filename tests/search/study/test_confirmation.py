@@ -112,6 +112,23 @@ def test_nothing_is_decided_before_the_last_run() -> None:
     assert confirmation.best_trial == "t005"
 
 
+def test_the_second_best_is_not_run_again_where_the_fresh_score_of_the_best_reaches_its_own() -> None:
+    confirmation = weighed("auto", run_of("t005", 0.49))
+    assert (confirmation.pending, confirmation.confirmed) == ((), ("t005",))
+    assert (confirmation.best_trial, confirmation.selection_bias) == ("t005", pytest.approx(0.005))
+    assert "t003: score 0.490 with its own seed only (not needed: t005 reaches it with a fresh seed)" in (
+        confirmation.words()
+    )
+
+
+def test_a_number_of_confirming_runs_is_done_in_full() -> None:
+    assert weighed("2", run_of("t005", 0.60)).pending == ("t003",)
+
+
+def test_an_interrupted_study_whose_second_best_ran_first_still_confirms_the_best() -> None:
+    assert weighed("auto", run_of("t003", 0.60)).pending == ("t005",)
+
+
 def test_a_trial_whose_confirming_run_broke_stands_behind_those_that_were_confirmed() -> None:
     confirmation = weighed("auto", run_of("t005", 0.40), run_of("t003", None, "loss is not finite"))
     assert confirmation.pending == ()
