@@ -37,7 +37,7 @@ class SearchOptions:
     reduction_factor: int | None = None
     """One trial in this many goes past each rung, rungs this factor apart (none: the default rungs and shares)."""
     confirm: str = "auto"
-    """Best trials to train again with a fresh seed before one is chosen by the mean of its scores: a number, 0 for none, or auto (the two best where their scores differ by at most 0.03)."""
+    """Best trials to train again with a fresh seed before one is chosen by the mean of its scores: a number, 0 for none, or auto (where the two best scores differ by at most 0.03 the best trial, and the other one if that falls behind it)."""
     evaluation_documents: int | None = None
     """Validation documents that a trial generates answers for (none: the preset's)."""
     goals: Path | None = None
