@@ -49,15 +49,6 @@ def test_flags_in_the_prose_belong_to_a_command_of_the_readme(help_of: HelpOf) -
     assert set(re.findall(r"`(--[a-z][a-z0-9-]*)", README)) <= known
 
 
-def test_the_tree_lists_the_folders_on_disk() -> None:
-    tree = next(block for block in blocks_of(README) if block.startswith("data/"))
-    listed = set(re.findall(r"^([a-z]+)/", tree, re.MULTILINE))
-    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()]
-    folders = [path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    kept = {name for name in folders if not any(fnmatch(name, pattern) for pattern in ignored)}
-    assert listed == kept
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files_and_headings_of_the_repository(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
