@@ -1,11 +1,10 @@
-"""The README: its commands exist with their flags, its links lead somewhere, and its tree is the one on disk."""
+"""The README: its commands exist with their flags, and its links lead somewhere."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 from collections.abc import Callable
-from fnmatch import fnmatch
 
 import pytest
 
