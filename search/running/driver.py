@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from search.planning.plan import SearchPlan
@@ -80,13 +80,7 @@ def _run_locked(plan: SearchPlan, started: float, start: Timeline) -> dict[str, 
         check_is_new(plan)
     set_environment(plan)
     left = plan.options.trials - ended_trials(plan.files)
-    if left < 1:
-        source = note_settings(plan)
-    else:
-        with ThreadPoolExecutor(1, "preparation") as beside:
-            prepared = beside.submit(prepare, plan, start)
-            _run_trials(plan, left, prepared, start)
-        source = prepared.result()
+    source = note_settings(plan) if left < 1 else _run_trials(plan, left, start)
     try:
         with rerun_in_process(plan) as rerun:
             return finish_and_confirm(plan, rerun, started, source)
@@ -96,24 +90,22 @@ def _run_locked(plan: SearchPlan, started: float, start: Timeline) -> dict[str, 
         raise
 
 
-def _run_trials(plan: SearchPlan, left: int, prepared: Future[ProvenanceJson], start: Timeline) -> None:
-    """Run the trials that are left, with Ray.
+def _run_trials(plan: SearchPlan, left: int, start: Timeline) -> ProvenanceJson:
+    """Run the trials that are left, with Ray; return the study's provenance.
 
     Args:
         plan: The search.
         left: How many there are.
-        prepared: Done when all is that needs no Ray.
         start: Gets the parts of the start.
     """
-    began = time.time()
-    import ray
-
     display = watch = None
     try:
-        with interrupt_deferred():
+        with interrupt_deferred(), ThreadPoolExecutor(1, "preparation") as beside:
+            prepared = beside.submit(prepare, plan, start)
+            began = time.time()
             watch = RayWatch(start_ray(plan), ray_broke)
             start.add("Ray", began)
-            prepared.result()
+        source = prepared.result()
         from search.tuning.controller import reusing_workers
 
         with start.part("search"):
@@ -123,6 +115,7 @@ def _run_trials(plan: SearchPlan, left: int, prepared: Future[ProvenanceJson], s
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         with reusing_workers(), watch.raising():
             tuner.fit()
+        return source
     except BaseException as error:
         if watch is not None and watch.died:  # whatever became of it on its way through Ray
             watch.kill()
@@ -135,6 +128,8 @@ def _run_trials(plan: SearchPlan, left: int, prepared: Future[ProvenanceJson], s
             display.close()
         if watch is not None and not watch.died:
             bring_home(plan)
+        import ray
+
         ray.shutdown()
         if watch is not None:
             watch.close()
