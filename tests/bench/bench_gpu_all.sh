@@ -11,6 +11,7 @@ declare -A COMMAND=(
   [train_ours]="bench_gpu_train.py --side ours --profile" [train_hf]="bench_gpu_train.py --side hf"
   [generate]="bench_gpu_generate.py" [start]="bench_gpu_trial_start.py" [search_ours]="bench_gpu_search.py --side ours"
   [search_naive]="bench_gpu_search.py --side naive" [fits]="bench_gpu_fits.py"
+  [wall]="bench_gpu_wall.py"
 )
 LIMIT=${LIMIT:-570}   # seconds for all parts together
 cd "$(dirname "$0")/../.." || exit 1

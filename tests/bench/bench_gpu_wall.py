@@ -18,7 +18,7 @@ from typing import Any
 
 import tyro
 
-from tests.bench.gpu_common import ROOT, SEED, BenchOptions, environment, write_row
+from tests.bench.gpu_common import ROOT, SEED, BenchOptions, environment, wait_turn, write_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ def main() -> None:
     """Run the searches."""
     options = tyro.cli(WallOptions)
     here = environment()
+    wait_turn(options)
     options.out.mkdir(parents=True, exist_ok=True)
     for gpus in options.gpus:
         row = search(options, gpus)
