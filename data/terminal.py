@@ -1,4 +1,4 @@
-"""How every command runs: it prints what any terminal can show, and ends quietly when nobody reads its output."""
+"""How every command runs: it prints what any terminal can show, and ends quietly on Ctrl-C and when nobody reads its output."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import IO, NoReturn, TypeVar
 T = TypeVar("T")
 CLOSED = 141
 """Exit code of a command whose output was closed, as shells report it of others."""
+INTERRUPTED = 130
+"""That of one which was ended by Ctrl-C."""
 _ERRORS = "pii_tuner_escape"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that move the cursor, colour, hide or reorder what is shown; tab and line feed are harmless."""
@@ -45,6 +47,9 @@ def run_command(main: Callable[[], int | None], goes_on: bool = False, results: 
     except BrokenPipeError:
         to_nowhere(sys.stdout)
         code = CLOSED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
     sys.stderr.flush()
     sys.exit(code)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from data.paths import ROOT
-from data.terminal import CLOSED, escaped
+from data.terminal import CLOSED, INTERRUPTED, escaped
 
 SCRIPT = """
 import sys
@@ -114,3 +114,8 @@ def test_an_audit_of_chinese_paths_and_hostile_types_on_an_ascii_terminal(tmp_pa
     assert b"\x1b" not in done.stdout
     assert "type \\u59d3\\u001b[2J\\u540d" in done.stdout.decode("ascii")
     json.loads(done.stdout.splitlines()[-1])
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback() -> None:
+    done = run("print('before'); raise KeyboardInterrupt")
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, b"before\n", b"interrupted\n")

@@ -100,6 +100,9 @@ def test_ctrl_c_in_the_first_seconds_leaves_no_process(
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert stderr.splitlines()[-1] == "KeyboardInterrupt"
+    last = stderr.splitlines()[-1]  # KeyboardInterrupt in its first imports, the sentence once trials run
+    assert last in ("KeyboardInterrupt", "interrupted") or last.startswith(
+        "no trial of this study has a score"
+    )
     _, alive = psutil.wait_procs(session_of(process.pid), timeout=30)
     assert alive == []
