@@ -53,7 +53,9 @@ def locate_base(model: str) -> Path:
 
 
 def read_ahead(base_dir: Path) -> None:
-    """Have the system read the weights of a base from the disk while this process does something else."""
+    """Have the system read the weights of a base from the disk while this process does something else, if it can."""
+    if not hasattr(os, "posix_fadvise"):  # macOS
+        return
     for path in base_dir.glob("*.safetensors"):
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

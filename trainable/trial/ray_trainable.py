@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from trainable.training.loop import TrainingRun
     from trainable.trial.trial import Trial
 
+_LIBRARIES = "libraries"
+"""The part of a worker's start in which it imports them."""
+
 
 class TunerTrial(tune.Trainable):
     """Owns its checkpoints: Tune is handed none, so a stale snapshot can never name a deleted one."""
@@ -117,9 +120,10 @@ class TunerTrial(tune.Trainable):
         if self._trial is not None:
             return self._saved(self._trial.next_rung())
         config, _ = split_ray_config(self._values)
-        read_ahead(locate_base(config.model))
-        with WORKER.part("libraries"):
-            load_libraries(self._settings.backend)
+        if _LIBRARIES not in WORKER.parts:  # a fresh process: the disk is read while it imports
+            read_ahead(locate_base(config.model))
+            with WORKER.part(_LIBRARIES):
+                load_libraries(self._settings.backend)
         from trainable.trial.trial import Trial
 
         directory = self._place.open(self.trial_id)
