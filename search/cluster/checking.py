@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.cluster.node_facts import LIBRARIES, Fact, Needs, facts, leave_probe
-from search.cluster.nodes import Node, fitting, joined, told_nodes
+from search.cluster.nodes import Node, asked, fitting, joined, told_nodes
 from trainable.model.bases import HUB_IDS, MODELS_DIR_VARIABLE
 from trainable.trial.checkpoint_store import CheckpointStore, StorageFailed
 from trainable.trial.storage_url import remembered, whole_url
@@ -113,7 +113,7 @@ def lacking(here: Mapping[str, Fact], there: Mapping[str, Fact], needs: Needs) -
             )
     for model in needs.models:
         lines += _lacking_model(model, here[f"model {model}"], there[f"model {model}"])
-    for path in (*needs.data, *([needs.adapter] if needs.adapter else [])):
+    for path in needs.files:
         lines += _lacking_file(path, here[f"file {path}"], there[f"file {path}"], path == needs.adapter)
     return lines
 
@@ -159,25 +159,16 @@ def _answers(
     nodes: Sequence[Node], needs: Needs, probe: CheckpointStore
 ) -> dict[Node, dict[str, Fact] | str]:
     """Return the facts of each node, or in words why it gave none."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    ask = _asking()
-    asked = {
-        node: ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-            needs, probe, node.id, whole_url(probe.url)
-        )
-        for node in nodes
-    }
-    ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE_S)
-    return {node: _answer(answer) for node, answer in asked.items()}
+    whole = whole_url(probe.url)
+    answers = asked(_asking(), nodes, lambda node: (needs, probe, node.id, whole), PATIENCE_S)
+    return {node: _answer(answer) for node, answer in answers.items()}
 
 
-def _answer(asked: Any) -> dict[str, Fact] | str:
+def _answer(given: Any) -> dict[str, Fact] | str:
     import ray
 
     try:
-        answer: dict[str, Fact] | str = ray.get(asked, timeout=0)
+        answer: dict[str, Fact] | str = ray.get(given, timeout=0)
     except ray.exceptions.GetTimeoutError:
         return f"did not answer within {PATIENCE_S:.0f} s; see `ray status`"
     except ray.exceptions.RayError as error:

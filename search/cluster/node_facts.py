@@ -32,6 +32,11 @@ class Needs:
     data: tuple[Path, ...] = ()
     """Data files that nodes read themselves."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that must be the same there."""
+        return (*self.data, self.adapter) if self.adapter else self.data
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -48,7 +53,7 @@ def facts(needs: Needs) -> dict[str, Fact]:
         found[library] = _fact(lambda library=library: _release(library))  # type: ignore[misc]
     for model in needs.models:
         found[f"model {model}"] = _fact(lambda model=model: weights_fingerprint(locate_base(model)))  # type: ignore[misc]
-    for path in (*needs.data, *([needs.adapter] if needs.adapter else [])):
+    for path in needs.files:
         found[f"file {path}"] = _fact(lambda path=path: file_checksum(path))  # type: ignore[misc]
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +83,30 @@ def nodes_in(listed: Sequence[dict[str, Any]]) -> tuple[Node, ...]:
                 )
             )  # fmt: skip
     return tuple(sorted(found, key=lambda node: (node.address, node.id)))
+
+
+def asked(
+    task: Any, nodes: Iterable[Node], arguments: Callable[[Node], tuple[Any, ...]], patience_s: float
+) -> dict[Node, Any]:
+    """Run a task once on each node and wait; return what `ray.get` takes, by node, answered or not.
+
+    Args:
+        task: Made by `ray.remote`.
+        nodes: Of the cluster that this process has joined.
+        arguments: Of the task, for a node.
+        patience_s: Seconds to wait for all of them.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    answers = {
+        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
+            *arguments(node)
+        )
+        for node in nodes
+    }
+    ray.wait(list(answers.values()), num_returns=len(answers), timeout=patience_s)
+    return answers
 
 
 def fitting(nodes: Sequence[Node], gpus: float) -> tuple[Node, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.files.private import delete_private
+from search.cluster.nodes import asked, nodes_in
 from trainable.config import STUDY_FOLDERS, TAGS, TrialSettings
 from trainable.model.bases import locate_base
 from trainable.trial.checkpoint_store import CheckpointStore
@@ -80,7 +81,6 @@ def delete_copies(folder: str) -> list[str]:
         folder: Name of the study's folder at the storage.
     """
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     @ray.remote(num_cpus=0, max_retries=0)
     def delete() -> bool:
@@ -90,17 +90,10 @@ def delete_copies(folder: str) -> list[str]:
         delete_private(copy)
         return not copy.exists()
 
-    asked = {
-        f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})": delete.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
-        for node in ray.nodes()
-        if node["Alive"]
-    }
-    ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE_S)
+    answers = asked(delete, nodes_in(ray.nodes()), lambda node: (), PATIENCE_S)
     return [
-        f"node {name}: the copy of the study in its folder for temporary files could not be deleted; its content is private"
-        for name, answer in asked.items()
+        f"node {node.name}: the copy of the study in its folder for temporary files could not be deleted; its content is private"
+        for node, answer in answers.items()
         if not _done(answer)
     ]
 
