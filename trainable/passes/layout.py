@@ -71,6 +71,16 @@ def rounded(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
+def padding_lengths(tokens: int, segments: int, longest: int) -> list[int]:
+    """Return the lengths of so many segments of padding, none of them longer than the longest sample.
+
+    Example:
+        >>> padding_lengths(250, 4, 100)
+        [100, 100, 50, 0]
+    """
+    return [min(longest, max(0, tokens - place * longest)) for place in range(segments)]
+
+
 def label_slots(places: list[int], targets: list[int], slots: int) -> dict[str, torch.Tensor]:
     """Return `where` and `targets` of a pass, padded to `slots`."""
     free = slots - len(places)

@@ -13,7 +13,7 @@ from trainable.passes.attention import in_segments
 from trainable.passes.autograd import Context
 from trainable.passes.forward import LoraForward
 from trainable.passes.kernel_choice import kernels_for
-from trainable.passes.layout import PassInputs, Sample, label_slots, rounded
+from trainable.passes.layout import PassInputs, Sample, label_slots, padding_lengths, rounded
 
 TOKEN_STEP = 512
 """Token counts of passes are rounded up to a multiple of this: about a dozen shapes and 6 % of padding."""
@@ -92,9 +92,7 @@ class PackedLayout:
             lengths.append(len(prompt) - n + len(answer))
         left = n + shape.tokens - len(ids)
         ids += [0] * left
-        while len(lengths) < self.rows + 1:
-            lengths.append(min(left, self._longest_own))
-            left -= lengths[-1]
+        lengths += padding_lengths(left, self.rows + 1 - len(lengths), self._longest_own)
         return PackedInputs(
             ids=torch.tensor(ids),
             **label_slots(labels, targets, shape.slots),

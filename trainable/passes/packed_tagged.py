@@ -11,7 +11,7 @@ import torch
 from trainable.model.batch import IGNORED
 from trainable.passes.attention import in_segments
 from trainable.passes.forward import LoraForward
-from trainable.passes.layout import PassInputs, Sample, rounded
+from trainable.passes.layout import PassInputs, Sample, padding_lengths, rounded
 
 TOKEN_STEP = 256
 """Token counts of passes are rounded up to a multiple of this; texts alone are short."""
@@ -61,9 +61,7 @@ class PackedTaggedLayout:
         left = shape.tokens - sum(lengths)
         tokens = [token for ids, _ in samples for token in ids] + [0] * left
         targets = [tag for _, tags in samples for tag in tags] + [IGNORED] * left
-        while len(lengths) < self.rows + 1:
-            lengths.append(min(left, self.longest))
-            left -= lengths[-1]
+        lengths += padding_lengths(left, self.rows + 1 - len(lengths), self.longest)
         return PackedTaggedInputs(
             ids=torch.tensor(tokens),
             where=torch.arange(shape.tokens),

@@ -37,6 +37,15 @@ def library_pass(backend: Any, samples: Any, n_labels: int) -> tuple[float, dict
     return float(loss.detach()), gradients(backend)
 
 
+def library_tagged_pass(backend: Any, samples: Any, n_labels: int) -> tuple[float, dict[str, Any]]:
+    from trainable.model.batch import collate_tags
+
+    backend.model.zero_grad(set_to_none=True)
+    loss = backend.loss(collate_tags(samples, backend.device), n_labels)
+    loss.backward()
+    return float(loss.detach()), gradients(backend)
+
+
 def worst_difference(found: dict[str, Any], expected: dict[str, Any]) -> float:
     """Largest norm of a difference over that of the expected gradient."""
     assert found.keys() == expected.keys()

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from tests.tagging import CONFIG, tagged_samples, tagging_backend
-from tests.trainable.passes.library import gradients, worst_difference
+from tests.trainable.passes.library import gradients, library_tagged_pass, worst_difference
 from trainable.config import TrialConfig
-from trainable.model.batch import collate_tags
 from trainable.passes.captured import FastPasses, layout_of
 from trainable.passes.padded import WIDTH_STEP
 from trainable.passes.tagged import TaggedLayout, TaggedPasses, TaggedShape
@@ -28,10 +27,7 @@ pytestmark = pytest.mark.timeout(300)  # the first import on a busy machine
 def test_own_passes_have_the_librarys_loss_and_gradients(config: TrialConfig) -> None:
     samples = tagged_samples(5)
     backend, n_labels = tagging_backend(config), sum(len(tags) for _, tags in samples)
-    backend.model.zero_grad(set_to_none=True)
-    expected = backend.loss(collate_tags(samples, backend.device), n_labels)
-    expected.backward()
-    wanted = gradients(backend)
+    expected, wanted = library_tagged_pass(backend, samples, n_labels)
     assert [name for name in wanted if ".score." in name]
     micro = [samples[:3], samples[3:]]
     for passes in (
@@ -39,7 +35,7 @@ def test_own_passes_have_the_librarys_loss_and_gradients(config: TrialConfig) ->
         FastPasses(backend, layout_of(backend, samples, micro, 3, True)),
     ):
         loss = float(passes.run(micro, n_labels))
-        assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
+        assert loss == pytest.approx(expected, rel=1e-5)
         assert worst_difference(gradients(backend), wanted) < 1e-4
 
 
