@@ -51,15 +51,14 @@ def planned_seats(
     options: SearchOptions,
     preset: Preset,
     space: SearchSpace,
-    read: Documents | None,
-    files: StudyFiles | None,
+    read: Documents,
+    files: StudyFiles,
     nodes: Sequence[Node] = (),
 ) -> tuple[Seat, ...]:
     """Return where trials run on this machine, or on the nodes of a cluster; see `seats_of`."""
 
     def room() -> float:
-        assert read is not None  # else there is a problem, and nothing is planned
-        if files is not None and files.trial_settings.is_file():
+        if files.trial_settings.is_file():
             message = TrialSettings.load(files.trial_settings).system_prompt
         else:
             message = system_prompt(options.system_prompt, read)

@@ -28,7 +28,7 @@ class LoadedBase:
     chat: ChatFormat
     checksum: str
     """Of its weights, see `trainable.backends.resident.weights_checksum`."""
-    in_use: int
+    in_use: int = 0
     """Bytes of GPU memory in use when it is on the device and no trial runs."""
     trials: int = 0
     """How many have run on it."""

@@ -72,7 +72,7 @@ class ResidentBase:
         holder.load_base(base_dir, load_in_4bit, window_tokens)
         self.loads += 1
         gc.collect()
-        return LoadedBase(holder.model, holder.chat, weights_checksum(holder.model), 0)
+        return LoadedBase(holder.model, holder.chat, weights_checksum(holder.model))
 
     def start(self, backend: str) -> Backend:
         """Import a backend's libraries, if they are not yet, and return it without a base.
