@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+import torch
+
 from data.corpus import SAMPLE_DIR
 from data.files.jsonl import read_examples, write_examples
 from trainable.backends.create import create_backend
 from trainable.config import TrialConfig
 from trainable.model.adapters import save_adapter
 from trainable.model.backend import Backend
+from trainable.model.batch import collate
 from trainable.model.prediction_settings import PredictionSettings
+from trainable.tokens.chat import Sample
 from trainable.tokens.corpus import TokenizedCorpus, tokenized
 from trainable.training.loop import TrainingRun, schedule_batches
 
@@ -61,6 +66,39 @@ def loaded(
     backend.load_base(folder, load_in_4bit, 512)
     backend.attach_adapter(config)
     return config, backend, corpus
+
+
+@dataclass
+class LibrarysPass:
+    """What transformers' own pass gives for all documents at once, with an adapter that changes what is said."""
+
+    samples: list[Sample]
+    n_labels: int
+    loss: float
+    parameters: list[torch.nn.Parameter]
+    gradients: list[torch.Tensor]
+
+    def check(self, loss: torch.Tensor) -> None:
+        """Check the loss of another pass, and the gradients that it left."""
+        assert float(loss) == pytest.approx(self.loss, abs=1e-5)
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=1e-4)
+
+
+def librarys_pass(backend: Backend, corpus: TokenizedCorpus) -> LibrarysPass:
+    """Draw the adapter's B, and do the pass."""
+    torch.manual_seed(1)
+    for key, parameter in backend.model.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(parameter, std=0.02)
+    samples = corpus.samples()
+    n_labels = sum(len(answer) for _, answer in samples)
+    loss = backend.loss(collate(samples, backend.device), n_labels)
+    loss.backward()
+    parameters = [parameter for parameter in backend.model.parameters() if parameter.requires_grad]
+    gradients = [parameter.grad.clone() for parameter in parameters if parameter.grad is not None]
+    assert len(gradients) == len(parameters) > 0
+    return LibrarysPass(samples, n_labels, float(loss.detach()), parameters, gradients)
 
 
 def fit(folder: Path, work: Path, *, load_in_4bit: bool = False, name: str = "peft") -> Fitted:

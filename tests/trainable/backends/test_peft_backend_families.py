@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.families import FAMILIES, save_family
-from tests.family_fit import EXAMPLES, LIMIT, Fitted, fit, loaded
+from tests.family_fit import EXAMPLES, LIMIT, Fitted, fit, librarys_pass, loaded
 from trainable.merge import MergeOptions, merge_adapter
 from trainable.model.adapters import adapter_weights
 from trainable.model.batch import collate
@@ -115,21 +115,9 @@ def test_own_passes_have_the_losses_and_gradients_of_transformers(name: str, tmp
 
     folder = save_family(name, tmp_path / "base")
     _, backend, corpus = loaded(folder, tmp_path)
-    torch.manual_seed(1)
-    parameters = [parameter for parameter in backend.model.parameters() if parameter.requires_grad]
-    for key, parameter in backend.model.named_parameters():
-        if "lora_B" in key:
-            torch.nn.init.normal_(parameter, std=0.02)
-    samples = corpus.samples()
-    n_labels = sum(len(answer) for _, answer in samples)
     assert why_no_prefix(backend, False, 0.0) == ""
-    expected = backend.loss(collate(samples, backend.device), n_labels)
-    expected.backward()
-    gradients = [parameter.grad for parameter in parameters]
-    loss = PrefixPasses(backend, samples).run([samples], n_labels)
-    assert float(loss) == pytest.approx(float(expected), abs=1e-5)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=1e-4)
+    expected = librarys_pass(backend, corpus)
+    expected.check(PrefixPasses(backend, expected.samples).run([expected.samples], expected.n_labels))
 
 
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.four_bit])
