@@ -2,9 +2,10 @@
 
 PII_TUNER_MODELS=FOLDER python tests/bench/record_real_curves.py record --data-dir DIR --answers tags --work WORK
 python tests/bench/record_real_curves.py table --data-dir DIR --work WORK --out results/reference/curves/NAME.npz
+python tests/bench/record_real_curves.py seeds --first NAME.npz --second OTHER.npz --out BOTH.npz
 
-A run that is recorded already is not repeated, so that both commands can be given again. Several processes share the
-work with --share 0/2 and --share 1/2.
+A run that is recorded already is not repeated, so that commands can be given again. Several processes share the work
+with --share 0/2 and --share 1/2. The same configs with another seed or horizon: record with --of NAME.npz into another WORK.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class RecordOptions:
     """Base model."""
     configs: int = 50
     """Random configs, beside the starting configs."""
-    second_seeds: int = 0
-    """How many of the configs are trained with a second seed."""
+    of: Path | None = None
+    """A table whose configs are trained (none: drawn ones)."""
+    seed: int = 42
+    """Of every training."""
     epochs: float = 1.0
     """Horizon."""
     rungs: int = 9
@@ -67,6 +70,30 @@ class TableOptions:
     """The table, .npz."""
     model: str = "SmolLM2-135M-Instruct"
     """Base model."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedsOptions:
+    """Join two tables of the same configs, each trained with a seed of its own."""
+
+    first: Path
+    """The one table."""
+    second: Path
+    """The other; configs that it lacks are left out."""
+    out: Path
+    """The table of both, .npz."""
+
+
+def configs_of(options: RecordOptions, steps: int) -> list[dict[str, Any]]:
+    """Return what is trained."""
+    from search.replaying.curves import CurveTable
+
+    if options.of is None:
+        configs = draw(options, steps)
+    else:
+        recorded = CurveTable.load(options.of).parsed_configs
+        configs = [dict(config) for config in recorded if config["answers"] == options.answers]
+    return [{**config, "seed": options.seed} for config in configs]
 
 
 def draw(options: RecordOptions, steps: int) -> list[dict[str, Any]]:
@@ -115,11 +142,9 @@ class Recorder:
         return [round(self.horizon * (rung + 1) / rungs) for rung in range(rungs)]
 
     def runs(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield place and config of each run of this share, that with a second seed behind all others."""
-        configs = draw(self.options, self.horizon)
-        second = [{**config, "seed": config["seed"] + 1} for config in configs[: self.options.second_seeds]]
+        """Yield place and config of each run of this share."""
         index, of = map(int, self.options.share.split("/"))
-        for place, config in enumerate([*configs, *second]):
+        for place, config in enumerate(configs_of(self.options, self.horizon)):
             if place % of == index:
                 yield place, config
 
@@ -176,7 +201,7 @@ def record(options: RecordOptions) -> None:
 
 
 def table(options: TableOptions) -> None:
-    """Join all runs of the longest list of equal steps; a config has a second seed where one was recorded."""
+    """Join all runs, which must have the same seed and steps."""
     import numpy as np
 
     from data.corpus import find_corpus
@@ -187,23 +212,25 @@ def table(options: TableOptions) -> None:
     from trainable.tokens.chat import read_chat_format
 
     runs = [dict(np.load(path)) for path in sorted(options.work.glob("*.npz"))]
-    first = [run for run in runs if json.loads(str(run["config"]))["seed"] == 42]
-    n_documents = first[0]["valid"].shape[1]
+    seeds = {json.loads(str(run["config"]))["seed"] for run in runs}
+    if len(seeds | {tuple(run["steps"].tolist()) for run in runs}) != 2:
+        raise SystemExit(f"runs of several seeds or horizons lie in {options.work}: one folder for each")
+    n_documents = runs[0]["valid"].shape[1]
     documents = shuffled_documents(files(options.data_dir)[1])[:n_documents]
-    types = first[0]["types"].tolist()
+    types = runs[0]["types"].tolist()
     chat = read_chat_format(locate_base(options.model))
     answer_tokens = np.array([len(answer) for _, answer in chat.samples(documents)], np.int32)
     stacked = {
-        name: np.stack([run[name] for run in first])[:, None]
+        name: np.stack([run[name] for run in runs])[:, None]
         for name in ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss")
     }
-    losses = np.stack([run["loss"] for run in first])[:, None]
+    losses = np.stack([run["loss"] for run in runs])[:, None]
     gold = np.zeros((n_documents, len(types)), np.uint8)
     for row, document in enumerate(documents):
         for entity in document.entities:
             gold[row, types.index(entity.type)] += 1
     meta = {
-        "model": options.model, "horizon_steps": int(first[0]["steps"][-1]),
+        "model": options.model, "horizon_steps": int(runs[0]["steps"][-1]),
         "answer_loss": "the mean over all documents, spread over them by their tokens; tags: in nats a token of the text",
         **provenance(find_corpus(options.data_dir), 0),
     }  # fmt: skip
@@ -214,14 +241,41 @@ def table(options: TableOptions) -> None:
         gold_by_type=gold,
         document_length=np.array([len(document.text) for document in documents], np.int32),
         document_language=np.array([document.language or "unset" for document in documents]),
-        steps=first[0]["steps"],
-        seeds=np.array([42], np.int32),
+        steps=runs[0]["steps"],
+        seeds=np.array(sorted(seeds), np.int32),
         types=np.array(types),
-        configs=np.array([str(run["config"]) for run in first]),
+        configs=np.array([str(run["config"]) for run in runs]),
         meta=np.array(json.dumps(meta, ensure_ascii=False)),
     )
     joined.save(options.out)
-    print(json.dumps({"configs": len(first), "bytes": options.out.stat().st_size}))
+    print(json.dumps({"configs": len(runs), "bytes": options.out.stat().st_size}))
+
+
+def join_seeds(options: SeedsOptions) -> None:
+    """Put the configs that both tables have along the axis of seeds."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from search.replaying.curves import CurveTable
+
+    tables = [CurveTable.load(path) for path in (options.first, options.second)]
+    places = [
+        {json.dumps({**config, "seed": 0}, sort_keys=True): place for place, config in enumerate(table.parsed_configs)}
+        for table in tables
+    ]
+    common = [config for config in places[0] if config in places[1]]
+    if not common or set(tables[0].seeds) & set(tables[1].seeds):
+        raise SystemExit("the tables need configs in common, and seeds of their own")
+    rows = [[of_table[config] for config in common] for of_table in places]
+    names = ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss", "answer_loss")
+    stacked = {
+        name: np.concatenate([getattr(table, name)[chosen] for table, chosen in zip(tables, rows, strict=True)], axis=1)
+        for name in names
+    }
+    seeds = np.concatenate([table.seeds for table in tables])
+    replace(tables[0], configs=tables[0].configs[rows[0]], seeds=seeds, **stacked).save(options.out)
+    print(json.dumps({"configs": len(common), "bytes": options.out.stat().st_size}))
 
 
 def files(data_dir: Path) -> tuple[Path, Path]:
@@ -235,8 +289,14 @@ def main() -> None:
     options = tyro.cli(
         Annotated[RecordOptions, tyro.conf.subcommand("record")]
         | Annotated[TableOptions, tyro.conf.subcommand("table")]  # type: ignore[arg-type]
+        | Annotated[SeedsOptions, tyro.conf.subcommand("seeds")]
     )
-    record(options) if isinstance(options, RecordOptions) else table(options)
+    if isinstance(options, RecordOptions):
+        record(options)
+    elif isinstance(options, TableOptions):
+        table(options)
+    else:
+        join_seeds(options)
 
 
 if __name__ == "__main__":
