@@ -17,7 +17,7 @@ from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
 from search.study.files import StudyFiles
 from trainable.config import SEAT_KEY, SETTINGS_KEY, TIME_ATTR
-from trainable.trial.libraries import hidden
+from trainable.imports import hidden
 
 if TYPE_CHECKING:
     from ray.tune import Stopper

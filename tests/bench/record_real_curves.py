@@ -261,7 +261,10 @@ def join_seeds(options: SeedsOptions) -> None:
 
     tables = [CurveTable.load(path) for path in (options.first, options.second)]
     places = [
-        {json.dumps({**config, "seed": 0}, sort_keys=True): place for place, config in enumerate(table.parsed_configs)}
+        {
+            json.dumps({**config, "seed": 0}, sort_keys=True): place
+            for place, config in enumerate(table.parsed_configs)
+        }
         for table in tables
     ]
     common = [config for config in places[0] if config in places[1]]
@@ -270,7 +273,9 @@ def join_seeds(options: SeedsOptions) -> None:
     rows = [[of_table[config] for config in common] for of_table in places]
     names = ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss", "answer_loss")
     stacked = {
-        name: np.concatenate([getattr(table, name)[chosen] for table, chosen in zip(tables, rows, strict=True)], axis=1)
+        name: np.concatenate(
+            [getattr(table, name)[chosen] for table, chosen in zip(tables, rows, strict=True)], axis=1
+        )
         for name in names
     }
     seeds = np.concatenate([table.seeds for table in tables])

@@ -19,7 +19,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 _FILES = frozenset(FILES)
 SHARED = {
     "data": {"entities", "paths", "prompt", "corpus", "spelling", "terminal"},
-    "trainable": {"config", "config_words", "knob", "requirements", "timeline"},
+    "trainable": {"config", "config_words", "imports", "knob", "requirements", "timeline"},
     "search": {"goals", "options", "retrain_content", "retrain_options"},
 }
 """Modules beside the scripts of a package that its folders build on; the scripts build on the folders."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainable.config import ALL_PROJECTIONS
+from trainable.imports import transformers_imported_fast
 
 if TYPE_CHECKING:
     from torch.nn import Module, Parameter
@@ -173,21 +174,22 @@ def _fused_experts(module: Module) -> list[Parameter]:
 def _empty_model(base_dir: Path) -> PreTrainedModel:
     """Build the model on the device `meta`: shapes without memory."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(base_dir, local_files_only=True)
-        if hasattr(config, "quantization_config"):
-            del config.quantization_config  # shapes are those of whole weights
-        with torch.device("meta"):
-            model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+        with transformers_imported_fast():  # the family's own modules too
+            from transformers import AutoConfig, AutoModelForCausalLM
+
+            config: PretrainedConfig = AutoConfig.from_pretrained(base_dir, local_files_only=True)
+            if hasattr(config, "quantization_config"):
+                del config.quantization_config  # shapes are those of whole weights
+            with torch.device("meta"):
+                model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     except (ValueError, KeyError, ImportError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UnusableBase(
             f"{base_dir} is no causal language model that transformers can load: {reason}"
         ) from error
-    senses = {word for name, _ in model.named_modules() for word in _OTHER_SENSES if word in name}
-    if senses:
+    if senses := {word for name, _ in model.named_modules() for word in _OTHER_SENSES if word in name}:
         raise UnusableBase(
             f"{base_dir} ({config.model_type}) reads more than text ({', '.join(sorted(senses))}); "
             "choose the text-only model of this family"
