@@ -1,11 +1,10 @@
 """Records learning curves of a real pretrained model, one config after another as a trial trains it, for replaying searches.
 
-PII_TUNER_MODELS=FOLDER python tests/bench/record_real_curves.py record --data-dir DIR --answers tags --work WORK
-python tests/bench/record_real_curves.py table --data-dir DIR --work WORK --out results/reference/curves/NAME.npz
-python tests/bench/record_real_curves.py seeds --first NAME.npz --second OTHER.npz --out BOTH.npz
+PII_TUNER_MODELS=FOLDER python tests/bench/record_real_curves.py --data-dir DIR --answers tags --work WORK
 
-A run that is recorded already is not repeated, so that commands can be given again. Several processes share the work
-with --share 0/2 and --share 1/2. The same configs with another seed or horizon: record with --of NAME.npz into another WORK.
+`real_curve_tables.py` joins the runs of WORK to a table. A run that is recorded already is not repeated, so that the command
+can be given again. Several processes share the work with --share 0/2 and --share 1/2. The same configs with another seed or
+horizon: with --of TABLE.npz, into another WORK.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -56,32 +55,6 @@ class RecordOptions:
     """Which part of the runs, of how many."""
     limit_s: float = math.inf
     """No run starts later."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """Join the files to a table."""
-
-    data_dir: Path
-    """Folder with merged_pii_dataset_{train,validation}.jsonl."""
-    work: Path
-    """Folder of the files."""
-    out: Path
-    """The table, .npz."""
-    model: str = "SmolLM2-135M-Instruct"
-    """Base model."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeedsOptions:
-    """Join two tables of the same configs, each trained with a seed of its own."""
-
-    first: Path
-    """The one table."""
-    second: Path
-    """The other; configs that it lacks are left out."""
-    out: Path
-    """The table of both, .npz."""
 
 
 def configs_of(options: RecordOptions, steps: int) -> list[dict[str, Any]]:
@@ -200,89 +173,6 @@ def record(options: RecordOptions) -> None:
         print(path.stem, f"{time.monotonic() - begun:.1f} s", np.round(recall, 3).tolist(), flush=True)
 
 
-def table(options: TableOptions) -> None:
-    """Join all runs, which must have the same seed and steps."""
-    import numpy as np
-
-    from data.corpus import find_corpus
-    from search.replaying.curves import CurveTable
-    from search.study.provenance import provenance
-    from trainable.model.bases import locate_base
-    from trainable.predicting.evaluator import shuffled_documents
-    from trainable.tokens.chat import read_chat_format
-
-    runs = [dict(np.load(path)) for path in sorted(options.work.glob("*.npz"))]
-    seeds = {json.loads(str(run["config"]))["seed"] for run in runs}
-    if len(seeds | {tuple(run["steps"].tolist()) for run in runs}) != 2:
-        raise SystemExit(f"runs of several seeds or horizons lie in {options.work}: one folder for each")
-    n_documents = runs[0]["valid"].shape[1]
-    documents = shuffled_documents(files(options.data_dir)[1])[:n_documents]
-    types = runs[0]["types"].tolist()
-    chat = read_chat_format(locate_base(options.model))
-    answer_tokens = np.array([len(answer) for _, answer in chat.samples(documents)], np.int32)
-    stacked = {
-        name: np.stack([run[name] for run in runs])[:, None]
-        for name in ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss")
-    }
-    losses = np.stack([run["loss"] for run in runs])[:, None]
-    gold = np.zeros((n_documents, len(types)), np.uint8)
-    for row, document in enumerate(documents):
-        for entity in document.entities:
-            gold[row, types.index(entity.type)] += 1
-    meta = {
-        "model": options.model, "horizon_steps": int(runs[0]["steps"][-1]),
-        "answer_loss": "the mean over all documents, spread over them by their tokens; tags: in nats a token of the text",
-        **provenance(find_corpus(options.data_dir), 0),
-    }  # fmt: skip
-    joined = CurveTable(
-        **{**stacked, "train_loss": stacked["train_loss"].astype(np.float32)},
-        answer_loss=(losses[..., None] * answer_tokens).astype(np.float16),
-        answer_tokens=answer_tokens,
-        gold_by_type=gold,
-        document_length=np.array([len(document.text) for document in documents], np.int32),
-        document_language=np.array([document.language or "unset" for document in documents]),
-        steps=runs[0]["steps"],
-        seeds=np.array(sorted(seeds), np.int32),
-        types=np.array(types),
-        configs=np.array([str(run["config"]) for run in runs]),
-        meta=np.array(json.dumps(meta, ensure_ascii=False)),
-    )
-    joined.save(options.out)
-    print(json.dumps({"configs": len(runs), "bytes": options.out.stat().st_size}))
-
-
-def join_seeds(options: SeedsOptions) -> None:
-    """Put the configs that both tables have along the axis of seeds."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    from search.replaying.curves import CurveTable
-
-    tables = [CurveTable.load(path) for path in (options.first, options.second)]
-    places = [
-        {
-            json.dumps({**config, "seed": 0}, sort_keys=True): place
-            for place, config in enumerate(table.parsed_configs)
-        }
-        for table in tables
-    ]
-    common = [config for config in places[0] if config in places[1]]
-    if not common or set(tables[0].seeds) & set(tables[1].seeds):
-        raise SystemExit("the tables need configs in common, and seeds of their own")
-    rows = [[of_table[config] for config in common] for of_table in places]
-    names = ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss", "answer_loss")
-    stacked = {
-        name: np.concatenate(
-            [getattr(table, name)[chosen] for table, chosen in zip(tables, rows, strict=True)], axis=1
-        )
-        for name in names
-    }
-    seeds = np.concatenate([table.seeds for table in tables])
-    replace(tables[0], configs=tables[0].configs[rows[0]], seeds=seeds, **stacked).save(options.out)
-    print(json.dumps({"configs": len(common), "bytes": options.out.stat().st_size}))
-
-
 def files(data_dir: Path) -> tuple[Path, Path]:
     """Return the files of training and validation documents."""
     train, validation = (data_dir / f"merged_pii_dataset_{part}.jsonl" for part in ("train", "validation"))
@@ -290,18 +180,8 @@ def files(data_dir: Path) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    """Record runs, or join them."""
-    options = tyro.cli(
-        Annotated[RecordOptions, tyro.conf.subcommand("record")]
-        | Annotated[TableOptions, tyro.conf.subcommand("table")]  # type: ignore[arg-type]
-        | Annotated[SeedsOptions, tyro.conf.subcommand("seeds")]
-    )
-    if isinstance(options, RecordOptions):
-        record(options)
-    elif isinstance(options, TableOptions):
-        table(options)
-    else:
-        join_seeds(options)
+    """Record runs."""
+    record(tyro.cli(RecordOptions))
 
 
 if __name__ == "__main__":
