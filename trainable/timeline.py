@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from data.files.whole import written_whole
+
 FIRST_STEP_FILE = "first_step.json"
 """In the folder of a trial: what its worker did until the trial's first step. In that of a study: the whole start."""
 FIRST_STEP = "first step"
@@ -42,9 +44,8 @@ class Timeline:
 
     def save(self, path: Path) -> None:
         """Write the parts; a reader never sees half of them."""
-        scratch = path.with_suffix(".tmp")
-        scratch.write_text(json.dumps(self.parts), encoding="utf-8")
-        scratch.replace(path)
+        with written_whole(path) as file:
+            json.dump(self.parts, file)
 
 
 WORKER = Timeline()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from data.files.whole import written_whole
 from trainable.config import TrialConfig, TrialSettings
 from trainable.trial.libraries import load_libraries
 from trainable.trial.whole import CONFIG_FILE, RESULT_FILE, train_whole
@@ -53,9 +54,8 @@ def main() -> None:
         directory = folders.get()
         config = TrialConfig.from_dict(json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8")))
         result = train_whole(config, settings, directory, resident)
-        scratch = directory / f"{RESULT_FILE}.tmp"
-        scratch.write_text(json.dumps(result.to_dict()), encoding="utf-8")
-        scratch.replace(directory / RESULT_FILE)
+        with written_whole(directory / RESULT_FILE) as file:
+            file.write(json.dumps(result.to_dict()))
 
 
 def _read_folders(folders: queue.SimpleQueue[Path]) -> None:

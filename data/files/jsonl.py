@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import string
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from data.files.keys import Mapping, Row, detect_mapping, kind_of
 from data.files.limits import TOO_DEEP, check_depth
 from data.files.lines import DataError, Problem, decoded_lines
 from data.files.rows import read_row
+from data.files.whole import written_whole
 
 _IDEOGRAPHS = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+")
 _LATIN = string.ascii_letters.encode()
@@ -71,16 +71,9 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
     Entities are written without offsets where occurrence order alone gives them back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as handle:
-            for example in examples:
-                handle.write(json.dumps(_row(example), ensure_ascii=False) + "\n")
-            handle.flush()
-            os.fsync(handle.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        for example in examples:
+            file.write(json.dumps(_row(example), ensure_ascii=False) + "\n")
 
 
 def guess_language(text: str) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.files.whole import bytes_written_whole
 from trainable.config import KNOBS, TrialConfig
 from trainable.knob import Range
 
@@ -164,9 +165,8 @@ class CurveTable:
         """Write a compressed .npz; a reader never sees half of it."""
         import numpy as np
 
-        scratch = path.with_suffix(".tmp.npz")
-        np.savez_compressed(scratch, **{field.name: getattr(self, field.name) for field in fields(self)})
-        scratch.replace(path)
+        with bytes_written_whole(path) as file:
+            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> CurveTable:

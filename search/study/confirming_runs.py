@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.files.own_json import read_own_lines
+from data.files.whole import written_whole
 from trainable.trial.result import TrialResult
 
 FRESH_SEED = 1000
@@ -66,12 +66,8 @@ def read_runs(path: Path) -> list[ConfirmingRun]:
 
 def append_run(path: Path, run: ConfirmingRun) -> None:
     """Add one line, on disk before this returns; the file is replaced as a whole, a torn line goes with it."""
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("w", encoding="utf-8") as file:
+    with written_whole(path) as file:
         file.writelines(json.dumps(asdict(each)) + "\n" for each in (*read_runs(path), run))
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 def _finite(value: object) -> float | None:

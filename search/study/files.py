@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.files.whole import written_whole
 from trainable.config import STUDY_FOLDERS, TrialConfig
 from trainable.timeline import FIRST_STEP_FILE
 from trainable.trial.result import Outcome
@@ -167,10 +167,6 @@ def trial_config(trial: optuna.trial.FrozenTrial, fixed: Mapping[str, object]) -
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write indented JSON with a temporary file, so that a reader never sees half of it."""
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("w", encoding="utf-8") as file:
+    """Write indented JSON; a reader never sees half of it."""
+    with written_whole(path) as file:
         file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from data.files.whole import written_whole
 from search.study.files import StudyFiles, last_step, outcome_of, starting_config_of
 from trainable.config import KNOBS
 
@@ -36,12 +37,10 @@ def write_trials_table(
     asked = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
     rows = [{**fixed, **trial.params, **_results(trial), **_about(trial, reasons)} for trial in asked]
     header = [*_ABOUT_COLUMNS, *_knob_columns(asked), *_RESULT_COLUMNS]
-    scratch = files.trials.with_suffix(".tmp")
-    with scratch.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(files.trials, newline="") as file:
         table = csv.DictWriter(file, header, restval="", extrasaction="ignore")
         table.writeheader()
         table.writerows(rows)
-    scratch.replace(files.trials)
 
 
 def _knob_columns(trials: list[optuna.trial.FrozenTrial]) -> list[str]:

@@ -96,7 +96,7 @@ def _database_made(study: Path) -> IsTime:
 
 
 def _checkpoint_being_written(study: Path) -> IsTime:
-    return lambda seconds: any(study.glob("checkpoints/*/state.tmp"))
+    return lambda seconds: any(study.glob("checkpoints/*/.state.pt.tmp"))
 
 
 def _rung_decided(study: Path) -> IsTime:

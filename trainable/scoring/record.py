@@ -11,7 +11,6 @@ every table of the metric again, and the records of two trials can be compared p
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, TypedDict
 
 from data.entities import Example
 from data.files.own_json import checked, damaged, read_own
+from data.files.whole import written_whole
 from trainable.scoring.counts import DocumentCounts, Prediction
 from trainable.scoring.masking import MaskedItem, masked_items
 from trainable.scoring.metrics import Evaluation, evaluate_counts
@@ -86,9 +86,8 @@ def save_record(path: Path, record: EvaluationRecord) -> None:
     head = {"format": _FORMAT, "step": record.step, "min_precision": record.min_precision}
     rows = [json.dumps(asdict(document), ensure_ascii=False) for document in record.documents]
     body = json.dumps(head)[:-1] + ', "documents": [\n' + ",\n".join(rows) + "\n]}\n"
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    scratch.write_text(body, encoding="utf-8")
-    scratch.replace(path)
+    with written_whole(path) as file:
+        file.write(body)
 
 
 def load_record(path: Path) -> EvaluationRecord:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from data.files.whole import bytes_written_whole
 
 STATE_FILE = "state.pt"
 State: TypeAlias = dict[str, Any]
@@ -17,12 +18,8 @@ def write_state(path: Path, state: Mapping[str, object]) -> None:
     import torch
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("wb") as file:
+    with bytes_written_whole(path) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 class UnreadableState(ValueError):

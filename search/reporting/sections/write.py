@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.files.own_json import DamagedFile
+from data.files.private import for_owner_alone
+from data.files.whole import written_whole
 from search.reporting.document import Report, counted
 from search.reporting.html import to_html
 from search.reporting.markdown import to_markdown
@@ -107,7 +109,5 @@ def try_report(root: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.touch(mode=0o600)
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    with for_owner_alone(), written_whole(path) as file:
+        file.write(text)

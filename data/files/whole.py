@@ -1,0 +1,49 @@
+"""Writes a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+
+@contextmanager
+def written_whole(path: Path, newline: str = "\n") -> Iterator[TextIO]:
+    """Open a text file beside `path` that is on disk and takes its place at the end; a reader never sees half of it.
+
+    What breaks inside leaves the old file as it was, and none beside it.
+
+    Args:
+        path: What is written or replaced, in UTF-8, in a folder that exists.
+        newline: What ends a line.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _taking(path, scratch), scratch.open("w", encoding="utf-8", newline=newline) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def bytes_written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Do the same for bytes, which may be many: what a killed process left of them is written over by the next one.
+
+    Only one process at a time may write a path.
+    """
+    scratch = path.with_name(f".{path.name}.tmp")
+    with _taking(path, scratch), scratch.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _taking(path: Path, scratch: Path) -> Iterator[None]:
+    """Let one file take the place of another at the end, and leave none of it if that fails."""
+    try:
+        yield
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
