@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,15 @@ def for_owner_alone() -> Iterator[None]:
         yield
     finally:
         os.umask(mask)
+
+
+def temporary_folder(base: Path | None = None) -> Path:
+    """Return where this user's temporary files of the project lie, which `own_folder` makes.
+
+    Args:
+        base: Where all users have theirs (none: the system's folder for temporary files).
+    """
+    return (base or Path(tempfile.gettempdir())).absolute() / f"pii-tuner-{os.getuid()}"
 
 
 def own_folder(folder: Path) -> Path:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from data.files.private import own_folder
+from data.files.private import own_folder, temporary_folder
 
 _LONGEST_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path that Ray makes for a socket, below its folder; the last number is that of a process."""
@@ -18,7 +18,7 @@ _TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 def ray_folder() -> Path:
     """Return the folder of Ray's sessions: below one that only this user can enter, whatever modes Ray sets inside."""
-    return _base()[0] / f"pii-tuner-{os.getuid()}" / "ray"
+    return temporary_folder(_base()[0]) / "ray"
 
 
 def check_ray_can_start(address: str) -> None:

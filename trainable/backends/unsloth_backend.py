@@ -7,12 +7,12 @@ It must never share a process with a plain model: importing unsloth patches tran
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-_CACHE = Path(tempfile.gettempdir()) / f"pii-tuner-{os.getuid()}" / "unsloth"
+from data.files.private import own_folder, temporary_folder
+
+_CACHE = own_folder(temporary_folder()) / "unsloth"  # code is loaded from there
 os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(_CACHE))  # its default lies in the working directory
 os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
 os.environ.setdefault("UNSLOTH_LOCK_TIMEOUT", "60")
@@ -35,9 +35,6 @@ from trainable.model.tag_head import head_of, remove_head, tag_loss
 from trainable.model.weights import compute_4bit_in, keep_unpacked
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
-
-if TYPE_CHECKING:
-    pass
 
 DECODE_ROWS = 256
 DECODE_ROOM_TOKENS = 512

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from data.files.private import own_folder
+from data.files.private import own_folder, temporary_folder
 from trainable.config import STUDY_FOLDERS, TrialSettings
 from trainable.trial.checkpoint_store import CheckpointStore, StorageFailed
 from trainable.trial.storage_url import remembered
@@ -131,7 +131,7 @@ def copy_folder(folder: str) -> Path:
     Args:
         folder: Name of the study's folder at the storage.
     """
-    return Path(tempfile.gettempdir()).absolute() / f"pii-tuner-{os.getuid()}" / "copies" / folder
+    return temporary_folder() / "copies" / folder
 
 
 def unpack(shipment: Shipment) -> None:
