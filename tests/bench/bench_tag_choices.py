@@ -85,7 +85,7 @@ def outside_weight(weight: float) -> Iterator[None]:
 
     def weighted(logits: Any, targets: Any, **settings: Any) -> Any:
         weights = torch.ones(logits.shape[-1], device=logits.device)
-        weights[0] = weight
+        weights[:1].fill_(weight)  # no copy from the host, which a capture forbids
         return cross_entropy(logits, targets, weight=weights, **settings)
 
     with patch("trainable.passes.forward.cross_entropy", weighted):
