@@ -13,7 +13,7 @@ _UNUSED = "sklearn"
 
 @contextmanager
 def transformers_imported_fast() -> Iterator[None]:
-    """Import transformers' models inside, in a third less time."""
+    """Import transformers' models inside, in less time."""
     with _collector_paused(), hidden(_UNUSED):
         yield
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, TypeVar
+
+F = TypeVar("F", TextIO, BinaryIO)
 
 
-@contextmanager
-def written_whole(path: Path, newline: str = "\n") -> Iterator[TextIO]:
+def written_whole(path: Path, newline: str = "\n") -> AbstractContextManager[TextIO]:
     """Open a text file beside `path` that is on disk and takes its place at the end; a reader never sees half of it.
 
     What breaks inside leaves the old file as it was, and none beside it.
@@ -20,30 +21,26 @@ def written_whole(path: Path, newline: str = "\n") -> Iterator[TextIO]:
         newline: What ends a line.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _taking(path, scratch), scratch.open("w", encoding="utf-8", newline=newline) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+    return _taking_its_place(path, scratch, scratch.open("w", encoding="utf-8", newline=newline))
 
 
-@contextmanager
-def bytes_written_whole(path: Path) -> Iterator[BinaryIO]:
+def bytes_written_whole(path: Path) -> AbstractContextManager[BinaryIO]:
     """Do the same for bytes, which may be many: what a killed process left of them is written over by the next one.
 
     Only one process at a time may write a path.
     """
     scratch = path.with_name(f".{path.name}.tmp")
-    with _taking(path, scratch), scratch.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+    return _taking_its_place(path, scratch, scratch.open("wb"))
 
 
 @contextmanager
-def _taking(path: Path, scratch: Path) -> Iterator[None]:
-    """Let one file take the place of another at the end, and leave none of it if that fails."""
+def _taking_its_place(path: Path, scratch: Path, file: F) -> Iterator[F]:
+    """Give an open file, which takes the place of another at the end, and none of which stays if that fails."""
     try:
-        yield
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)

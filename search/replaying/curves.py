@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from data.files.whole import bytes_written_whole
 from trainable.config import KNOBS, TrialConfig
@@ -140,24 +140,31 @@ class CurveTable:
         best = min(distances, key=lambda index: distances[index])
         return best, distances[best]
 
-    def followed_by(self, other: CurveTable) -> CurveTable:
-        """Return one table with this one's configs, then another's.
+    def taken(self, rows: Sequence[int]) -> CurveTable:
+        """Return a table of some configs, in this order.
+
+        Args:
+            rows: Their places in this table.
+        """
+        chosen = list(rows)
+        return replace(self, **{name: getattr(self, name)[chosen] for name in _along("configs")})
+
+    def followed_by(self, other: CurveTable, along: Literal["configs", "seeds"] = "configs") -> CurveTable:
+        """Return one table with this one's configs (or seeds), then another's.
 
         Raises:
-            ValueError: If documents, steps, seeds or types differ; it names which.
+            ValueError: If the tables differ in more, such as documents, steps or types; it names in what.
         """
         import numpy as np
 
-        common = [
-            name for name, axes in _DIMENSIONS.items() if name != "meta" and not axes.startswith("configs")
-        ]
+        axes = _along(along)
+        common = [name for name in _DIMENSIONS if name != "meta" and name not in axes]
         different = [name for name in common if not np.array_equal(getattr(self, name), getattr(other, name))]
         if different:
-            raise ValueError(f"the tables differ in {', '.join(different)}, but only their configs may")
+            raise ValueError(f"the tables differ in {', '.join(different)}, but only their {along} may")
         joined = {
-            name: np.concatenate([getattr(self, name), getattr(other, name)])
-            for name, axes in _DIMENSIONS.items()
-            if axes.startswith("configs")
+            name: np.concatenate([getattr(self, name), getattr(other, name)], axis=axis)
+            for name, axis in axes.items()
         }
         return replace(self, **joined)
 
@@ -197,6 +204,11 @@ def snapped_rungs(rungs: tuple[int, ...], table: CurveTable) -> tuple[int, ...]:
     steps = table.steps.tolist()
     snapped = {min(steps, key=lambda step: abs(step - rung)) for rung in rungs[:-1]}
     return (*sorted(snapped - {steps[-1]}), steps[-1])
+
+
+def _along(axis: str) -> dict[str, int]:
+    """Return the arrays that have an axis, and which one it is in each."""
+    return {name: axes.split().index(axis) for name, axes in _DIMENSIONS.items() if axis in axes.split()}
 
 
 def _distance(a: Mapping[str, object], b: Mapping[str, object], names: Iterable[str]) -> float:

@@ -97,8 +97,6 @@ def join_seeds(options: SeedsOptions) -> None:
     """Put the configs that both tables have along the axis of seeds."""
     from dataclasses import replace
 
-    import numpy as np
-
     from search.replaying.curves import CurveTable
 
     tables = [CurveTable.load(path) for path in (options.first, options.second)]
@@ -112,16 +110,11 @@ def join_seeds(options: SeedsOptions) -> None:
     common = [config for config in places[0] if config in places[1]]
     if not common or set(tables[0].seeds) & set(tables[1].seeds):
         raise SystemExit("the tables need configs in common, and seeds of their own")
-    rows = [[of_table[config] for config in common] for of_table in places]
-    names = ("tp_by_type", "fp_by_type", "fp_other", "valid", "truncated", "train_loss", "answer_loss")
-    stacked = {
-        name: np.concatenate(
-            [getattr(table, name)[chosen] for table, chosen in zip(tables, rows, strict=True)], axis=1
-        )
-        for name in names
-    }
-    seeds = np.concatenate([table.seeds for table in tables])
-    replace(tables[0], configs=tables[0].configs[rows[0]], seeds=seeds, **stacked).save(options.out)
+    first, second = (
+        table.taken([of_table[config] for config in common])
+        for table, of_table in zip(tables, places, strict=True)
+    )
+    first.followed_by(replace(second, configs=first.configs), along="seeds").save(options.out)
     print(json.dumps({"configs": len(common), "bytes": options.out.stat().st_size}))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ def _is_starting(config: dict[str, Any]) -> bool:
 
 
 def _starting_first(table: CurveTable) -> CurveTable:
-    return taken(
-        table, sorted(range(len(table.configs)), key=lambda n: not _is_starting(table.parsed_configs[n]))
+    return table.taken(
+        sorted(range(len(table.configs)), key=lambda n: not _is_starting(table.parsed_configs[n]))
     )
 
 
@@ -38,19 +37,4 @@ def half_of(table: CurveTable, half: str) -> CurveTable:
     if half == "all":
         return table
     starting = starting_configs(table)
-    return taken(table, [*range(starting), *range(starting + (half == "report"), len(table.configs), 2)])
-
-
-def taken(table: CurveTable, kept: list[int]) -> CurveTable:
-    """Return a table of some configs, in this order."""
-    names = (
-        "tp_by_type",
-        "fp_by_type",
-        "fp_other",
-        "valid",
-        "truncated",
-        "train_loss",
-        "answer_loss",
-        "configs",
-    )
-    return replace(table, **{name: getattr(table, name)[kept] for name in names})
+    return table.taken([*range(starting), *range(starting + (half == "report"), len(table.configs), 2)])

@@ -175,15 +175,15 @@ def _empty_model(base_dir: Path) -> PreTrainedModel:
     """Build the model on the device `meta`: shapes without memory."""
     import torch
 
-    try:
-        with transformers_imported_fast():  # the family's own modules too
-            from transformers import AutoConfig, AutoModelForCausalLM
+    with transformers_imported_fast():
+        from transformers import AutoConfig, AutoModelForCausalLM
 
-            config: PretrainedConfig = AutoConfig.from_pretrained(base_dir, local_files_only=True)
-            if hasattr(config, "quantization_config"):
-                del config.quantization_config  # shapes are those of whole weights
-            with torch.device("meta"):
-                model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(base_dir, local_files_only=True)
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config  # shapes are those of whole weights
+        with torch.device("meta"), transformers_imported_fast():  # the family's own modules
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     except (ValueError, KeyError, ImportError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UnusableBase(

@@ -107,6 +107,19 @@ def test_one_table_follows_another_of_the_same_documents(curve_table: CurveTable
         first.followed_by(replace(second, seeds=second.seeds + 1))
 
 
+def test_the_same_configs_with_another_seed_follow_along_the_seeds(curve_table: CurveTable) -> None:
+    first = curve_table.taken([1, 0])
+    assert first.parsed_configs == [curve_table.parsed_configs[1], curve_table.parsed_configs[0]]
+    second = replace(first, seeds=first.seeds + 100, train_loss=first.train_loss + 1)
+    joined = first.followed_by(second, along="seeds")
+    n = len(first.seeds)
+    assert joined.seeds.tolist() == [*first.seeds.tolist(), *second.seeds.tolist()]
+    np.testing.assert_array_equal(joined.train_loss[:, :n], first.train_loss)
+    np.testing.assert_array_equal(joined.train_loss[:, n:], second.train_loss)
+    with pytest.raises(ValueError, match="the tables differ in configs, but only their seeds may"):
+        first.followed_by(curve_table.taken([0, 1]), along="seeds")
+
+
 def test_planned_rungs_snap_to_recorded_steps_and_end_at_the_horizon(curve_table: CurveTable) -> None:
     assert snapped_rungs((17, 34, 136, 153), curve_table) == (17, 34, 136, 153)
     assert snapped_rungs((1, 20, 30, 200), curve_table) == (17, 34, 153)
