@@ -32,6 +32,8 @@ class PromptSettings:
     """Day for templates that write one, YYYY-MM-DD."""
     end_of_turn: str = ""
     """Token that ends an answer; empty: the one that the base model's template closes a turn with."""
+    in_turn: bool = True
+    """Texts that are tagged stand in a turn of the user: behind what the template opens one with."""
 
 
 DEFAULT_PROMPT = PromptSettings()

@@ -188,6 +188,8 @@ class TrialSettings:
     """The day in every prompt, where a chat template writes one, YYYY-MM-DD."""
     ends_of_turn: tuple[tuple[str, str], ...] = ()
     """Base models, each with the token that ends an answer; one that is missing has that of its chat template."""
+    in_turn: bool = False
+    """Texts that are tagged stand in a turn of the user; in studies from before December 2026 they do not."""
     window_tokens: int = 512
     """Longest training sample, prompt and completion together; longer documents become windows."""
     overlap_tokens: int | None = None
@@ -211,7 +213,8 @@ class TrialSettings:
 
     def prompt(self, model: str) -> PromptSettings:
         """Return what a base model is asked with beside the text."""
-        return PromptSettings(self.system_prompt, self.date, dict(self.ends_of_turn).get(model, ""))
+        end = dict(self.ends_of_turn).get(model, "")
+        return PromptSettings(self.system_prompt, self.date, end, self.in_turn)
 
     def stored(self) -> Values:
         """Return what is kept on disk: all but `STUDY_FOLDERS`."""

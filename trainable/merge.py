@@ -52,6 +52,7 @@ def merge_adapter(options: MergeOptions) -> None:
     from trainable.model.prediction_settings import PredictionSettings
     from trainable.model.tag_head import add_head
     from trainable.model.token_classifier import save_tagger
+    from trainable.tokens.tokenizer import open_every_text
 
     base_dir = locate_base(read_adapter_config(options.adapter)["base_model_name_or_path"])
     settings = PredictionSettings.load(options.adapter)
@@ -74,12 +75,15 @@ def merge_adapter(options: MergeOptions) -> None:
     merged = model.merge_and_unload()
     # transformers cannot turn weights back into the stored 4-bit format, and should not
     original = not is_stored_in_4bit(base_dir)
+    chat = backend.chat.asked_with(settings.prompt)
     if tag_set is not None:
         save_tagger(merged, tag_set, options.to, original)
     else:
-        _end_at(merged, backend.chat.asked_with(settings.prompt).end_of_turn_id)
+        _end_at(merged, chat.end_of_turn_id)
         merged.save_pretrained(options.to, safe_serialization=True, save_original_format=original)
-    backend.chat.tokenizer.save_pretrained(options.to)
+    chat.tokenizer.save_pretrained(options.to)
+    if tag_set is not None:
+        open_every_text(options.to, chat.opening())
     replace(settings, load_in_4bit=False).save(options.to)  # the merged weights are whole again
 
 

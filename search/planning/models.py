@@ -12,7 +12,8 @@ from trainable.config import JSON, TAGS, TrialSettings
 from trainable.knob import Choice
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.model.description import BaseModel, UnusableBase, base_problems, read_base
-from trainable.tokens.chat import ChatFormat, NoChatFormat, read_chat_format
+from trainable.tokens.chat import ChatFormat, read_chat_format
+from trainable.tokens.tokenizer import NoChatFormat
 
 
 def model_problems(space: SearchSpace, models: Iterable[str]) -> list[str]:

@@ -101,6 +101,7 @@ def planned_settings(
         judges=judges,
         system_prompt=system_prompt(options.system_prompt, read),
         ends_of_turn=ends_of_turn(space.models()),
+        in_turn=True,
         min_precision=options.min_precision,
         min_json_valid=options.min_json_valid,
         min_type_recall=parse_type_recall(options.min_recall),

@@ -71,7 +71,7 @@ class Tagger:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         tokenizer = AutoTokenizer.from_pretrained(options.encoder)
         self.edges = ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
-        windows: Any = TagWindows(SimpleNamespace(tokenizer=tokenizer, adds_bos=False), 512, 32)  # type: ignore[arg-type]
+        windows: Any = TagWindows(SimpleNamespace(tokenizer=tokenizer, opening=list), 512, 32)  # type: ignore[arg-type]
         self.texts: dict[str, list[TokenizedText]] = {
             part: windows.tokenize([example.text for example in examples]) for part, examples in parts.items()
         }

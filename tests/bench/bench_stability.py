@@ -111,7 +111,9 @@ VARIANTS = {
     "warm-up of a fifth": Variant(partial(warm_up, 0.2)),
     "head's rate x 3": Variant(partial(head_rate, 3.0)),
     "head's rate x 10": Variant(partial(head_rate, 10.0)),
+    "second moment 0.95, head's rate x 3": Variant(partial(forgetful_with_fast_head, 0.95, 3.0)),
     "second moment 0.95, head's rate x 10": Variant(partial(forgetful_with_fast_head, 0.95, 10.0)),
+    "clipped at 0.3, head's rate x 3": Variant(partial(head_rate, 3.0), (("max_grad_norm", 0.3),)),
 }
 
 

@@ -48,6 +48,8 @@ class ChoiceOptions:
     """Names of choices (none: all)."""
     backend: str = "peft"
     """peft or unsloth."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped at it."""
 
 
 @contextmanager
@@ -121,21 +123,37 @@ def opened_from(model: str, share: float) -> Iterator[None]:
 
 
 @contextmanager
-def behind_the_prompt() -> Iterator[None]:
-    """Put the prompt of the other way to answer, up to the text, before each window."""
+def behind(opening: Callable[[Any], list[int]]) -> Iterator[None]:
+    """Put tokens before each window."""
     from trainable.tokens.tagging import TagWindows
 
     plain = TagWindows.__init__
 
     def opened(self: Any, chat: Any, window_tokens: int, *rest: Any, **named: Any) -> None:
         plain(self, chat, window_tokens, *rest, **named)
-        prompts = chat.prompt_ids(["a", "7", "请"])
-        n = next(i for i, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1)
-        self.opening = prompts[0][:n]
-        self.room_tokens = window_tokens - n
+        self.opening = opening(chat)
+        self.room_tokens = window_tokens - len(self.opening)
 
     with patch.object(TagWindows, "__init__", opened):
         yield
+
+
+def whole_prompt(chat: Any) -> list[int]:
+    """Return the prompt of the other way to answer, up to the text."""
+    prompts = chat.prompt_ids(["a", "7", "请"])
+    n = next(i for i, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1)
+    return list(prompts[0][:n])
+
+
+def in_no_turn(chat: Any) -> list[int]:
+    """Return what stands before a text that is in no turn."""
+    bos = chat.tokenizer.bos_token_id
+    return [bos] if chat.adds_bos else []
+
+
+def first_token(chat: Any) -> list[int]:
+    """Return the first token of a prompt, what every sequence began with that the model learnt from."""
+    return whole_prompt(chat)[:1]
 
 
 def choices(model: str) -> dict[str, Callable[[], Any]]:
@@ -148,7 +166,9 @@ def choices(model: str) -> dict[str, Callable[[], Any]]:
         },
         "upper half opened": lambda: opened_from(model, 0.5),
         "causal": lambda: opened_from(model, 1.0),
-        "behind the prompt": behind_the_prompt,
+        "in no turn": lambda: behind(in_no_turn),
+        "behind the first token": lambda: behind(first_token),
+        "behind the whole prompt": lambda: behind(whole_prompt),
     }
 
 
@@ -161,10 +181,11 @@ def run(options: ChoiceOptions, name: str, seed: int) -> dict[str, Any]:
     from trainable.training.parts import Parts, PartsSettings
 
     started, corpus = time.monotonic(), find_corpus(options.data_dir)
-    cache = options.work / f"tokens-{name == 'behind the prompt'}"
+    cache = options.work / f"tokens-{name if name.startswith(('behind', 'in')) else ''}"
     settings = PartsSettings(options.backend, corpus.train, cache, 512, None, 0.85)
     config = TrialConfig(
-        options.model, False, options.rank, options.rate, options.oversampling, "tags", lora_dropout=0.0, seed=seed
+        options.model, False, options.rank, options.rate, options.oversampling, "tags", lora_dropout=0.0, seed=seed,
+        max_grad_norm=options.max_grad_norm,
     )  # fmt: skip
     parts = Parts(config, settings)
     schedule = schedule_batches(config, parts.corpus)

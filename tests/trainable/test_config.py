@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_model_is_asked_with_what_was_stored_and_in_an_older_study_with_the_de
     settings = TrialSettings(
         "peft", "t", "v", str(tmp_path / "tokens"), str(tmp_path / "checkpoints"), (9,), (20,),
         system_prompt="Find names.", date="2026-05-01",
-        ends_of_turn=(("llama", "<|eot_id|>"),),
+        ends_of_turn=(("llama", "<|eot_id|>"),), in_turn=True,
     )  # fmt: skip
     file = tmp_path / "settings.json"
     settings.save(file)
@@ -86,10 +87,10 @@ def test_a_model_is_asked_with_what_was_stored_and_in_an_older_study_with_the_de
     assert settings.prompt("llama") == PromptSettings("Find names.", "2026-05-01", "<|eot_id|>")
     assert settings.prompt("small-2m") == PromptSettings("Find names.", "2026-05-01")
     older = json.loads(file.read_text(encoding="utf-8"))
-    for name in ("system_prompt", "date", "ends_of_turn"):
+    for name in ("system_prompt", "date", "ends_of_turn", "in_turn"):
         del older[name]
     file.write_text(json.dumps(older), encoding="utf-8")
-    assert TrialSettings.load(file).prompt("llama") == DEFAULT_PROMPT
+    assert TrialSettings.load(file).prompt("llama") == replace(DEFAULT_PROMPT, in_turn=False)
 
 
 def test_a_ray_config_is_the_hyperparameters_and_the_settings_file() -> None:

@@ -41,6 +41,8 @@ class PredictionSettings:
     """The day in its prompts, where the chat template writes one, YYYY-MM-DD."""
     end_of_turn: str = ""
     """The token that ends its answers; empty: the one that the base model's template closes a turn with."""
+    in_turn: bool = False
+    """Texts that it tags stand in a turn of the user; adapters from before December 2026 were trained without."""
     tag_types: tuple[str, ...] = ()
     """Types of the tags of its head, in their order; empty if it writes its answers."""
     min_confidence: float = 0.0
@@ -73,7 +75,7 @@ class PredictionSettings:
     @property
     def prompt(self) -> PromptSettings:
         """What it is asked with beside the text."""
-        return PromptSettings(self.system_prompt, self.date, self.end_of_turn)
+        return PromptSettings(self.system_prompt, self.date, self.end_of_turn, self.in_turn)
 
     @property
     def tag_set(self) -> TagSet | None:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from data.entities import Example
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
-from data.spelling import canonical, compatible
+from data.spelling import canonical
+from trainable.tokens.tokenizer import NoChatFormat, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _OTHER_DATE = "1999-12-31"
 _ANSWER = '{"entities":[]}'
+_NEXT = "the next text"
 Sample = tuple[list[int], list[int]]
 """Prompt ids, and completion ids with the end-of-turn token."""
-
-
-class NoChatFormat(ValueError):
-    """The tokenizer cannot turn a conversation into a prompt; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class ChatFormat:
     """The template writes a date."""
     adds_bos: bool
     """The tokenizer opens every text with a BOS, so a prompt has one too, whether or not the template writes it."""
+    user_turn: str = ""
+    """What the template opens a later turn of the user with, before the text; empty where texts stand in no turn."""
     system_prompt: str = SYSTEM_PROMPT
     today: str = FIXED_DATE
     """What a template that writes a date is told, YYYY-MM-DD."""
@@ -54,7 +53,7 @@ class ChatFormat:
         return str(self.tokenizer.convert_ids_to_tokens(self.end_of_turn_id))
 
     def asked_with(self, settings: PromptSettings) -> ChatFormat:
-        """Return the same format with the system message, the date and the end of a turn that were stored.
+        """Return the same format with the system message, the date, the end of a turn and the opening that were stored.
 
         Raises:
             NoChatFormat: If the stored end of a turn is no token of this tokenizer.
@@ -73,6 +72,7 @@ class ChatFormat:
             end_source=source,
             system_prompt=settings.system_prompt,
             today=settings.date,
+            user_turn=self.user_turn if settings.in_turn else "",
         )
 
     def prompts(self, texts: Sequence[str]) -> list[str]:
@@ -83,6 +83,14 @@ class ChatFormat:
     def prompt_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text's prompt."""
         return self._ids(self.prompts(texts)) if texts else []
+
+    def opening(self) -> list[int]:
+        """Return the token ids before a text that is tagged: a BOS if prompts have one, and what opens a turn.
+
+        A model that was taught with them needs a token that means nothing to look at; without any, the first word of the
+        text is made one (results/LOG.md has what that costs).
+        """
+        return self._ids([self.user_turn])[0]
 
     def samples(self, examples: Sequence[Example]) -> list[Sample]:
         """Return prompt and completion ids of each example, text and values in NFC.
@@ -115,42 +123,6 @@ class ChatFormat:
         return [[bos, *row] if self.adds_bos and row[:1] != [bos] else row for row in rows]
 
 
-def load_tokenizer(base_dir: Path) -> PreTrainedTokenizerFast:
-    """Load a base model's tokenizer.
-
-    Raises:
-        NoChatFormat: If it has no chat template, is none of the fast tokenizers, which tell offsets, or loses letters.
-    """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base_dir, local_files_only=True)
-    if not tokenizer.chat_template:
-        raise NoChatFormat(
-            f"the tokenizer in {base_dir} has no chat template; choose an instruction-tuned model"
-        )
-    if not tokenizer.is_fast:
-        raise NoChatFormat(f"the tokenizer in {base_dir} has no tokenizer.json; choose a model that has one")
-    if _loses_letters(cast("PreTrainedTokenizerFast", tokenizer)):
-        raise NoChatFormat(
-            f"the tokenizer in {base_dir} drops capitals or accents, so that names in answers cannot be found in their "
-            "texts; choose a model that keeps them"
-        )
-    return cast("PreTrainedTokenizerFast", tokenizer)
-
-
-def _loses_letters(tokenizer: PreTrainedTokenizerFast) -> bool:
-    """Whether a name comes back without its capitals or accents."""
-    name = "Ann LÉA"
-    ids = tokenizer(name, add_special_tokens=False)["input_ids"]
-    back = compatible(str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))).strip()
-    return back != name and _bare(back) == _bare(name)
-
-
-def _bare(text: str) -> str:
-    marked = unicodedata.normalize("NFD", text.casefold())
-    return "".join(char for char in marked if not unicodedata.combining(char))
-
-
 def read_chat_format(base_dir: Path) -> ChatFormat:
     """Read how a base model is spoken to, from its tokenizer, its template and its generation_config.json.
 
@@ -175,7 +147,21 @@ def read_chat_format(base_dir: Path) -> ChatFormat:
         folded,
         dated=_render(tokenizer, messages) != _render(tokenizer, messages, today=_OTHER_DATE),
         adds_bos=bos is not None and tokenizer("x")["input_ids"][:1] == [bos],
+        user_turn=_user_turn(tokenizer, messages, str(tokenizer.convert_ids_to_tokens(end))),
     )
+
+
+def _user_turn(tokenizer: PreTrainedTokenizerFast, asked: list[dict[str, str]], end: str) -> str:
+    """Return what stands between the end of an answer and the text that is asked next; empty if only one can be asked."""
+    from jinja2 import TemplateError
+
+    answer, text = {"role": "assistant", "content": _ANSWER}, {"role": "user", "content": _NEXT}
+    try:
+        rendered = _render(tokenizer, [*asked, answer, text])
+    except TemplateError:
+        return ""
+    between = rendered.rpartition(_ANSWER)[2].rpartition(_NEXT)[0]
+    return between.removeprefix(end).lstrip().rstrip(" ")  # a space belongs to the text's first token
 
 
 def _messages(system_prompt: str, text: str, folded: bool) -> list[dict[str, str]]:

@@ -85,7 +85,7 @@ def tokenized(
         cache_dir: Absolute directory; holds private text as token ids, so it is made 0700.
         overlap_tokens: Least tokens that neighbouring windows share (None: the longest entity, at least 32).
         examples: The documents, where they have been read already.
-        prompt: System message, date and end of a turn.
+        prompt: What surrounds a text.
         tagged: Whether each token of the text gets a tag; otherwise the answer is text after a prompt.
 
     Raises:
@@ -97,7 +97,7 @@ def tokenized(
         data = hashlib.sha256(repr(list(examples or ())).encode()).digest()
     else:
         data = data_file.name.encode() + bytes.fromhex(file_checksum(data_file))
-    asked = None if tagged else prompt
+    asked = prompt.in_turn if tagged else prompt
     path = cache_dir / _cache_key(base_dir, data, window_tokens, overlap_tokens, asked)
     if not path.is_dir():
         if examples is None and data_file is not None:
@@ -128,9 +128,9 @@ def _cache_key(
     data: bytes,
     window_tokens: int,
     overlap_tokens: int | None,
-    prompt: PromptSettings | None,
+    prompt: PromptSettings | bool,
 ) -> str:
-    """Return the name of a corpus in the cache; without a prompt its texts are tagged."""
+    """Return the name of a corpus in the cache; where its texts are tagged, `prompt` is whether they stand in a turn."""
     digest = hashlib.sha256(f"{_FORMAT} {window_tokens} {overlap_tokens} {prompt}".encode())
     for path in sorted(base_dir.glob("*token*")) + sorted(base_dir.glob("*.jinja")):
         digest.update(path.name.encode() + bytes.fromhex(file_checksum(path)))

@@ -52,7 +52,7 @@ class TagWindows:
     """Cuts tokenised texts into windows that are tagged in one pass each.
 
     Args:
-        chat: Has the tokenizer of the base, and knows whether it opens a text with a token of its own.
+        chat: Has the tokenizer of the base, and knows what stands before a text.
         window_tokens: Most tokens of a window.
         overlap_tokens: Least tokens that neighbouring windows share. None: as many as the longest entity of `examples`
             has, at least 32, and at most what the window allows.
@@ -75,8 +75,7 @@ class TagWindows:
         examples: Sequence[Example] = (),
     ) -> None:
         self.chat = chat
-        bos = chat.tokenizer.bos_token_id
-        self.opening: list[int] = [bos] if chat.adds_bos and bos is not None else []
+        self.opening = chat.opening()
         self.room_tokens = window_tokens - len(self.opening)
         if overlap_tokens is None:
             overlap_tokens = overlap_for(longest_entity(chat.tokenizer, examples), self.room_tokens)

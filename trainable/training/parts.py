@@ -129,6 +129,7 @@ class Parts:
             system_prompt=self.settings.prompt.system_prompt,
             date=self.settings.prompt.date,
             end_of_turn=self.backend.chat.end_of_turn,
+            in_turn=self.settings.prompt.in_turn,
             tag_types=self.tag_set.types if self.tag_set else (),
         )
 

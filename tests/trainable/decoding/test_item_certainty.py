@@ -11,7 +11,7 @@ from data.entities import Entity
 from data.prompt import completion, parse
 from trainable.decoding.item_certainty import item_certainties
 from trainable.model.bases import locate_base
-from trainable.tokens.chat import load_tokenizer
+from trainable.tokens.tokenizer import load_tokenizer
 
 _ANSWER = completion([Entity("PERSON", "李雷𠮷", 0, 3), Entity("PHONE", "139", 4, 7)])
 

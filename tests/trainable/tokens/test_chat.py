@@ -14,7 +14,8 @@ from data.files.jsonl import read_examples
 from data.prompt import FIXED_DATE, SYSTEM_PROMPT, PromptSettings, completion
 from tests.families import FAMILIES, make_tokenizer
 from trainable.model.bases import BUNDLED_DIR, locate_base
-from trainable.tokens.chat import ChatFormat, NoChatFormat, read_chat_format
+from trainable.tokens.chat import ChatFormat, read_chat_format
+from trainable.tokens.tokenizer import NoChatFormat
 
 EXAMPLES = read_examples(SAMPLE_DIR / "train.jsonl")[:40]
 
@@ -52,6 +53,33 @@ def test_the_system_message_and_the_text_are_in_every_prompt(
     assert formats[name].folded == (FAMILIES[name].system == "folded")
     assert prompt.count(SYSTEM_PROMPT) == 1
     assert prompt.index(SYSTEM_PROMPT) < prompt.index("请联系王小明")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_opens_a_turn_of_the_user_stands_before_the_text_of_a_later_question(
+    formats: dict[str, ChatFormat], name: str
+) -> None:
+    chat = formats[name]
+    assert chat.user_turn
+    assert chat.end_of_turn not in chat.user_turn
+    turns = [("system", SYSTEM_PROMPT), ("user", "one"), ("assistant", "two"), ("user", "three")]
+    messages = [{"role": role, "content": text} for role, text in turns[1 if chat.folded else 0 :]]
+    rendered = chat.tokenizer.apply_chat_template(messages, tokenize=False)
+    assert f"{chat.user_turn}three" in rendered.replace(" three", "three")
+    ids = chat.opening()
+    assert (ids[0] == chat.tokenizer.bos_token_id) or not chat.adds_bos
+    assert chat.tokenizer.decode(ids).replace(" ", "").endswith(chat.user_turn.replace(" ", ""))
+
+
+def test_a_template_that_takes_one_question_alone_opens_no_turn(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folders["qwen3"], tmp_path / "one")
+    for file in folder.glob("*.jinja"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text("{% if messages | length > 3 %}{{ raise_exception('one only') }}{% endif %}" + text)
+    chat = read_chat_format(folder)
+    assert (chat.user_turn, chat.opening()) == ("", [])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

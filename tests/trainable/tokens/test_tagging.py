@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.entities import Entity, Example
+from data.prompt import PromptSettings
 from tests.families import FAMILIES, save_family
 from trainable.model.bases import locate_base
 from trainable.tokens.chat import ChatFormat, read_chat_format
@@ -89,13 +90,19 @@ def test_windows_cover_a_text_and_share_what_they_must(chat: ChatFormat, n_token
     assert all(before[1] - after[0] >= 6 for before, after in zip(cut, cut[1:], strict=False))
 
 
-def test_a_window_opens_as_the_base_opens_a_text(tmp_path: Path) -> None:
-    opened = TagWindows(read_chat_format(save_family("mistral", tmp_path)), 20, 2)
-    assert opened.opening == [opened.chat.tokenizer.bos_token_id]
-    assert opened.room_tokens == 19
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_a_window_opens_as_a_turn_of_the_user_does_or_as_any_text_of_the_base(
+    tmp_path: Path, in_turn: bool
+) -> None:
+    chat = read_chat_format(save_family("mistral", tmp_path)).asked_with(PromptSettings(in_turn=in_turn))
+    opened = TagWindows(chat, 20, 2)
+    n = len(opened.opening)
+    names = chat.tokenizer.convert_ids_to_tokens(opened.opening)
+    assert names[:2] == ["<s>", "[INST]"] if in_turn else names == ["<s>"]
+    assert opened.room_tokens == 20 - n
     [text] = opened.tokenize(["a b c"])
     [(ids, tags)] = opened.samples(text, [1] * len(text.ids))
-    assert (ids[0], tags[0], len(ids)) == (opened.opening[0], 0, len(tags))
+    assert (ids, tags) == ([*opened.opening, *text.ids], [0] * n + [1] * len(text.ids))
 
 
 def test_the_overlap_is_that_of_the_longest_entity_and_a_wrong_one_is_refused(chat: ChatFormat) -> None:
@@ -103,7 +110,7 @@ def test_the_overlap_is_that_of_the_longest_entity_and_a_wrong_one_is_refused(ch
     example = Example("1", name, (Entity("WORD", name.strip(), 0, len(name.strip())),))
     assert TagWindows(chat, 512).overlap_tokens == 32
     assert 32 < TagWindows(chat, 512, examples=[example]).overlap_tokens <= 255
-    with pytest.raises(ValueError, match="`overlap_tokens` is 30, but must be between 0 and 9"):
+    with pytest.raises(ValueError, match="`overlap_tokens` is 30, but must be between 0 and 7"):
         TagWindows(chat, 20, 30)
 
 
