@@ -14,7 +14,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,8 @@ class StabilityOptions:
     """Validation documents, answered at the end."""
     only: tuple[str, ...] = ()
     """Names of variants (none: all)."""
+    places: tuple[int, ...] = ()
+    """Which of the configs (none: all)."""
     backend: str = "unsloth"
     """unsloth or peft."""
     share: str = "0/1"
@@ -97,23 +99,31 @@ def warm_up(share: float) -> Iterator[None]:
 
 
 @contextmanager
-def forgetful_with_fast_head(beta: float, factor: float) -> Iterator[None]:
-    """Do both."""
-    with head_rate(factor), second_moment(beta):
+def both(*changes: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Make several changes."""
+    with ExitStack() as stack:
+        for change in changes:
+            stack.enter_context(change())
         yield
 
 
+FORGETFUL, LONGER = partial(second_moment, 0.95), partial(warm_up, 0.2)
+FASTER, FASTEST = partial(head_rate, 3.0), partial(head_rate, 10.0)
+LOWER_CLIP = (("max_grad_norm", 0.3),)
+HIGHER_CLIP = (("max_grad_norm", 1.0),)
 VARIANTS = {
     "as it is": Variant(),
+    "clipped at 1": Variant(config=HIGHER_CLIP),
+    "clipped at 0.3": Variant(config=LOWER_CLIP),
+    "head's rate x 3": Variant(FASTER),
+    "clipped at 0.3, head's rate x 3": Variant(FASTER, LOWER_CLIP),
+    "warm-up of a fifth": Variant(LONGER),
+    "clipped at 0.3, warm-up of a fifth": Variant(LONGER, LOWER_CLIP),
+    "head's rate x 10": Variant(FASTEST),
     "second moment 0.99": Variant(partial(second_moment, 0.99)),
-    "second moment 0.95": Variant(partial(second_moment, 0.95)),
-    "clipped at 0.3": Variant(config=(("max_grad_norm", 0.3),)),
-    "warm-up of a fifth": Variant(partial(warm_up, 0.2)),
-    "head's rate x 3": Variant(partial(head_rate, 3.0)),
-    "head's rate x 10": Variant(partial(head_rate, 10.0)),
-    "second moment 0.95, head's rate x 3": Variant(partial(forgetful_with_fast_head, 0.95, 3.0)),
-    "second moment 0.95, head's rate x 10": Variant(partial(forgetful_with_fast_head, 0.95, 10.0)),
-    "clipped at 0.3, head's rate x 3": Variant(partial(head_rate, 3.0), (("max_grad_norm", 0.3),)),
+    "second moment 0.95": Variant(FORGETFUL),
+    "second moment 0.95, head's rate x 3": Variant(partial(both, FORGETFUL, FASTER)),
+    "second moment 0.95, head's rate x 10": Variant(partial(both, FORGETFUL, FASTEST)),
 }
 
 
@@ -145,7 +155,7 @@ def run_all(options: StabilityOptions) -> None:
     configs = learning_configs(options)
     runs = [
         (place, seed, name)
-        for place in range(len(configs))
+        for place in options.places or range(len(configs))
         for seed in options.seeds
         for name in options.only or VARIANTS
         if not (options.answers == "json" and "head" in name)

@@ -48,8 +48,8 @@ class ChoiceOptions:
     """Names of choices (none: all)."""
     backend: str = "peft"
     """peft or unsloth."""
-    max_grad_norm: float = 1.0
-    """Gradients are clipped at it."""
+    max_grad_norm: float | None = None
+    """Gradients are clipped at it (none: as the product does)."""
 
 
 @contextmanager

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+BATCH = {"cpu": 16, "gpu": 32}
+"""Documents of a step in the default spaces."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordOptions:
     """Train configs of one way to answer, and write a file for each."""
@@ -51,6 +55,8 @@ class RecordOptions:
     """unsloth or peft."""
     draw_seed: int = 0
     """Of the random configs."""
+    preset: Literal["gpu", "cpu"] = "gpu"
+    """Whose space they are drawn from; cpu is for the bundled bases."""
     share: str = "0/1"
     """Which part of the runs, of how many."""
     limit_s: float = math.inf
@@ -70,14 +76,14 @@ def configs_of(options: RecordOptions, steps: int) -> list[dict[str, Any]]:
 
 
 def draw(options: RecordOptions, steps: int) -> list[dict[str, Any]]:
-    """Return the starting configs of the default GPU space on this model, then random configs of it."""
+    """Return the starting configs of the default space on this model, then random configs of it."""
     import optuna
 
     from search.planning.rates import with_expected_rates
     from search.planning.space import SpaceSampler, default_space, fix
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = fix(default_space("gpu", seed=42), {"model": options.model, "answers": options.answers})
+    space = fix(default_space(options.preset, seed=42), {"model": options.model, "answers": options.answers})
     space = with_expected_rates(space, steps)
     starting = space.fitting_starting_configs().values()
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=options.draw_seed))
@@ -107,7 +113,7 @@ class Recorder:
         examples = read_examples(train)
         self.documents = shuffled_documents(validation)[: options.documents]
         self.types = sorted(entity_types(self.documents) | entity_types(examples))
-        self.horizon = max(options.rungs, math.ceil(options.epochs * len(examples) / 32))
+        self.horizon = max(options.rungs, math.ceil(options.epochs * len(examples) / BATCH[options.preset]))
 
     def steps(self) -> list[int]:
         """Return at which optimizer steps runs are evaluated."""

@@ -69,7 +69,7 @@ class StackedTraining:
         decay = column([config.weight_decay for config in configs])
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norms = torch.stack([g.square().sum((1, 2)) for g in gradients]).sum(0).sqrt()
-        limit = torch.tensor([config.max_grad_norm for config in configs], device=device)
+        limit = torch.tensor([config.gradient_clip for config in configs], device=device)
         clip = (limit / (norms + 1e-6)).clamp(max=1).view(-1, 1, 1)
         first, second = (1 - beta ** (self.step + 1) for beta in _BETAS)
         for parameter, gradient, (mean, square) in zip(

@@ -58,6 +58,12 @@ def test_settings_survive_their_file(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "settings.json").read_text(encoding="utf-8")
 
 
+def test_gradients_of_a_tagger_are_clipped_lower_unless_a_norm_is_given() -> None:
+    written, tagged = TrialConfig("small-2m"), TrialConfig("small-2m", answers="tags")
+    assert (written.gradient_clip, tagged.gradient_clip) == (1.0, 0.3)
+    assert {config.with_changes(max_grad_norm=2.0).gradient_clip for config in (written, tagged)} == {2.0}
+
+
 def test_the_folders_of_a_study_are_where_its_settings_lie(tmp_path: Path) -> None:
     old = {
         "backend": "peft",

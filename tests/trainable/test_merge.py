@@ -100,3 +100,31 @@ def test_a_merged_model_is_asked_and_stops_as_the_adapter_that_it_is_made_of(
         chat = load_predictor(place, place.settings).backend.chat
         assert (chat.end_of_turn, chat.today) == ("<|endoftext|>", "2026-05-01")
         assert "Find names." in chat.prompts(["x"])[0]
+
+
+@pytest.mark.slow
+def test_a_merged_tagger_reads_a_text_in_plain_transformers_as_the_adapter_did(
+    tmp_path: Path, sample_head: Head
+) -> None:
+    import torch
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    from trainable.decoding.tagger import tag_log_probabilities
+    from trainable.training.parts import Parts, PartsSettings
+
+    settings = PartsSettings("peft", sample_head("train", 8), tmp_path / "tokens", 512, None, 0.85)
+    parts = Parts(TrialConfig("small-2m", answers="tags"), settings)
+    adapter, merged = tmp_path / "adapter", tmp_path / "merged"
+    save_adapter(parts.backend.model, adapter, "small-2m")
+    parts.prediction_settings(frozenset()).save(adapter)
+    merge_adapter(MergeOptions(adapter, to=merged))
+    text = "Call Orla Quist, 王小明, at 0711 555 0199."
+    opening = parts.backend.chat.opening()
+    ids = [*opening, *parts.backend.chat.tokenizer(text, add_special_tokens=False)["input_ids"]]
+    [ours] = tag_log_probabilities(parts.backend, [ids])
+    encoded = AutoTokenizer.from_pretrained(merged)(text, return_tensors="pt")
+    assert (len(opening) > 1, encoded["input_ids"][0].tolist()) == (True, ids)
+    model = AutoModelForTokenClassification.from_pretrained(merged, dtype=torch.float32).eval()
+    with torch.no_grad():
+        theirs = model(input_ids=encoded["input_ids"]).logits[0].log_softmax(-1)
+    assert (theirs - torch.tensor(ours)).abs().max() < 1e-3

@@ -202,7 +202,7 @@ class TrainingRun:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if fast is None:

@@ -120,7 +120,7 @@ def _arguments(
         lr_scheduler_type="cosine",
         warmup_steps=warmup_steps(total_steps),
         weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
+        max_grad_norm=config.gradient_clip,
         optim=OPTIMIZERS[config.optimizer],
         gradient_checkpointing=config.gradient_checkpointing,
         bf16=dtype == "bfloat16",

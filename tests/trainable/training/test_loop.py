@@ -75,6 +75,27 @@ def test_the_loss_of_a_batch_does_not_depend_on_the_micro_batch(train_file: Path
     assert float(parts) == pytest.approx(float(whole), rel=1e-5)
 
 
+@pytest.mark.parametrize("norm", [None, 0.07])
+def test_gradients_are_at_most_as_long_as_the_config_says(
+    train_file: Path, monkeypatch: pytest.MonkeyPatch, norm: float | None
+) -> None:
+    import torch
+
+    clip, lengths = torch.nn.utils.clip_grad_norm_, list[tuple[float, float]]()
+
+    def watched(parameters: Any, most: float) -> torch.Tensor:
+        before = clip(parameters, most)
+        lengths.append((float(before), float(torch.nn.utils.get_total_norm([p.grad for p in parameters]))))
+        return before
+
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", watched)
+    train(make_run(_CONFIG.with_changes(max_grad_norm=norm), train_file, total_steps=3), 3)
+    assert len(lengths) == 3
+    for before, after in lengths:
+        assert after == pytest.approx(min(before, norm or 1.0), rel=1e-3)
+    assert any(before > (norm or 0) for before, _ in lengths)
+
+
 def test_the_first_step_of_a_run_is_told_when_it_is_done(train_file: Path) -> None:
     run, told = make_run(_CONFIG, train_file, total_steps=3), list[int]()
 
