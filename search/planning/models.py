@@ -132,7 +132,8 @@ def _chat(chat: ChatFormat) -> str:
     system = "in the user's turn" if chat.folded else "as the template has it"
     date = ", date fixed" if chat.dated else ""
     source = "as stored" if chat.end_source == "stored" else f"from the {chat.end_source.replace('_', ' ')}"
-    return f"answers end with {chat.end_of_turn} ({source}), system message {system}{date}"
+    turn = f", tagged texts stand behind {chat.user_turn.strip()}" if chat.user_turn else ""
+    return f"answers end with {chat.end_of_turn} ({source}), system message {system}{date}{turn}"
 
 
 def _treatment(base: BaseModel, targets: tuple[str, ...] | None) -> str:

@@ -69,6 +69,11 @@ def test_a_study_that_goes_on_keeps_the_end_of_a_turn_that_it_was_started_with()
     assert "answers end with <|end_of_text|> (as stored)" in what
 
 
+def test_a_plan_tells_what_stands_before_a_text_that_is_tagged() -> None:
+    what, _ = described(space_of("gemma2"), replace(SETTINGS, in_turn=True))
+    assert what.endswith(", tagged texts stand behind <start_of_turn>user")
+
+
 def test_every_model_of_a_space_is_described() -> None:
     assert [line.split(":")[0] for line in described(default_space("cpu", 42), SETTINGS)[::2]] == [
         "small-2m",

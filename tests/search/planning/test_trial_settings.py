@@ -110,7 +110,8 @@ def test_a_system_message_of_ones_own_names_the_entity_types(tmp_path: Path) -> 
 def test_the_end_of_a_turn_of_every_base_but_ours_is_stored_with_the_study(
     tmp_path: Path, sample_head: Callable[[str, int], Path]
 ) -> None:
-    assert settings_of(tmp_path, sample_head).ends_of_turn == ()
+    settings = settings_of(tmp_path, sample_head)
+    assert (settings.ends_of_turn, settings.in_turn) == ((), True)
     folders = [str(save_family(name, tmp_path / name)) for name in ("llama3", "gemma3")]
     space = default_space("cpu", 42)
     choice = {**space.parameters, "model": Choice(("small-2m", *folders))}
