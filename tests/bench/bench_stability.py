@@ -54,6 +54,8 @@ class StabilityOptions:
     """Validation documents, answered at the end."""
     only: tuple[str, ...] = ()
     """Names of variants (none: all)."""
+    table_alone: bool = False
+    """Run nothing, print what has run."""
     places: tuple[int, ...] = ()
     """Which of the configs (none: all)."""
     backend: str = "unsloth"
@@ -202,7 +204,8 @@ def main() -> None:
     """Run what is missing, then print the table."""
     options = tyro.cli(StabilityOptions)
     options.work.mkdir(parents=True, exist_ok=True)
-    run_all(options)
+    if not options.table_alone:
+        run_all(options)
     tell(options)
 
 

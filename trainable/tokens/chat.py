@@ -161,7 +161,9 @@ def _user_turn(tokenizer: PreTrainedTokenizerFast, asked: list[dict[str, str]], 
     except TemplateError:
         return ""
     between = rendered.rpartition(_ANSWER)[2].rpartition(_NEXT)[0]
-    return between.removeprefix(end).lstrip().rstrip(" ")  # a space belongs to the text's first token
+    opening = between.lstrip().removeprefix(end).lstrip()
+    opening = opening.partition(SYSTEM_PROMPT)[0]  # some templates repeat it in the last turn
+    return opening.rstrip(" ")  # a space belongs to the text's first token
 
 
 def _messages(system_prompt: str, text: str, folded: bool) -> list[dict[str, str]]:

@@ -72,7 +72,7 @@ def open_every_text(folder: Path, opening: Sequence[int]) -> None:
     special = {name: {"id": name, "ids": [token], "tokens": [name]} for token, name in names.items()}
     opens = {"type": "TemplateProcessing", "single": [*first, text[0]], "pair": [*first, *text], "special_tokens": special}  # fmt: skip
     content = json.loads(file.read_text(encoding="utf-8"))
-    before = content["post_processor"] or {"processors": []}
+    before = content.get("post_processor") or {"processors": []}
     others = [each for each in before.get("processors", [before]) if each["type"] == "ByteLevel"]
     content["post_processor"] = {"type": "Sequence", "processors": [*others, opens]}
     file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -82,6 +82,23 @@ def test_a_template_that_takes_one_question_alone_opens_no_turn(
     assert (chat.user_turn, chat.opening()) == ("", [])
 
 
+SYSTEM_IN_LAST_TURN = (
+    "{{ bos_token }}{% set rest = messages[1:] if messages[0].role == 'system' else messages %}"
+    "{% for message in rest %}{% if message.role == 'user' %}[INST] "
+    "{% if loop.last and messages[0].role == 'system' %}{{ messages[0].content }}\n\n{% endif %}"
+    "{{ message.content }}[/INST]{% else %} {{ message.content }}</s>{% endif %}{% endfor %}"
+)
+
+
+def test_a_system_message_that_a_template_puts_into_the_last_turn_does_not_open_it(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folders["mistral"], tmp_path / "last")
+    (folder / "chat_template.jinja").write_text(SYSTEM_IN_LAST_TURN, encoding="utf-8")
+    chat = read_chat_format(folder)
+    assert (chat.folded, chat.user_turn) == (False, "[INST]")
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_system_message_of_ones_own_takes_the_place_of_ours(
     formats: dict[str, ChatFormat], name: str

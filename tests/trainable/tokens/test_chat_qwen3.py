@@ -63,6 +63,7 @@ def test_a_prompt_is_the_ids_that_qwen3_was_trained_with(chat: ChatFormat) -> No
 def test_the_template_tells_the_end_of_a_turn_and_takes_a_system_message(chat: ChatFormat) -> None:
     assert (chat.end_of_turn, chat.end_of_turn_id, chat.end_source) == ("<|im_end|>", END, "template")
     assert (chat.folded, chat.dated, chat.adds_bos) == (False, False, False)
+    assert chat.user_turn == "<|im_start|>user\n"
 
 
 def test_a_sample_is_what_the_template_makes_of_the_whole_conversation(chat: ChatFormat) -> None:
