@@ -8,12 +8,13 @@ from trainable.knob import KnobValue
 
 def unusual_knobs(config: TrialConfig) -> dict[str, KnobValue | None]:
     """Return the values that neither a search nor the class gives by default, of knobs that are not searched by default."""
-    usual = TrialConfig("any")
+    usual = TrialConfig("any", answers=config.answers)
+    told = config.with_changes(max_grad_norm=None) if config.gradient_clip == usual.gradient_clip else config
     return {
         name: value
         for name, knob in KNOBS.items()
         if not knob.searched
-        and (value := getattr(config, name)) not in (getattr(usual, name), knob.cpu, knob.gpu)
+        and (value := getattr(told, name)) not in (getattr(usual, name), knob.cpu, knob.gpu)
     }
 
 

@@ -29,7 +29,15 @@ def read_config(files: StudyFiles) -> ConfigJson:
             f"study {files.root.name!r} was made by another version (commit {commit}, format {found}; this version "
             f"writes format {STUDY_FORMAT}); go on with that version, or choose another --study"
         )
-    return checked(config, ConfigJson, files.config, _MEND)
+    return _as_it_was(checked(config, ConfigJson, files.config, _MEND))
+
+
+def _as_it_was(config: ConfigJson) -> ConfigJson:
+    """Return what an older study relied on without saying it: tagged texts stood in no turn, and gradients were clipped at 1."""
+    space = config["space"]
+    if not config["trial_settings"].get("in_turn") and "max_grad_norm" not in space["parameters"]:
+        space["fixed"].setdefault("max_grad_norm", 1.0)
+    return config
 
 
 def starting_configs_in(space: SpaceJson) -> dict[str, dict[str, KnobValue]]:

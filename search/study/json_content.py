@@ -44,6 +44,7 @@ class TrialSettingsJson(TypedDict):
     train_file: str
     validation_file: str
     vram_gib: NotRequired[float | None]
+    in_turn: NotRequired[bool]
 
 
 class DataFileJson(TypedDict):

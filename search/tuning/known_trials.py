@@ -143,6 +143,9 @@ def _differences(root: Path, plan: SearchPlan) -> list[str]:
 def _why_not(config: Mapping[str, Any], space: SearchSpace) -> str:
     """Return why a config, whatever its seed, is none of a space; empty if it is one."""
     fixed = {**TrialConfig("any").to_dict(), **space.fixed, "seed": config["seed"]}
+    clips = TrialConfig.from_dict({**fixed, "answers": config["answers"]}), TrialConfig.from_dict(config)
+    fixed["max_grad_norm"], clip = (each.gradient_clip for each in clips)  # whether told or by default
+    config = {**config, "max_grad_norm": clip}
     for name, value in config.items():
         parameter = space.parameters.get(name)
         if parameter is None and value != fixed[name]:

@@ -23,3 +23,5 @@ def test_a_config_is_told_by_what_is_searched_and_what_is_unusual(config: TrialC
 def test_values_that_a_search_or_the_class_gives_are_usual() -> None:
     assert unusual_knobs(TrialConfig("b", lora_dropout=0.0, effective_batch=16)) == {}
     assert unusual_knobs(TrialConfig("b", lora_dropout=0.2)) == {"lora_dropout": 0.2}
+    assert unusual_knobs(TrialConfig("b", max_grad_norm=1.0)) == {}
+    assert unusual_knobs(TrialConfig("b", max_grad_norm=1.0, answers="tags")) == {"max_grad_norm": 1.0}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from search.planning.continued_space import stored_space
 from search.study.config_file import read_config, starting_configs_in
 from search.study.files import STUDY_FORMAT, StudyFiles
 
@@ -21,12 +23,34 @@ def write(files: StudyFiles, text: str) -> None:
     files.config.write_text(text, encoding="utf-8")
 
 
-def test_the_content_of_this_format_is_returned(reference_study: Path) -> None:
-    files = StudyFiles(reference_study)
-    content = json.loads(files.config.read_text(encoding="utf-8"))
-    content["options"]["study"] = "张"
-    write(files, json.dumps(content))
-    assert read_config(files) == content
+@pytest.fixture
+def older(reference_study: Path) -> dict[str, Any]:
+    """The content of a study from before tagged texts stood in a turn."""
+    content = json.loads(StudyFiles(reference_study).config.read_text(encoding="utf-8"))
+    content["trial_settings"].pop("in_turn")
+    return dict(content)
+
+
+def test_the_content_of_this_format_is_returned(files: StudyFiles, older: dict[str, Any]) -> None:
+    older["options"]["study"] = "张"
+    older["trial_settings"]["in_turn"] = True
+    write(files, json.dumps(older))
+    assert read_config(files) == older
+
+
+def test_a_study_from_before_taggers_were_clipped_lower_goes_on_as_it_was(
+    files: StudyFiles, older: dict[str, Any]
+) -> None:
+    write(files, json.dumps(older))
+    assert read_config(files)["space"]["fixed"] == {**older["space"]["fixed"], "max_grad_norm": 1.0}
+    assert stored_space(files).fixed["max_grad_norm"] == 1.0
+    older["space"]["fixed"]["max_grad_norm"] = 0.5
+    write(files, json.dumps(older))
+    assert read_config(files)["space"]["fixed"]["max_grad_norm"] == 0.5
+    del older["space"]["fixed"]["max_grad_norm"]
+    older["space"]["parameters"]["max_grad_norm"] = {"values": [0.5, 0.7]}
+    write(files, json.dumps(older))
+    assert "max_grad_norm" not in read_config(files)["space"]["fixed"]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,24 @@ def test_trials_outside_the_new_space_are_left_out_with_the_reason(
     assert told.endswith("none of its trials can be used: `weight_decay` is 0.01 there and 0.2 here")
 
 
+@pytest.mark.parametrize("answers", ["json", "tags"])
+def test_trials_of_a_study_that_clipped_at_1_count_where_that_is_the_default_still(
+    command: SearchOptions, answers: str
+) -> None:
+    space = command.results_dir / "space.toml"
+    space.write_text(OLD.replace("json", answers), "utf-8")
+    plan = make_plan(replace(command, study="older"))
+    end_trials(plan, 3)
+    content = json.loads(plan.files.config.read_text("utf-8"))
+    del content["trial_settings"]["in_turn"]
+    plan.files.config.write_text(json.dumps(content), "utf-8")
+    new = replace(command, study="new", warm_start="older")
+    if answers == "json":
+        assert len(with_known_trials(make_plan(new)).known) == 3
+    else:
+        assert problem_of(new).endswith("`max_grad_norm` is 1.0 there and 0.3 here")
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
