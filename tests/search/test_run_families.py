@@ -49,7 +49,9 @@ def test_the_plan_describes_the_model_and_forecasts_its_search(
     source = "generation config" if name == "unclosed" else "template"
     assert f"answers end with {family.end} (from the {source})" in what
     assert ("in the user's turn" in what) == (family.system == "folded")
-    assert what.endswith(", date fixed") == family.dated
+    told, _, turn = what.partition(", tagged texts stand behind ")
+    assert told.endswith(", date fixed") == family.dated
+    assert turn
     assert "% of the weights between embedding and head (" in how
     assert how.endswith(
         "; our own passes" if family.fast else f"; the library's own passes (model type {family.model_type})"
