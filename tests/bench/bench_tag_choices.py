@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -147,8 +147,7 @@ def whole_prompt(chat: Any) -> list[int]:
 
 def in_no_turn(chat: Any) -> list[int]:
     """Return what stands before a text that is in no turn."""
-    bos = chat.tokenizer.bos_token_id
-    return [bos] if chat.adds_bos else []
+    return list(replace(chat, user_turn="").opening())
 
 
 def first_token(chat: Any) -> list[int]:

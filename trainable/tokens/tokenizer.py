@@ -66,7 +66,8 @@ def open_every_text(folder: Path, opening: Sequence[int]) -> None:
     from tokenizers import Tokenizer
 
     file, config_file = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    names = {token: str(Tokenizer.from_file(str(file)).id_to_token(token)) for token in opening}
+    stored = Tokenizer.from_file(str(file))
+    names = {token: str(stored.id_to_token(token)) for token in opening}
     first: list[object] = [{"SpecialToken": {"id": names[token], "type_id": 0}} for token in opening]
     text = [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
     special = {name: {"id": name, "ids": [token], "tokens": [name]} for token, name in names.items()}
