@@ -26,6 +26,7 @@ from trainable.model.backend import Batch, LanguageModel, LiveFacts, compute_dty
 from trainable.model.description import check_stored, is_stored_in_4bit
 from trainable.model.tag_head import add_head, head_of, remove_head, tag_loss
 from trainable.model.weights import compute_4bit_in, keep_unpacked
+from trainable.passes.kept import KeptPasses
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
 
@@ -61,6 +62,7 @@ class PeftBackend:
         self.chat: ChatFormat
         self.generator = Generator()
         self.ran_shapes: set[Hashable] = set()
+        self.passes = KeptPasses()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load the base in `self.dtype`, or NF4 with double quantisation; one that is stored in 4-bit as it is."""
@@ -135,6 +137,7 @@ class PeftBackend:
         """Let go of the base model."""
         self.model = None
         self.generator.forget()
+        self.passes.forget()
 
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
         """Return the batch's share of the mean cross-entropy; logits are made only where labels are.

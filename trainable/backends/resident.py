@@ -100,6 +100,7 @@ class ResidentBase:
             return
         if self._backend is not None and self._base is not None and self._aside.put(self._key, self._base):
             self._backend.generator.forget()
+            self._backend.passes.forget()
             collect_garbage()
             if allocated_bytes() <= MAX_LEFTOVER_BYTES:
                 self._backend.unload_base()
@@ -146,12 +147,14 @@ def _detach(backend: Backend, base: LoadedBase) -> None:
     from trainable.model.gpu_memory import allocated_bytes, collect_garbage
 
     backend.detach_adapter()
+    backend.passes.let_go()
     base.model = backend.model
     collect_garbage()
+    kept = backend.generator.kept_bytes() + backend.passes.kept_bytes()
     if base.trials == 0:  # libraries make buffers at their first use and keep them
-        base.in_use = max(base.in_use, allocated_bytes() - backend.generator.kept_bytes())
+        base.in_use = max(base.in_use, allocated_bytes() - kept)
     base.trials += 1
-    grown = allocated_bytes() - base.in_use - backend.generator.kept_bytes()
+    grown = allocated_bytes() - base.in_use - kept
     if grown > MAX_LEFTOVER_BYTES:
         raise BaseDrift(f"{grown >> 20} MiB of GPU memory were not given back by earlier trials")
     if weights_checksum(backend.model) != base.checksum:

@@ -33,6 +33,7 @@ from trainable.decoding.generator import Generator
 from trainable.model.description import adapter_targets, check_stored
 from trainable.model.tag_head import head_of, remove_head, tag_loss
 from trainable.model.weights import compute_4bit_in, keep_unpacked
+from trainable.passes.kept import KeptPasses
 from trainable.tokens.chat import ChatFormat, read_chat_format
 from trainable.tokens.tagset import TagSet
 
@@ -55,6 +56,7 @@ class UnslothBackend:
         self.chat: ChatFormat
         self.generator = Generator()
         self.ran_shapes: set[Hashable] = set()
+        self.passes = KeptPasses()
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:
         """Load the base in `self.dtype`, or NF4 with double quantisation; one that is stored in 4-bit as it is."""
@@ -110,6 +112,7 @@ class UnslothBackend:
         """Let go of the base model."""
         self.model = None
         self.generator.forget()
+        self.passes.forget()
 
     def loss(self, batch: Batch, n_label_tokens: int) -> torch.Tensor:
         """Return the batch's share of the mean cross-entropy (Unsloth's chunked one on CUDA).

@@ -76,6 +76,22 @@ class AnswerGenerator(Protocol):
         """Return the memory that is kept for the next documents."""
 
 
+class PassesKeeper(Protocol):
+    """What a backend keeps of the gradient passes of adapters before; `trainable.passes.kept` is the one that exists."""
+
+    def let_go(self) -> None:
+        """Forget the adapters, not the passes."""
+
+    def forget(self) -> None:
+        """Drop everything that was derived from the base."""
+
+    def kept_bytes(self) -> int:
+        """Return the memory that is kept for the next adapters."""
+
+    def __len__(self) -> int:
+        """Return the number of kinds that are kept."""
+
+
 class Backend(Protocol):
     """One resident base model that carries one LoRA adapter at a time."""
 
@@ -93,6 +109,11 @@ class Backend(Protocol):
     @property
     def generator(self) -> AnswerGenerator:
         """Keeps what answering needs from one validation to the next."""
+        ...
+
+    @property
+    def passes(self) -> PassesKeeper:
+        """Keeps gradient passes from one adapter to the next."""
         ...
 
     def load_base(self, base_dir: Path, load_in_4bit: bool, window_tokens: int) -> None:

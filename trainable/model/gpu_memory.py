@@ -43,7 +43,8 @@ def available_bytes() -> int:
 
 def release_workspaces() -> None:
     """Free the workspaces of cuBLAS, 32 MiB for each stream that used it; the next product allocates a new one."""
-    torch._C._cuda_clearCublasWorkspaces()
+    if torch.cuda.is_available():
+        torch._C._cuda_clearCublasWorkspaces()
 
 
 @contextmanager
@@ -63,6 +64,6 @@ def allocated_bytes() -> int:
 def collect_garbage() -> None:
     """Collect garbage and release cached GPU memory."""
     gc.collect()
+    release_workspaces()
     if torch.cuda.is_available():
-        release_workspaces()
         torch.cuda.empty_cache()

@@ -1,7 +1,8 @@
 """Forward and backward passes at a few fixed shapes; on a GPU each is one CUDA graph, a handful of calls for the host.
 
 All shapes of a run are tried once, the largest first, so that a lack of memory shows at the start. The largest is
-captured at once, the others when a batch needs them. They share one memory pool, as large as the largest needs.
+captured at once, the others when a batch needs them. They share one memory pool, as large as the largest needs. They
+stay for the next adapters of their kind (`trainable/passes/kept.py`).
 """
 
 from __future__ import annotations
@@ -59,11 +60,21 @@ def layout_of(
         and backend.dtype in (torch.bfloat16, torch.float16)
         and torch.cuda.get_device_capability() >= FLASH_CAPABILITY
     )
+    longest = max(len(ids) if tagged else len(ids) + len(answer) for ids, answer in samples)
     if tagged:
-        return PackedTaggedLayout(passes, rows) if flash else TaggedLayout(passes, rows)
+        return (PackedTaggedLayout if flash else TaggedLayout)(passes, rows, longest)
     if not flash:
-        return PaddedLayout(passes, rows)
-    return PackedLayout(passes, rows, shared_prefix(samples))
+        return PaddedLayout(passes, rows, longest)
+    return PackedLayout(passes, rows, shared_prefix(samples), longest)
+
+
+def forward_of(backend: Backend, layout: AnyLayout) -> LoraForward:
+    """Return the forward pass of a backend's adapter.
+
+    Raises:
+        ValueError: See `LoraForward`.
+    """
+    return LoraForward(backend.model.get_base_model(), backend.dtype, layout.longest)
 
 
 class CaptureFailed(RuntimeError):
@@ -76,6 +87,8 @@ class FastPasses:
     Args:
         backend: Carries base and adapter.
         layout: See `layout_of`.
+        forward: The adapter's forward pass, if it is made already.
+        pool: Memory of captured passes that never run at the same time as these.
 
     Raises:
         ValueError: See `LoraForward`.
@@ -83,9 +96,15 @@ class FastPasses:
         torch.OutOfMemoryError: If the largest shape does not fit.
     """
 
-    def __init__(self, backend: Backend, layout: AnyLayout) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        layout: AnyLayout,
+        forward: LoraForward | None = None,
+        pool: _POOL_HANDLE | None = None,
+    ) -> None:
         self.device, self.layout = backend.device, layout
-        self.forward = LoraForward(backend.model.get_base_model(), backend.dtype, layout.longest)
+        self.forward = forward or forward_of(backend, layout)
         self._grads = [torch.zeros_like(p) for p in self.forward.parameters]
         self._wide = [torch.zeros_like(p) for p in self.forward.parameters]
         self._share = torch.zeros((), device=self.device)
@@ -97,11 +116,25 @@ class FastPasses:
             self.forward.dropout > 0, backend.dtype, backend.facts().quantised_layers > 0,
         )  # fmt: skip
         self._ran = backend.ran_shapes
-        self._pool: _POOL_HANDLE | None = None
+        self.pool: _POOL_HANDLE | None = None
         if self.device.type == "cuda":
-            self._try_all()
-            self._pool = torch.cuda.graph_pool_handle()
-            self._capture(layout.shapes[0])
+            self.pool = pool or torch.cuda.graph_pool_handle()
+            self._prepare()
+
+    def serve(self, forward: LoraForward, layout: AnyLayout) -> None:
+        """Take over another adapter, and the shapes of its run; what is captured already stays.
+
+        Args:
+            forward: The adapter's, of the same kind as the one before.
+            layout: Of the same kind too.
+        """
+        self.forward.parameters, self.layout = forward.parameters, layout
+        if self.device.type == "cuda":
+            self._prepare()
+
+    def let_go(self) -> None:
+        """Forget the adapter; `serve` brings the next one."""
+        self.forward.parameters = []
 
     def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
         """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
@@ -110,6 +143,7 @@ class FastPasses:
             passes: Samples of each micro-batch, at most as many as a shape has rows.
             n_label_tokens: Label tokens of all micro-batches.
         """
+        self.forward.refresh()
         torch._foreach_zero_(self._grads)
         for parameter, grad in zip(self.forward.parameters, self._grads, strict=True):
             parameter.grad = grad
@@ -123,7 +157,7 @@ class FastPasses:
         shape = self.layout.shape_of(samples)
         inputs, packed = self._input(shape), self.layout.pack(samples, shape)
         (packed.pinned() if self.device.type == "cuda" else packed).copy_to(inputs)
-        if self._pool is None:
+        if self.pool is None:
             return self._pass(inputs)
         if shape not in self._graphs:
             self._capture(shape)
@@ -132,7 +166,6 @@ class FastPasses:
         return loss
 
     def _pass(self, inputs: PassInputs) -> torch.Tensor:
-        self.forward.refresh()
         loss = self.layout.loss(self.forward, inputs, self._share)
         grads = torch.autograd.grad(loss, self.forward.working)
         torch._foreach_copy_(self._wide, grads)
@@ -144,8 +177,14 @@ class FastPasses:
             self._inputs[shape] = self.layout.pack([], shape).on(self.device)
         return self._inputs[shape]
 
+    def _prepare(self) -> None:
+        """Run every shape that is new to the backend, since a capture must not load kernels; capture the largest."""
+        if any((shape, self._key) not in self._ran for shape in self.layout.shapes):
+            self._try_all()
+        if self.layout.shapes[0] not in self._graphs:
+            self._capture(self.layout.shapes[0])
+
     def _try_all(self) -> None:
-        """Run every shape that is new to the backend: a capture must not load kernels."""
         side = torch.cuda.Stream()
         for shape in self.layout.shapes:
             if (shape, self._key) not in self._ran:
@@ -160,7 +199,7 @@ class FastPasses:
     def _capture(self, shape: Hashable) -> None:
         graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)
         try:
-            with captured(graph, self._pool):
+            with captured(graph, self.pool):
                 loss = self._pass(inputs)
         except torch.OutOfMemoryError:
             raise

@@ -6,7 +6,7 @@ mask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 import torch
@@ -48,7 +48,7 @@ class LoraForward:
 
     Attributes:
         parameters: The adapter's matrices and, where tokens are tagged, weight and bias of the head, in the order of
-            `working`.
+            `working`. Those of another adapter of the same `kind` may take their place.
         rank: Largest rank of the adapter.
         dropout: Its probability.
         working: Copies of `parameters` in the compute dtype, the leaves of the backward pass.
@@ -58,7 +58,7 @@ class LoraForward:
     """
 
     def __init__(self, model: CausalModel, dtype: torch.dtype, longest: int, small: bool = False) -> None:
-        self.shape, self.dtype, self._model, self._small = read_shape(model.config), dtype, model, small
+        self.shape, self.dtype, self._small = read_shape(model.config), dtype, small
         self.parameters: list[torch.Tensor] = []
         self._layers: list[dict[str, Projection]] = [
             {name: self._read(projection(layer, name)) for name in (*ATTENTION, *MLP)}
@@ -89,6 +89,14 @@ class LoraForward:
         self._head = model.lm_head.weight.detach().to(dtype)
         self._embedding = model.model.embed_tokens.weight.detach()
         self._table = rotation_table(self.shape.rotation, longest, self._embedding.device, dtype)
+        self._base = tuple(p.data_ptr() for p in model.parameters() if not p.requires_grad)
+
+    @property
+    def kind(self) -> Hashable:
+        """Everything that a captured pass depends on beside the values of `parameters`: base, adapted layers, ranks, scaling."""
+        adapters = tuple((part.places, part.scaling) for layer in self._layers for part in layer.values())
+        shapes = tuple(parameter.shape for parameter in self.parameters)
+        return self._base, adapters, shapes, self.dtype, self.dropout, self._tags, self._table.shape
 
     @torch.no_grad()
     def refresh(self) -> None:

@@ -47,9 +47,11 @@ class Layout(Protocol[ShapeT, InputsT]):
     Attributes:
         longest: Tokens of the longest sample.
         shapes: All shapes of the run, the largest first.
+        kind: What a captured pass depends on beside its shape.
     """
 
     longest: int
+    kind: Hashable
     shapes: list[ShapeT]
 
     def shape_of(self, samples: Sequence[Sample]) -> ShapeT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -55,12 +55,15 @@ class PackedLayout:
         passes: Every pass of the run.
         rows: Most samples of a pass.
         prefix: Token ids shared by all prompts, see `trainable.passes.shared_prefix.shared_prefix`.
+        longest: Tokens of the longest sample of the data, which no pass may hold: passes of one kind serve every run on it.
     """
 
-    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int, prefix: Sequence[int]) -> None:
+    def __init__(
+        self, passes: Iterable[Sequence[Sample]], rows: int, prefix: Sequence[int], longest: int = 0
+    ) -> None:
         self.rows, self.prefix = rows, list(prefix)
         counts: set[int] = set()
-        longest, share = TOKEN_STEP, 0.0
+        longest, share = max(TOKEN_STEP, longest - len(prefix)), 0.0
         for samples in passes:
             tokens = self._tokens_of(samples)
             counts.add(tokens)
@@ -68,6 +71,7 @@ class PackedLayout:
             longest = max(longest, *(len(prompt) + len(answer) - len(prefix) for prompt, answer in samples))
         self._longest_own = longest
         self.longest = longest + len(prefix)
+        self.kind: Hashable = (type(self), rows, tuple(prefix), longest)
         sixteenths = math.ceil(16 * share)
         self.shapes = [
             PackedShape(tokens, tokens * sixteenths // 16) for tokens in sorted(counts, reverse=True)

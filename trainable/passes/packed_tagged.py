@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -41,14 +41,16 @@ class PackedTaggedLayout:
     Args:
         passes: Every pass of the run; samples are token ids, and the tag of each.
         rows: Most samples of a pass.
+        longest: Tokens of the longest sample of the data, which no pass may hold: passes of one kind serve every run on it.
     """
 
-    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int) -> None:
-        counts, lengths = set(), [TOKEN_STEP]
+    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int, longest: int = 0) -> None:
+        counts, lengths = set(), [TOKEN_STEP, longest]
         for samples in passes:
             counts.add(_tokens_of(samples))
             lengths += [len(ids) for ids, _ in samples]
         self.rows, self.longest = rows, max(lengths)
+        self.kind: Hashable = (type(self), rows, self.longest)
         self.shapes = [TaggedTokens(tokens) for tokens in sorted(counts, reverse=True)]
 
     def shape_of(self, samples: Sequence[Sample]) -> TaggedTokens:

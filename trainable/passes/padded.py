@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,14 +30,16 @@ class PaddedLayout:
     Args:
         passes: Every pass of the run.
         rows: Most samples of a pass.
+        longest: Tokens of the longest sample of the data, which no pass may hold: passes of one kind serve every run on it.
     """
 
-    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int) -> None:
+    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int, longest: int = 0) -> None:
         slots: dict[int, int] = {}
         for samples in passes:
             width = _width_of(samples)
             slots[width] = max(slots.get(width, 0), sum(len(answer) for _, answer in samples))
-        self.longest = max(slots)
+        self.longest = max(rounded(longest, WIDTH_STEP), *slots)
+        self.kind: Hashable = (type(self), self.longest)
         self.shapes = [
             PaddedShape(rows, width, rounded(slots[width], SLOT_STEP))
             for width in sorted(slots, reverse=True)

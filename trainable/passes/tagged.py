@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,11 +37,13 @@ class TaggedLayout:
     Args:
         passes: Every pass of the run; samples are token ids, and the tag of each.
         rows: Most samples of a pass.
+        longest: Tokens of the longest sample of the data, which no pass may hold: passes of one kind serve every run on it.
     """
 
-    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int) -> None:
+    def __init__(self, passes: Iterable[Sequence[Sample]], rows: int, longest: int = 0) -> None:
         widths = sorted({_width_of(samples) for samples in passes}, reverse=True)
-        self.longest = widths[0]
+        self.longest = max(rounded(longest, WIDTH_STEP), widths[0])
+        self.kind: Hashable = (type(self), self.longest)
         self.shapes = [TaggedShape(rows, width) for width in widths]
         self._rows = rows
 

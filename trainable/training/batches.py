@@ -11,6 +11,14 @@ POOL_BATCHES = 8
 """Batches that are sorted by length together: little padding, still a new mix each epoch."""
 
 
+def automatic_micro_batch(effective_batch: int, device_type: str) -> int:
+    """Return the sequences of one pass: all of them on a GPU (halved when memory runs out), 8 on a CPU.
+
+    On a CPU small passes stay in its caches: 4,700 instead of 3,800 tokens per core-second (results/LOG.md).
+    """
+    return math.gcd(effective_batch, 8) if device_type == "cpu" else effective_batch
+
+
 def oversampled_indices(has_entities: Sequence[bool], factor: float, seed: int, epoch: int = 0) -> list[int]:
     """Return the samples of one epoch, those with entities repeated `factor` times.
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -15,11 +16,12 @@ from trainable.model.backend import Backend
 from trainable.model.batch import collate, collate_tags
 from trainable.model.gpu_memory import allowed_bytes, available_bytes, collect_garbage
 from trainable.passes.captured import CaptureFailed, FastPasses, layout_of, why_not
+from trainable.passes.kept import KeptPasses
 from trainable.passes.layout import Sample
 from trainable.passes.shared_prefix import PrefixPasses, why_no_prefix
 from trainable.passes.tagged import TaggedPasses
 from trainable.tokens.corpus import TokenizedCorpus
-from trainable.training.batches import BatchSchedule
+from trainable.training.batches import BatchSchedule, automatic_micro_batch
 from trainable.training.checkpoint import State, read_state, write_state
 from trainable.training.optimizer import learning_rate_factor, make_optimizer
 
@@ -29,14 +31,6 @@ EVALUATION_ROOM = 0.35
 
 class OutOfMemoryAtOne(RuntimeError):
     """The config does not fit into memory even with one sequence a forward pass: infeasible."""
-
-
-def automatic_micro_batch(effective_batch: int, device_type: str) -> int:
-    """Return the sequences of one pass: all of them on a GPU (halved when memory runs out), 8 on a CPU.
-
-    On a CPU small passes stay in its caches: 4,700 instead of 3,800 tokens per core-second (results/LOG.md).
-    """
-    return math.gcd(effective_batch, 8) if device_type == "cpu" else effective_batch
 
 
 def schedule_batches(config: TrialConfig, corpus: TokenizedCorpus) -> BatchSchedule:
@@ -141,7 +135,8 @@ class TrainingRun:
 
     def give_back(self) -> bool:
         """Drop captured passes, if there are any; the next step makes them anew. Return whether there were."""
-        had, self._fast = self._fast is not None, None
+        had, self._fast = len(self.backend.passes) > 0, None
+        self.backend.passes.forget()
         if had:
             collect_garbage()
         return had
@@ -149,7 +144,7 @@ class TrainingRun:
     def _fitting_step(self) -> torch.Tensor:
         """Do one step; when memory runs out, ask for less and do the same step again.
 
-        What generation keeps for the next evaluation goes first. Then the micro-batch is halved, which costs
+        What is kept for the next evaluation and for other adapters goes first. Then the micro-batch is halved, which costs
         little; activations are recomputed, which costs a third, only when a single sequence does not fit.
         """
         while True:
@@ -159,9 +154,11 @@ class TrainingRun:
                 self._train_slowly(f"CaptureFailed: {error}")
                 continue
             except torch.OutOfMemoryError as error:
-                self._fast = None
+                kept = self.backend.generator.kept_bytes() or len(self.backend.passes) > (
+                    self._fast is not None
+                )
+                self.give_back()
                 self._undo_half_a_step()
-                kept = self.backend.generator.kept_bytes()
                 if self.micro_batch == 1 and self.checkpointing and not kept:
                     raise OutOfMemoryAtOne(f"no memory for one sequence a pass: {error}") from error
             self.backend.generator.forget()
@@ -234,7 +231,8 @@ class TrainingRun:
         return self._fast
 
     def _train_slowly(self, reason: str) -> None:
-        self._fast, self.slow_reason = None, reason
+        self.give_back()
+        self.slow_reason = reason
         self.optimizer.zero_grad(set_to_none=True)
         print(f"training with the library's passes: {reason}", flush=True)
 
@@ -247,4 +245,4 @@ class TrainingRun:
             [self._samples[row] for row in rows] for step in steps for rows in self._micro_batches(step)
         ]
         layout = layout_of(self.backend, self._samples, passes, self.micro_batch, self.config.tagged)
-        return FastPasses(self.backend, layout)
+        return cast("KeptPasses", self.backend.passes).take(self.backend, layout)

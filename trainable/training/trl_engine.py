@@ -20,10 +20,10 @@ from trainable.config import TrialConfig
 from trainable.model.backend import Backend
 from trainable.model.batch import IGNORED
 from trainable.tokens.corpus import TokenizedCorpus
-from trainable.training.batches import BatchSchedule
+from trainable.training.batches import BatchSchedule, automatic_micro_batch
 from trainable.training.conclusion import FullLengthResult, conclude
 from trainable.training.full_length import EpochResult, FullLengthRun
-from trainable.training.loop import automatic_micro_batch, schedule_batches
+from trainable.training.loop import schedule_batches
 from trainable.training.optimizer import warmup_steps
 
 if TYPE_CHECKING:

@@ -32,6 +32,15 @@ def backend_in(dtype: str, config: TrialConfig = _CONFIG) -> Any:
     return backend
 
 
+def again(backend: Any, config: TrialConfig) -> Any:
+    """The same backend with the next trial's adapter, as a worker makes it."""
+    backend.detach_adapter()
+    backend.passes.let_go()
+    if not config.tagged:
+        backend.attach_adapter(config)
+    return backend
+
+
 def train(backend: Any, config: TrialConfig, folder: Path, steps: int, slow: bool) -> tuple[Any, list[float]]:
     from data.corpus import SAMPLE_DIR
     from trainable.training.loop import TrainingRun, schedule_batches
@@ -61,6 +70,43 @@ def test_captured_passes_learn_as_the_library_does(
     assert run.slow_reason == ""
     assert len(run._fast._graphs) > 1
     assert losses == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("quantised", [False, True], ids=["16-bit", "4-bit"])
+@pytest.mark.parametrize("answers", ["json", "tags"])
+def test_a_second_trial_of_a_kind_captures_nothing_and_learns_as_in_a_process_of_its_own(
+    answers: str, quantised: bool, tmp_path: Path
+) -> None:
+    config = _CONFIG.with_changes(answers=answers, load_in_4bit=quantised, lora_dropout=0.1)
+    other = config.with_changes(learning_rate=1e-2)
+    _, expected = train(backend_in("bfloat16", other), other, tmp_path, 12, slow=False)
+    backend = backend_in("bfloat16", config)
+    first, _ = train(backend, config, tmp_path, 12, slow=False)
+    passes, graphs = first._fast, dict(first._fast._graphs)
+    larger = config.with_changes(lora_rank=64)
+    assert train(again(backend, larger), larger, tmp_path, 2, slow=False)[0]._fast is not passes
+    second, losses = train(again(backend, other), other, tmp_path, 12, slow=False)
+    assert second._fast is passes
+    assert second._fast._graphs == graphs
+    assert losses == pytest.approx(expected, rel=2e-2)  # the flash kernel may sum in any order
+
+
+def test_memory_of_kept_passes_is_accounted_for(tmp_path: Path) -> None:
+    from trainable.model.gpu_memory import allocated_bytes, collect_garbage
+
+    backend = backend_in("bfloat16")
+    for rank in (16, 64, 16, 32):
+        config = _CONFIG.with_changes(lora_rank=rank)
+        train(again(backend, config), config, tmp_path, 12, slow=False)
+    kinds = len(backend.passes)
+    backend.detach_adapter()
+    backend.passes.let_go()
+    collect_garbage()
+    with_passes, kept = allocated_bytes(), backend.passes.kept_bytes()
+    backend.passes.forget()
+    collect_garbage()
+    assert kinds == 3
+    assert abs(with_passes - allocated_bytes() - kept) < 8 << 20
 
 
 def test_the_graph_decoder_answers_as_the_unmerged_model(tmp_path: Path) -> None:
