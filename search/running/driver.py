@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from search.planning.plan import SearchPlan
-from search.planning.settings_files import check_is_new
 from search.running.breakage import SearchBroke, ray_broke, what_broke
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
 from search.running.preparation import note_settings, prepare
@@ -18,6 +17,7 @@ from search.running.process_state import interrupt_deferred, put_back_afterwards
 from search.running.ray_folders import check_ray_can_start
 from search.running.ray_processes import RayWatch
 from search.running.ray_start import set_environment, start_ray
+from search.running.settings_files import check_is_new
 from search.running.shipments import bring_home, shipped_trainable
 from search.study.confirmation import confirmation_of
 from search.study.database import ended_trials

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from search.planning.plan import SearchPlan
-from search.planning.settings_files import note_session, write_settings
+from search.running.settings_files import note_session, write_settings
 from search.study.json_content import ProvenanceJson
 from trainable.timeline import Timeline
 
