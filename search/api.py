@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from search.options import SearchOptions
-from search.planning.plan import make_plan
+from search.planning.draft import draft_plan
 from search.study.result import StudyResult, load_study
 
 __all__ = ["SearchOptions", "StudyResult", "load_study", "resume", "run_search"]
@@ -26,7 +26,7 @@ def run_search(options: SearchOptions, announce: Callable[[str], None] | None = 
 
     Args:
         options: The command's flags as a dataclass; `SearchOptions()` is the default search.
-        announce: Called once with the plan in words before anything starts.
+        announce: Called once with the plan in words before trials start, perhaps in another thread.
 
     Returns:
         The study as it is on disk; `interrupted` tells whether Ctrl-C or SIGTERM ended it early.
@@ -36,14 +36,12 @@ def run_search(options: SearchOptions, announce: Callable[[str], None] | None = 
         RuntimeError: If the preset cannot run here, the study is being run by another process, the search
             itself broke (`search.running.breakage.SearchBroke`), or no trial has a score.
     """
-    from search.running.driver import run_search as run_plan
-    from search.tuning.known_trials import with_known_trials
+    from search.running.planned import plan_and_run
 
-    plan = with_known_trials(make_plan(options))
-    if announce is not None:
-        announce(plan.describe())
-    run_plan(plan)
-    return load_study(plan.files.root)
+    tell = announce or (lambda text: None)
+    draft = draft_plan(options)
+    summary = plan_and_run(draft, lambda plan: tell(plan.describe()))
+    return load_study(Path(summary["best_json"]).parent)
 
 
 def resume(study: Path | str, trials: int | None = None) -> StudyResult:

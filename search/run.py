@@ -24,36 +24,33 @@ def main() -> int:
     start = Timeline(process_began())
     options = parsed(tyro.cli(SearchOptions))
     hide_credentials(options.storage)
-    from search.planning.plan import make_plan
+    from search.planning.draft import draft_plan
+    from search.running.planned import Refused, finished, plan_and_run
 
+    table = None
     try:
-        plan = make_plan(options)
-        if options.warm_start or plan.options.resume:
-            from search.tuning.known_trials import with_known_trials
+        draft = draft_plan(options)
+        if options.plan or options.simulate:
+            plan = finished(draft)
+            if options.simulate:
+                from search.replaying.simulation import simulated_plan
 
-            plan = with_known_trials(plan)
-        table = None
-        if options.simulate:
-            from search.replaying.simulation import simulated_plan
-
-            plan, table = simulated_plan(plan)
+                plan, table = simulated_plan(plan)
     except (ValueError, RuntimeError) as error:
-        print(f"cannot start:\n{error}", file=sys.stderr)
-        return 2
-    print(plan.describe(), flush=True)
+        return refused(error)
     if options.plan:
         print_plan(plan)
         return 0
-    start.add("plan", start.began)
     try:
         if table is not None:
             from search.replaying.simulation import run_simulation
 
+            print(plan.describe(), flush=True)
             summary = run_simulation(plan, table)
         else:
-            from search.running.driver import run_search
-
-            summary = run_search(plan, start)
+            summary = plan_and_run(draft, lambda plan: print(plan.describe(), flush=True), start)
+    except Refused as error:
+        return refused(error)
     except (OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -68,7 +65,7 @@ def main() -> int:
     )
     if summary["windowed_documents"]:
         print(
-            f"{summary['windowed_documents']} training documents did not fit {plan.settings.window_tokens} tokens "
+            f"{summary['windowed_documents']} training documents did not fit {draft.options.window_tokens} tokens "
             "and were cut into overlapping windows"
         )
     best_json = Path(summary["best_json"])
@@ -81,12 +78,19 @@ def main() -> int:
     return 0
 
 
+def refused(error: Exception) -> int:
+    """Tell why a search cannot start; return the exit code."""
+    print(f"cannot start:\n{error}", file=sys.stderr)
+    return 2
+
+
 def print_plan(plan: SearchPlan) -> None:
-    """Print what `--plan` tells besides: models, verdict on the data, forecast, and numbers for machines."""
+    """Print what `--plan` tells: the plan, models, verdict on the data, forecast, and numbers for machines."""
     from data.auditing.summary import short_audit
     from search.planning.models import described
     from search.watching.forecast import forecast, forecast_numbers
 
+    print(plan.describe(), flush=True)
     for number, line in enumerate(described(plan.space, plan.settings)):
         print(f"{'' if number else 'models':<11}{line}")
     print(f"audit      {short_audit(plan.documents.parts()).verdict}")

@@ -85,6 +85,7 @@ def planned_places(
     space: SearchSpace,
     read: Documents,
     files: StudyFiles,
+    seats: tuple[Seat, ...] = (),
 ) -> Places:
     """Return where trials run and keep their checkpoints; each node of a cluster has what they need there.
 
@@ -94,6 +95,7 @@ def planned_places(
         space: Of the search.
         read: The documents.
         files: Of the study.
+        seats: Where they run, if that is known.
 
     Raises:
         ValueError: If that is not possible; lists what is in the way, one a line.
@@ -110,7 +112,7 @@ def planned_places(
         )
         shared = Shared(store.url if store else str(files.root.parent), is_disk=store is None)
         nodes = checked_nodes(options.address, preset.name == "gpu", needs, shared)
-    return Places(planned_seats(options, preset, space, read, files, nodes), nodes, store)
+    return Places(seats or planned_seats(options, preset, space, read, files, nodes), nodes, store)
 
 
 def seats_of(

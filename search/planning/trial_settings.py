@@ -107,14 +107,16 @@ def planned_settings(
         min_type_recall=parse_type_recall(options.min_recall),
         window_tokens=options.window_tokens,
         overlap_tokens=options.overlap_tokens,
-        threads=1 if preset.name == "cpu" else _gpu_trial_threads(seats, nodes),
+        threads=trial_threads(preset, seats, nodes),
         gpus=seats[0].gpus,
         vram_gib=seats[0].vram_gib,
     )
 
 
-def _gpu_trial_threads(seats: Sequence[Seat], nodes: Sequence[Node]) -> int:
+def trial_threads(preset: Preset, seats: Sequence[Seat], nodes: Sequence[Node] = ()) -> int:
     """Return the threads of one of several trials at a time, here or on any node of a cluster."""
+    if preset.name == "cpu":
+        return 1
     each = [int(node.cpus / max(1.0, node.gpus / seats[0].gpus)) for node in nodes]
     return max(1, min([*(each or [(os.cpu_count() or 1) // len(seats)]), GPU_TRIAL_THREADS]))
 

@@ -9,13 +9,13 @@ from typing import Any
 from data.files.private import for_owner_alone
 from search.planning.ladder import rung_documents, rung_judges
 from search.planning.plan import SearchPlan
-from search.planning.settings_files import write_settings
 from search.planning.space import fix
 from search.replaying.controller import ReplayController, ReplayedTrial
 from search.replaying.curves import CurveTable, snapped_rungs
 from search.replaying.results import ReplayedResults
 from search.running.confirming import Rerun
 from search.running.driver import finish_and_confirm
+from search.running.settings_files import write_settings
 from search.study.confirming_runs import ConfirmingRun
 from search.study.journal import RungsJournal
 from search.study.lock import StudyLock

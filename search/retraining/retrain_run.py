@@ -31,6 +31,7 @@ from search.retraining.results import STATISTICS, retrain_metrics
 from search.study.files import write_json
 from search.study.json_content import HeadlineJson, RetrainJson, SeedJson
 from trainable.config import TrialConfig
+from trainable.imports import unsloth_shall_patch_trl
 from trainable.predicting.library_output import quieten
 from trainable.scoring.metrics import Evaluation
 from trainable.scoring.tables import comparison_table, share, type_table
@@ -106,6 +107,8 @@ def _train(
     config: TrialConfig, settings: FullLengthSettings, engine: str
 ) -> tuple[TrialConfig, FullLengthResult]:
     """Train to the end, tell how it goes, and free the memory; return also the config with the rate that was used."""
+    if engine == "trl":
+        unsloth_shall_patch_trl()
     run = FullLengthRun(config, settings)
     trained = run.config
     print(_describe_steps(run.total_steps, trained.learning_rate, config.learning_rate), flush=True)

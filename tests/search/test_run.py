@@ -15,9 +15,9 @@ import pytest
 from data.paths import ROOT
 from search.options import SearchOptions
 from search.planning.plan import make_plan
-from search.planning.settings_files import write_settings
 from search.replaying.curves import CurveTable
 from search.run import main
+from search.running.settings_files import write_settings
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from data.files.private import own_folder, temporary_folder
+from trainable.imports import trl_left_as_it_is
 
 _CACHE = own_folder(temporary_folder()) / "unsloth"  # code is loaded from there
 os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(_CACHE))  # its default lies in the working directory
 os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
 os.environ.setdefault("UNSLOTH_LOCK_TIMEOUT", "60")
 
-import unsloth  # before transformers, peft and trl, which it patches
+with trl_left_as_it_is():
+    import unsloth  # before transformers, peft and trl, which it patches
 import torch
 
 from trainable.backends.fresh_adapter import attach_fresh, continue_from

@@ -20,7 +20,7 @@ from data.files.lines import DataError
 from search.options import SearchOptions
 from search.planning.documents import Documents, mean_tokens
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.settings_files import write_settings
+from search.running.settings_files import write_settings
 from search.watching.forecast import forecast_numbers
 
 

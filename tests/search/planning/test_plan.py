@@ -14,7 +14,7 @@ from search.cluster.nodes import Node
 from search.options import SearchOptions
 from search.planning.ladder import expected_cost_share
 from search.planning.plan import make_plan
-from search.planning.settings_files import write_settings
+from search.running.settings_files import write_settings
 from search.tuning.assembly import make_searcher
 from trainable.trial.storage_url import URL_VARIABLE
 

@@ -15,8 +15,8 @@ from search.options import SearchOptions
 from search.planning.continued_space import stored_space
 from search.planning.plan import SearchPlan, make_plan
 from search.planning.resume import stored_options
-from search.planning.settings_files import note_session, write_settings
 from search.planning.space import SpaceSampler, fix
+from search.running.settings_files import note_session, write_settings
 from search.study.config_file import read_config
 from search.study.database import ended_trials
 from search.study.files import StudyFiles

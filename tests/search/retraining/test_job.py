@@ -11,9 +11,9 @@ import pytest
 
 from search.options import SearchOptions
 from search.planning.plan import make_plan
-from search.planning.settings_files import write_settings
 from search.retrain_options import RetrainOptions
 from search.retraining.job import prepare
+from search.running.settings_files import write_settings
 from search.study.files import StudyFiles, write_json
 from trainable.config import TrialConfig
 

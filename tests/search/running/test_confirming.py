@@ -22,10 +22,10 @@ import pytest
 from data.paths import ROOT
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.settings_files import write_settings
 from search.planning.space import SpaceSampler
 from search.running.confirming import confirm_best, rerun_in_process
 from search.running.driver import finish_and_confirm
+from search.running.settings_files import write_settings
 from search.study.confirmation import confirmation_of
 from search.study.confirming_runs import ConfirmingRun, read_runs
 from search.study.files import trial_config

@@ -36,7 +36,7 @@ def test_a_disk_that_is_full_when_the_tables_are_written_is_told_like_one_before
     def written(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(driver, "_run_trials", lambda *_: None)
+    monkeypatch.setattr(driver, "_run_trials", lambda _, finish, *__: (finish(), None))
     monkeypatch.setattr(driver, "finish_and_confirm", written)
     kind, text = told
     with pytest.raises(kind, match=text):
@@ -53,7 +53,7 @@ def test_the_process_is_left_as_it_was_even_when_the_search_breaks(
     tmp_path: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(driver, "start_ray", lambda plan: 1 / 0)
+    monkeypatch.setattr(driver, "start_ray", lambda *_: 1 / 0)
     plan = make_plan(
         SearchOptions(preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9)
     )

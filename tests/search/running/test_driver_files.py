@@ -14,8 +14,8 @@ import pytest
 
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.settings_files import write_settings
 from search.running.driver import finish_and_confirm
+from search.running.settings_files import write_settings
 from search.study.confirming_runs import ConfirmingRun
 from search.study.result import load_study
 from search.tuning.assembly import make_searcher

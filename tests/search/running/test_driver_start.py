@@ -89,9 +89,47 @@ def test_a_refused_input_starts_no_ray(command: list[str], tmp_path: Path) -> No
     assert not (tmp_path / "results" / "s").exists()
 
 
+@pytest.fixture
+def other_base(command: list[str], tmp_path: Path) -> Path:
+    """A base model that is none of ours, so that the plan looks into it, in the space of the command."""
+    base = Path(shutil.copytree(ROOT / "trainable" / "bases" / "small-2m", tmp_path / "base"))
+    (tmp_path / "space.toml").write_text(f'[space]\nmodel = "{base}"\n', encoding="utf-8")
+    command += ["--space", str(tmp_path / "space.toml")]
+    return base
+
+
+def test_ray_starts_while_the_plan_looks_into_base_models(
+    command: list[str], other_base: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    parts = json.loads((tmp_path / "results" / "s" / "first_step.json").read_text(encoding="utf-8"))["parts"]
+    assert parts["Ray"][0] < parts["plan"][1]
+    heads = [line.split()[0] for line in done.stdout.splitlines() if line]
+    assert heads.index("study") < heads.index("audit") < heads.index("t000")
+
+
+def test_a_base_model_that_is_refused_leaves_no_ray_and_no_study(
+    command: list[str], other_base: Path, tmp_path: Path
+) -> None:
+    for weights in other_base.glob("*.safetensors"):
+        weights.unlink()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (2, "")
+    told = stderr.splitlines()
+    assert told[0] == "cannot start:"
+    assert len(told) == 2
+    assert "holds no weights" in told[1]
+    _, alive = psutil.wait_procs(session_of(process.pid), timeout=30)
+    assert alive == []
+    assert not (tmp_path / "results" / "s").exists()
+
+
 @pytest.mark.parametrize("after_s", [0.5, 1.5, 3.0, 5.0])
 def test_ctrl_c_in_the_first_seconds_leaves_no_process(
-    after_s: float, command: list[str], tmp_path: Path
+    after_s: float, command: list[str], other_base: Path, tmp_path: Path
 ) -> None:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

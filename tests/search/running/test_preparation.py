@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.running.preparation import note_settings, prepare
+from search.running.preparation import Preparation, note_settings, prepare
 from search.study.config_file import read_config
 from trainable.timeline import Timeline
 
@@ -31,6 +32,32 @@ def test_the_settings_are_written_and_the_time_is_noted(plan: SearchPlan) -> Non
     assert read_config(plan.files)["provenance"] == source
     assert list(start.parts) == ["settings", "imports"]
     assert {"ray.tune", "optuna", "optuna_dashboard"} <= set(sys.modules)
+
+
+def test_the_plan_is_finished_and_the_settings_are_written_in_another_thread(plan: SearchPlan) -> None:
+    names: list[str] = []
+
+    def finish() -> SearchPlan:
+        names.append(threading.current_thread().name)
+        return plan
+
+    with Preparation(finish, Timeline()) as preparation:
+        pass
+    assert preparation.refusal is None
+    assert preparation.result() == (plan, read_config(plan.files)["provenance"])
+    assert names != [threading.current_thread().name]
+
+
+def test_where_there_is_no_plan_nothing_is_written(plan: SearchPlan) -> None:
+    def finish() -> SearchPlan:
+        raise ValueError("no")
+
+    with Preparation(finish, Timeline()) as preparation:
+        pass
+    assert str(preparation.refusal) == "no"
+    with pytest.raises(ValueError, match="no"):
+        preparation.result()
+    assert list(plan.files.root.iterdir()) == []
 
 
 def test_a_study_that_goes_on_keeps_its_provenance(plan: SearchPlan) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.settings_files import write_settings
+from search.running.settings_files import write_settings
 from search.study.config_file import read_config
 from search.study.database import ended_trials
 from search.study.files import ranked

@@ -138,3 +138,32 @@ def test_both_backends_tag_alike(dropout: float, sample_head: Head, tmp_path: Pa
     if not dropout:
         assert unsloth["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-3)
     assert unsloth["train_loss"] == pytest.approx(plain["train_loss"], rel=0.05)
+
+
+_TRL_PATCHED = """
+import json, os, sys
+from trainable.backends.create import create_backend
+from trainable.imports import unsloth_shall_patch_trl
+
+if sys.argv[2] == "trl":
+    unsloth_shall_patch_trl()
+backend = create_backend("unsloth")
+import trl
+print(json.dumps([
+    backend.device.type,
+    hasattr(trl, "__UNSLOTH_BACKWARDS_COMPATIBLE__"),
+    trl.SFTTrainer.__name__,
+    os.environ.get("UNSLOTH_ALLOW_CPU"),
+]))
+"""
+
+
+@pytest.mark.unsloth
+@pytest.mark.gpu
+@pytest.mark.timeout(600)
+def test_trl_is_patched_for_its_own_engine_alone(sample_head: Head, tmp_path: Path) -> None:
+    found = []
+    for engine in ("own", "trl"):
+        (tmp_path / engine).mkdir()
+        found.append(run_script(_TRL_PATCHED, "unsloth", sample_head, tmp_path / engine, engine))
+    assert found == [["cuda", False, "SFTTrainer", None], ["cuda", True, "UnslothSFTTrainer", "0"]]

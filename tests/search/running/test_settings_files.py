@@ -10,7 +10,7 @@ import pytest
 
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.planning.settings_files import note_session, write_settings
+from search.running.settings_files import note_session, write_settings
 from search.study.config_file import read_config
 from search.study.provenance import commit
 from trainable.config import TrialSettings

@@ -12,20 +12,20 @@ from search.goals import keep_goals
 from search.planning.continued_space import as_json
 from search.planning.plan import SearchPlan
 from search.study.config_file import read_config
-from search.study.files import STUDY_FORMAT, write_json
+from search.study.files import STUDY_FORMAT, StudyFiles, write_json
 from search.study.json_content import ProvenanceJson, SessionJson
 from search.study.provenance import commit, provenance
 from trainable.model.adapters import WEIGHTS_FILE
 
 
-def check_is_new(plan: SearchPlan) -> None:
+def check_is_new(files: StudyFiles) -> None:
     """Check that no other process made the same study meanwhile.
 
     Raises:
         FileExistsError: If one did.
     """
-    if plan.files.config.exists():
-        raise FileExistsError(f"study {plan.files.root.name!r} was started meanwhile; repeat the command")
+    if files.config.exists():
+        raise FileExistsError(f"study {files.root.name!r} was started meanwhile; repeat the command")
 
 
 def write_settings(plan: SearchPlan) -> ProvenanceJson:
@@ -37,7 +37,7 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
     Raises:
         FileExistsError: If another process made the same study meanwhile.
     """
-    check_is_new(plan)
+    check_is_new(plan.files)
     plan.settings.save(plan.files.trial_settings)
     keep_goals(plan.options.goals, plan.files.root)
     audit = short_audit(plan.documents.parts())
