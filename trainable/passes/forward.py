@@ -89,7 +89,12 @@ class LoraForward:
         self._head = model.lm_head.weight.detach().to(dtype)
         self._embedding = model.model.embed_tokens.weight.detach()
         self._table = rotation_table(self.shape.rotation, longest, self._embedding.device, dtype)
-        self._base = tuple(p.data_ptr() for p in model.parameters() if not p.requires_grad)
+        weights = [
+            base_layer(projection(layer, name)).weight
+            for layer in model.model.layers
+            for name in (*ATTENTION, *MLP)
+        ]
+        self._base = tuple(weight.data_ptr() for weight in (*weights, self._embedding))
 
     @property
     def kind(self) -> Hashable:

@@ -78,6 +78,16 @@ def test_an_adapter_of_another_kind_gets_passes_of_its_own(changes: dict[str, An
     assert len(backend.passes) == 2
 
 
+def test_taggers_whose_heads_lie_elsewhere_are_of_one_kind() -> None:
+    tagging = CONFIG.with_changes(answers="tags")
+    backend = with_another(backend_with(CONFIG), tagging)
+    first = backend.passes.take(backend, layout_for(backend))
+    heads = [parameter for name, parameter in backend.model.named_parameters() if "lora" not in name]
+    with_another(backend, tagging)  # while the head before, its frozen copy too, still takes its place
+    assert heads
+    assert backend.passes.take(backend, layout_for(backend)) is first
+
+
 def test_a_run_with_larger_passes_gets_the_same_loss() -> None:
     backend = backend_with(CONFIG)
     first, _ = loss_and_gradients(backend.passes.take(backend, layout_for(backend)), backend)
@@ -103,6 +113,24 @@ def test_a_detached_adapter_is_not_kept_alive() -> None:
     assert of_adapter
     assert not any(parameter() is not None for parameter in of_adapter)
     assert len(backend.passes) == 1
+
+
+def test_the_kind_that_waited_longest_goes_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainable.passes import kept
+
+    monkeypatch.setattr(kept, "MOST_KINDS", 2)
+    backend = backend_with(CONFIG)
+    first = backend.passes.take(backend, layout_for(backend))
+    with_another(backend, CONFIG.with_changes(lora_rank=12))
+    second = backend.passes.take(backend, layout_for(backend))
+    with_another(backend, CONFIG)
+    assert backend.passes.take(backend, layout_for(backend)) is first
+    with_another(backend, CONFIG.with_changes(lora_rank=16))
+    backend.passes.take(backend, layout_for(backend))
+    with_another(backend, CONFIG)
+    assert backend.passes.take(backend, layout_for(backend)) is first
+    with_another(backend, CONFIG.with_changes(lora_rank=12))
+    assert backend.passes.take(backend, layout_for(backend)) is not second
 
 
 def test_unloading_the_base_forgets_the_passes() -> None:
