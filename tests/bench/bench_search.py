@@ -55,6 +55,8 @@ POLICIES: dict[str, Policy] = {
 }
 RIVALS = ("random_full", "ray_asha_optuna", "tpe_median", "hyperband", "rapidfire", "priorband")
 """Those that are compared at our cost too."""
+ENOUGH = 1.5
+"""So many times as many configs as a search tries a half must hold, else all are used: otherwise each search tries nearly the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def at_our_cost(
 
 def compared(name: str, table: CurveTable, options: BenchOptions) -> dict[str, dict[str, Any]]:
     """Replay and print all policies on one table, then the rivals at our cost."""
-    half = options.half if len(half_of(table, options.half).configs) > options.trials else "all"
+    enough = len(half_of(table, options.half).configs) >= ENOUGH * options.trials
+    half = options.half if enough else "all"
     bench = Bench(table, half, options.trials, options.min_precision)
     print(f"\n{name}: {len(bench.table.configs)} configs ({half} half), {len(bench.table.seeds)} seeds, rungs of rivals {bench.rungs}, "
           f"{options.searches} searches of {options.trials} trials\n")  # fmt: skip
