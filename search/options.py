@@ -36,8 +36,8 @@ class SearchOptions:
     """Optimizer steps before a trial may be stopped (none: a ninth of the horizon)."""
     reduction_factor: int | None = None
     """One trial in this many goes past each rung, rungs this factor apart (none: the default rungs and shares)."""
-    confirm: str = "auto"
-    """Best trials to train again with a fresh seed before one is chosen by the mean of its scores: a number, 0 for none, or auto (where the two best scores differ by at most 0.03 the best trial, and the other one if that falls behind it)."""
+    confirm: str = "best"
+    """Best trials to train again with a fresh seed before one is chosen by the mean of its scores: a number, 0 for none, best (the best trial, and the second best if the first falls behind it), or auto (the same, but only where their scores differ by at most 0.03)."""
     evaluation_documents: int | None = None
     """Validation documents that a trial generates answers for (none: the preset's)."""
     goals: Path | None = None

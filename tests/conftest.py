@@ -146,7 +146,7 @@ def _reference_config(best: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     options = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(SearchOptions(trials=20)).items()
+        for name, value in asdict(SearchOptions(trials=20, confirm="auto")).items()
     }
     return {
         "format": STUDY_FORMAT, "options": options, "preset": {"name": "cpu"}, "concurrent_trials": 2, "space": asdict(default_space("cpu", 42)),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data.entities import Example
 from search.options import SearchOptions
-from search.study.confirmation import AUTOMATIC
+from search.study.confirmation import AUTOMATIC, BEST
 from trainable.requirements import parse_type_recall
 
 _LEAST = {
@@ -41,8 +41,10 @@ def wrong_values(options: SearchOptions) -> list[str]:
         problems.append(
             f"`--trials-per-gpu` is {options.trials_per_gpu!r}, but must be a number of at least 1, or auto"
         )
-    if options.confirm != AUTOMATIC and not options.confirm.isdecimal():
-        problems.append(f"`--confirm` is {options.confirm!r}, but must be a number of at least 0, or auto")
+    if options.confirm not in (BEST, AUTOMATIC) and not options.confirm.isdecimal():
+        problems.append(
+            f"`--confirm` is {options.confirm!r}, but must be a number of at least 0, best or auto"
+        )
     if options.study and (Path(options.study).name != options.study or options.study == ".."):
         problems.append(f"`--study` is {options.study!r}, but must be a plain folder name; see --results-dir")
     if options.track != "none" and importlib.util.find_spec(options.track) is None:

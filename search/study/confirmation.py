@@ -15,10 +15,11 @@ from trainable.trial.result import Outcome
 if TYPE_CHECKING:
     import optuna
 
-AUTOMATIC = "auto"
+BEST, AUTOMATIC = "best", "auto"
+"""Both confirm the best trial first, and the second best only if the best one's fresh score does not reach it. `best` does so
+however far ahead the best is: a config that one seed carried has lost up to 50 points of recall with the next."""
 CLOSE = 0.03
-"""The two best are confirmed by `auto` when their scores differ by no more than this: first the best, and the other only if
-the best one's fresh score does not reach it."""
+"""`auto` confirms nothing where the two best scores differ by more than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Confirmation:
 
 def runs_at_most(confirm: str, trials: int) -> int:
     """Return how many confirming runs `--confirm` may lead to."""
-    return min(trials, 2 if confirm == AUTOMATIC else int(confirm))
+    return min(trials, 2 if confirm in (BEST, AUTOMATIC) else int(confirm))
 
 
 def to_confirm(scores: Mapping[str, float], confirm: str) -> list[str]:
@@ -118,19 +119,23 @@ def to_confirm(scores: Mapping[str, float], confirm: str) -> list[str]:
 
     Args:
         scores: Own score of each completed trial, best first.
-        confirm: The option: a number, or auto for the two best if they are close.
+        confirm: The option: a number, best for the two best, or auto for the two best if they are close.
 
     Example:
         >>> to_confirm({"t005": 0.48, "t003": 0.47, "t001": 0.2}, "auto")
         ['t005', 't003']
         >>> to_confirm({"t005": 0.48, "t003": 0.45}, "auto")
         []
+        >>> to_confirm({"t005": 0.48, "t003": 0.45}, "best")
+        ['t005', 't003']
     """
     names = list(scores)
-    if confirm != AUTOMATIC:
+    if confirm not in (BEST, AUTOMATIC):
         return names[: int(confirm)]
-    close = len(names) > 1 and round(scores[names[0]] - scores[names[1]], 9) <= CLOSE
-    return names[:2] if close else []
+    if len(names) < 2:  # nothing could take the best one's place
+        return []
+    close = round(scores[names[0]] - scores[names[1]], 9) <= CLOSE
+    return names[:2] if close or confirm == BEST else []
 
 
 def weigh(scores: Mapping[str, float], runs: Iterable[ConfirmingRun], confirm: str) -> Confirmation | None:
@@ -155,7 +160,7 @@ def weigh(scores: Mapping[str, float], runs: Iterable[ConfirmingRun], confirm: s
         if trial in wanted or trial in by_trial
     ]
     pending = [trial for trial in wanted if trial not in by_trial]
-    if confirm == AUTOMATIC and pending == wanted[1:] and _settled(*contenders[:2]):
+    if confirm in (BEST, AUTOMATIC) and pending == wanted[1:] and _settled(*contenders[:2]):
         best, other = contenders[:2]
         contenders[1] = replace(other, problem=f"not needed: {best.trial} reaches it with a fresh seed")
         pending = []

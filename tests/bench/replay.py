@@ -18,7 +18,7 @@ from search.planning.space import SearchSpace, SpaceSampler, default_space
 from search.replaying.controller import ReplayController
 from search.replaying.curves import CurveTable
 from search.replaying.results import ReplayedResults
-from search.study.confirmation import AUTOMATIC, weigh
+from search.study.confirmation import BEST, weigh
 from search.study.confirming_runs import ConfirmingRun
 from search.tuning.coordinates import Coordinates
 from search.tuning.promotion import RacePolicy
@@ -169,7 +169,7 @@ class Bench:
         scores = {str(config): own[config] for config in found.ranked[: found.completed]}
         runs: list[ConfirmingRun] = []
         if len(self.by_seed) > 1:
-            while (now := weigh(scores, runs, AUTOMATIC)) and now.pending:
+            while (now := weigh(scores, runs, BEST)) and now.pending:
                 runs.append(ConfirmingRun(now.pending[0], 0, "ok", score=other[int(now.pending[0])]))
         chosen = int(now.best_trial) if runs and now else found.ranked[0]
         return chosen, len(runs) / self.trials

@@ -30,7 +30,7 @@ def test_the_default_search_breaks_no_rule() -> None:
         ({"trials_per_gpu": "two"}, "`--trials-per-gpu` is 'two', but must be a number of at least 1, or auto"),
         ({"study": ".."}, "`--study` is '..', but must be a plain folder name; see --results-dir"),
         ({"study": "a/b"}, "`--study` is 'a/b', but must be a plain folder name; see --results-dir"),
-        *(({"confirm": value}, f"`--confirm` is {value!r}, but must be a number of at least 0, or auto")
+        *(({"confirm": value}, f"`--confirm` is {value!r}, but must be a number of at least 0, best or auto")
           for value in ("-1", "two", "", "1.5")),
     ],
 )  # fmt: skip
@@ -40,7 +40,7 @@ def test_a_broken_rule_is_told_with_the_value(changes: dict[str, object], proble
 
 @pytest.mark.parametrize(
     "changes",
-    [{"overlap_tokens": 170}, {"trials_per_gpu": "auto"}, {"trials_per_gpu": "3"}, {"confirm": "0"}, {"min_precision": 0.0}],
+    [{"overlap_tokens": 170}, {"trials_per_gpu": "auto"}, {"trials_per_gpu": "3"}, {"confirm": "0"}, {"confirm": "best"}, {"min_precision": 0.0}],
 )  # fmt: skip
 def test_values_at_the_edge_of_a_rule_are_allowed(changes: dict[str, object]) -> None:
     assert wrong_values(replace(SearchOptions(), **changes)) == []

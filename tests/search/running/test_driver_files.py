@@ -23,7 +23,7 @@ from trainable.config import TrialConfig
 
 COMMAND = SearchOptions(trials=3, preset="cpu", horizon_steps=9)
 OWN = (0.5, 0.49, 0.1)
-"""Scores of the trials; the two best are close, so they are confirmed."""
+"""Scores of the trials."""
 SOURCE: dict[str, object] = {"commit": "abc"}
 
 

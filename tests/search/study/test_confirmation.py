@@ -9,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.options import SearchOptions
 from search.study.confirmation import (
     Confirmation,
     completed_scores,
@@ -59,6 +60,21 @@ def test_by_itself_it_confirms_the_two_best_where_they_are_close(second: float, 
     assert to_confirm({"a": 0.50, "b": second, "c": second}, "auto") == expected
 
 
+@pytest.mark.parametrize("second", [0.49, 0.1])
+def test_by_default_the_best_is_confirmed_however_far_ahead(second: float) -> None:
+    assert SearchOptions().confirm == "best"
+    assert to_confirm({"a": 0.50, "b": second, "c": second}, "best") == ["a", "b"]
+    assert to_confirm({"a": 0.50}, "best") == []
+
+
+def test_a_far_winner_that_falls_behind_makes_way_and_one_that_holds_costs_one_run() -> None:
+    scores = {"t005": 0.60, "t003": 0.45}
+    assert weighed("best", run_of("t005", 0.46), scores=scores).pending == ()
+    assert weighed("best", run_of("t005", 0.05), scores=scores).pending == ("t003",)
+    lucky = weighed("best", run_of("t005", 0.05), run_of("t003", 0.44), scores=scores)
+    assert (lucky.pending, lucky.best_trial) == ((), "t003")
+
+
 def test_a_single_completed_trial_is_not_confirmed_by_itself() -> None:
     assert to_confirm({"a": 0.5}, "auto") == []
     assert to_confirm({}, "auto") == []
@@ -88,7 +104,7 @@ def test_only_completed_trials_compete_and_those_that_miss_a_requirement_only_if
 
 
 def test_the_forecast_counts_no_more_runs_than_there_are_trials() -> None:
-    assert [runs_at_most(confirm, 3) for confirm in ("auto", "0", "2", "9")] == [2, 0, 2, 3]
+    assert [runs_at_most(confirm, 3) for confirm in ("best", "auto", "0", "2", "9")] == [2, 2, 0, 2, 3]
 
 
 # --- the choice ---

@@ -128,16 +128,17 @@ def test_the_command_to_repeat_the_search_gives_what_differs_from_the_defaults(v
     checkout, command = reproduce_command(study).splitlines()
     assert checkout == f"git checkout {_BEST['provenance']['commit']}"
     assert (
-        command == "python search/run.py --trials 7 --data-dir '/my data' --min-precision 0.9 --no-dashboard"
+        command
+        == "python search/run.py --trials 7 --data-dir '/my data' --confirm auto --min-precision 0.9 --no-dashboard"
     )
 
 
 def test_without_a_commit_there_is_nothing_to_check_out(view: StudyView) -> None:
     source = {**view.config_json["provenance"], "commit": "unknown"}
     study = replace(view, config_json={**view.config_json, "provenance": source})  # type: ignore[typeddict-item]
-    assert reproduce_command(study) == "python search/run.py --trials 20"
+    assert reproduce_command(study) == "python search/run.py --trials 20 --confirm auto"
     assert [block.text for block in trust(study).blocks if isinstance(block, Code)] == [
-        "python search/run.py --trials 20"
+        "python search/run.py --trials 20 --confirm auto"
     ]
 
 
