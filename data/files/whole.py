@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
@@ -31,6 +31,19 @@ def bytes_written_whole(path: Path) -> AbstractContextManager[BinaryIO]:
     """
     scratch = path.with_name(f".{path.name}.tmp")
     return _taking_its_place(path, scratch, scratch.open("wb"))
+
+
+def is_left_of(path: Path, names: Collection[str]) -> bool:
+    """Return whether a file is what a killed process left of writing one with such a name.
+
+    Example:
+        >>> (
+        ...     is_left_of(Path("a/.config.json.71.tmp"), {"config.json"}),
+        ...     is_left_of(Path("a/.notes.tmp"), {"config.json"}),
+        ... )
+        (True, False)
+    """
+    return path.suffix == ".tmp" and any(path.name.startswith(f".{name}.") for name in names)
 
 
 @contextmanager

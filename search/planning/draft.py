@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
 from data.files.private import for_owner_alone
+from data.files.whole import is_left_of
 from search.goals import GOALS_FILE, goals_problems
 from search.options import SearchOptions
 from search.planning.continued_space import stored_space, widened
@@ -36,7 +37,7 @@ from trainable.trial.storage_url import remembered
 
 T = TypeVar("T")
 _FIRST_FILES = {"study.lock", "trial_settings.json", GOALS_FILE}
-"""What a search that was killed before it had written config.json leaves behind."""
+"""What a search that was killed before it had written config.json leaves behind, halves of these files besides."""
 MIN_FREE_GIB = 2.0
 """Ray's session files, checkpoints of a search and the token cache together stay below this."""
 
@@ -187,7 +188,12 @@ def _study_files(options: SearchOptions) -> StudyFiles:
     if free_gib < MIN_FREE_GIB:
         raise OSError(f"{results_dir} has {free_gib:.1f} GiB free, but a search needs {MIN_FREE_GIB:g}")
     files = choose_study(options)
-    strange = {path.name for path in files.root.glob("*")} - _FIRST_FILES
+    halves = {*_FIRST_FILES, files.config.name}
+    strange = [
+        path
+        for path in files.root.glob("*")
+        if path.name not in _FIRST_FILES and not is_left_of(path, halves)
+    ]
     if strange and not files.config.is_file():
         raise FileExistsError(f"{files.root} exists and is no study; choose another --study")
     return files

@@ -215,6 +215,20 @@ def test_a_folder_that_is_no_study_is_never_written_to(tmp_path: Path) -> None:
     assert problems == [f"{tmp_path}/results/mine exists and is no study; choose another --study"]
 
 
+def test_what_a_search_left_that_was_killed_while_it_wrote_its_first_files_is_in_nobodys_way(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "results" / "mine"
+    root.mkdir(parents=True)
+    for name in ("study.lock", "trial_settings.json", ".trial_settings.json.71.tmp", ".config.json.71.tmp"):
+        (root / name).write_text("{", encoding="utf-8")
+    assert make_plan(options(tmp_path, study="mine")).files.root == root
+    (root / ".notes.tmp").write_text("", encoding="utf-8")
+    assert problems_of(options(tmp_path, study="mine")) == [
+        f"{root} exists and is no study; choose another --study"
+    ]
+
+
 def test_wrong_goals_are_found_before_the_start_given_or_beside_the_data(tmp_path: Path) -> None:
     data = documents(tmp_path / "data", 3, 3)
     (data / "goals.toml").write_text("[goals]\nrecall = 88\n", encoding="utf-8")
