@@ -32,7 +32,7 @@ def run_search(options: SearchOptions, announce: Callable[[str], None] | None = 
         The study as it is on disk; `interrupted` tells whether Ctrl-C or SIGTERM ended it early.
 
     Raises:
-        ValueError: Lists every problem with the options, one a line; nothing was started.
+        ValueError: Lists every problem with the options, one a line; nothing is left running.
         RuntimeError: If the preset cannot run here, the study is being run by another process, the search
             itself broke (`search.running.breakage.SearchBroke`), or no trial has a score.
     """

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import TypeVar
 
 from data.corpus import CorpusFiles, find_corpus
@@ -31,7 +32,7 @@ from search.planning.trial_settings import planned_rungs, system_prompt, trial_t
 from search.study.files import StudyFiles
 from trainable.config import TrialSettings
 from trainable.model.adapters import read_init_adapter
-from trainable.model.bases import locate_base
+from trainable.model.bases import BUNDLED, locate_base
 from trainable.trial.seat import Seat
 from trainable.trial.storage_url import remembered
 
@@ -105,6 +106,8 @@ def draft_plan(options: SearchOptions) -> Draft:
         if given.space is not None:
             space = gathered(problems, lambda: widened(before, _space(options, before))) or before
     new_models = tuple(model for model in space.models() if not goes_on or model not in before.models())
+    if not set(BUNDLED).issuperset(new_models):
+        import_module("huggingface_hub.constants")  # reads the environment once, which a search changes
     for model in space.models():
         gathered(problems, partial(locate_base, model))
     rungs = tuple[int, ...]((1,))

@@ -26,7 +26,7 @@ from trainable.config import JSON, TIME_ATTR, TrialConfig
 def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
     """Return the plan with the table's horizon, documents and nearest recorded rungs, and the table.
 
-    Where every recorded config writes its answers, no trial tags.
+    Where every recorded config writes its answers, no trial tags; where one seed is recorded, nothing can be confirmed.
 
     Raises:
         ValueError: If `--simulate` names no such table, or asks for more than it holds.
@@ -59,7 +59,9 @@ def simulated_plan(plan: SearchPlan) -> tuple[SearchPlan, CurveTable]:
     )
     tagged = any("answers" in config for config in table.parsed_configs)
     space = plan.space if tagged else fix(plan.space, {"answers": JSON})
-    return replace(plan, settings=settings, space=space), table
+    if len(table.seeds) == 1:
+        options = replace(options, confirm="0")
+    return replace(plan, options=options, settings=settings, space=space), table
 
 
 def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:

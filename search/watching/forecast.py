@@ -11,7 +11,7 @@ from search.planning.ladder import expected_cost_share
 from search.planning.memory import ModelShape, estimate_gib
 from search.planning.plan import SearchPlan
 from search.planning.space import SpaceSampler
-from search.study.confirmation import runs_at_most
+from search.study.confirmation import BEST, runs_at_most
 from trainable.config import TrialConfig
 from trainable.knob import Choice, KnobValue
 from trainable.model.bases import locate_base
@@ -75,8 +75,9 @@ def forecast(plan: SearchPlan) -> str:
     ]
     again = runs_at_most(plan.options.confirm, plan.options.trials)
     if again:
+        runs = "1 or 2" if again == 2 and plan.options.confirm == BEST else f"up to {again}"
         lines.append(
-            f"confirm    up to {again} more full runs of {plan.rungs[-1]} steps, the best trials with a fresh seed"
+            f"confirm    {runs} more full runs of {plan.rungs[-1]} steps, the best trials with a fresh seed"
         )
     head = "if all are "
     for model, four_bit in _kinds(plan):

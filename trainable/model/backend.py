@@ -88,6 +88,13 @@ class PassesKeeper(Protocol):
     def kept_bytes(self) -> int:
         """Return the memory that is kept for the next adapters."""
 
+    def training_peak(self, measured_gib: float) -> float:
+        """Return what the run that took passes last needs at its peak, in GiB.
+
+        Args:
+            measured_gib: The peak of this run so far, which lacks what was captured before it.
+        """
+
     def __len__(self) -> int:
         """Return the number of kinds that are kept."""
 

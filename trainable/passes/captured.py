@@ -136,6 +136,10 @@ class FastPasses:
         """Forget the adapter; `serve` brings the next one."""
         self.forward.parameters = []
 
+    def input_bytes(self) -> int:
+        """Return the memory of the inputs of all shapes so far."""
+        return sum(inputs.bytes() for inputs in self._inputs.values())
+
     def run(self, passes: Sequence[Sequence[Sample]], n_label_tokens: int) -> torch.Tensor:
         """Set the gradients to those of a step, the sum over its micro-batches; return the mean loss.
 
@@ -204,5 +208,7 @@ class FastPasses:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            if "out of memory" in str(error):  # the graph itself lies outside of torch's memory
+                raise torch.OutOfMemoryError(str(error)) from error
             raise CaptureFailed(f"{shape}: {error}") from error
         self._graphs[shape] = (graph, loss)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from trainable.model.backend import Backend
-from trainable.model.gpu_memory import allocated_bytes, release_workspaces
+from trainable.model.gpu_memory import GIB, allocated_bytes, release_workspaces
 from trainable.passes.captured import FastPasses, forward_of
 from trainable.passes.layout import AnyLayout
 
@@ -22,6 +22,8 @@ class KeptPasses:
     def __init__(self) -> None:
         self._passes: dict[Hashable, FastPasses] = {}
         self._bytes: dict[Hashable, int] = {}
+        self._peaks: dict[Hashable, float] = {}
+        self._taken: Hashable = None
 
     def take(self, backend: Backend, layout: AnyLayout) -> FastPasses:
         """Return the passes for the adapter that a backend carries.
@@ -42,14 +44,17 @@ class KeptPasses:
         else:
             pool = next((passes.pool for passes in self._passes.values()), None)
             self._passes[kind] = FastPasses(backend, layout, forward, pool)
-            self._bytes[kind] = allocated_bytes() - before
+            self._bytes[kind] = allocated_bytes() - before - self._passes[kind].input_bytes()
+            self._peaks[kind] = 0.0
         while len(self._passes) > MOST_KINDS:
             oldest = next(iter(self._passes))
-            del self._passes[oldest], self._bytes[oldest]
+            del self._passes[oldest], self._bytes[oldest], self._peaks[oldest]
+        self._taken = kind
         return self._passes[kind]
 
     def let_go(self) -> None:
         """Forget the adapters, not the passes."""
+        self._taken = None
         for passes in self._passes.values():
             passes.let_go()
 
@@ -57,10 +62,30 @@ class KeptPasses:
         """Drop all passes, with their memory."""
         self._passes.clear()
         self._bytes.clear()
+        self._peaks.clear()
+        self._taken = None
 
     def kept_bytes(self) -> int:
-        """Return the memory that is kept for the next adapters, in bytes; the few that later shapes add are left out."""
-        return sum(self._bytes.values())
+        """Return the memory that is kept for the next adapters, in bytes."""
+        return sum(map(self._bytes_of, self._passes))
+
+    def training_peak(self, measured_gib: float) -> float:
+        """Return what the run of the present adapter needs at its peak, in GiB, other kinds' memory left out.
+
+        A captured pass takes its memory when it is captured; what only runs it again allocates nothing.
+
+        Args:
+            measured_gib: The peak of this run so far.
+        """
+        kind, kept = self._taken, self.kept_bytes()
+        if kind is None:
+            return measured_gib - kept / GIB
+        own = measured_gib - (kept - self._bytes_of(kind)) / GIB
+        self._peaks[kind] = max(self._peaks[kind], own)
+        return self._peaks[kind]
+
+    def _bytes_of(self, kind: Hashable) -> int:
+        return self._bytes[kind] + self._passes[kind].input_bytes()
 
     def __len__(self) -> int:
         """Return the number of kinds that are kept."""

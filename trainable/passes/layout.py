@@ -28,6 +28,10 @@ class PassInputs:
         for field in fields(self):
             getattr(target, field.name).copy_(getattr(self, field.name), non_blocking=True)
 
+    def bytes(self) -> int:
+        """Return the memory that the tensors take."""
+        return sum(getattr(self, field.name).nbytes for field in fields(self))
+
     def pinned(self) -> Self:
         """Return a copy in pinned memory."""
         return type(self)(**{field.name: getattr(self, field.name).pin_memory() for field in fields(self)})

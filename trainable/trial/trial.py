@@ -107,7 +107,7 @@ class Trial:
         rung = ahead[0]
         reset_peak_memory()
         loss = self.run.train_to(self.settings.rungs[rung])
-        self._train_peak = max(self._train_peak, peak_memory_gib())
+        self._train_peak = max(self._train_peak, self.backend.passes.training_peak(peak_memory_gib()))
         outcome, score, details = Outcome.DIVERGED, math.nan, dict[str, Value]()
         if math.isfinite(loss):
             outcome, (score, details) = Outcome.OK, self._validation(rung)
@@ -156,7 +156,7 @@ class Trial:
     def _live_values(self) -> LiveValues:
         """Read back what the trial really used."""
         run = self.run
-        self._peak = max(self._peak, peak_memory_gib())
+        self._peak = max(self._peak, self._train_peak, peak_memory_gib())
         return LiveValues(
             samples_per_epoch=run.schedule.samples_per_epoch,
             positives_per_epoch=run.schedule.positives_per_epoch,

@@ -166,7 +166,7 @@ def test_a_finished_study_is_confirmed_later_on(command: SearchOptions) -> None:
 def test_the_plan_tells_of_the_runs(command: SearchOptions) -> None:
     plan = make_plan(command)
     line = next(line for line in forecast(plan).splitlines() if line.startswith("confirm"))
-    assert line == "confirm    up to 2 more full runs of 9 steps, the best trials with a fresh seed"
+    assert line == "confirm    1 or 2 more full runs of 9 steps, the best trials with a fresh seed"
     off = make_plan(replace(command, confirm="0"))
     assert "confirm " not in forecast(off)
     assert (forecast_numbers(plan)["confirming_runs"], forecast_numbers(off)["confirming_runs"]) == (2, 0)

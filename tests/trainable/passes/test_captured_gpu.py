@@ -91,6 +91,20 @@ def test_a_second_trial_of_a_kind_captures_nothing_and_learns_as_in_a_process_of
     assert losses == pytest.approx(expected, rel=2e-2)  # the flash kernel may sum in any order
 
 
+def test_a_second_trial_of_a_kind_tells_the_peak_of_the_first(tmp_path: Path) -> None:
+    from trainable.trial.trial import peak_memory_gib, reset_peak_memory
+
+    backend, peaks = backend_in("bfloat16"), []
+    for rank in (16, 64, 16):
+        config = _CONFIG.with_changes(lora_rank=rank)
+        reset_peak_memory()
+        train(again(backend, config), config, tmp_path, 12, slow=False)
+        peaks.append(backend.passes.training_peak(peak_memory_gib()))
+    first, larger, second = peaks
+    assert second == pytest.approx(first, rel=0.1)
+    assert larger > first
+
+
 def test_memory_of_kept_passes_is_accounted_for(tmp_path: Path) -> None:
     from trainable.model.gpu_memory import allocated_bytes, collect_garbage
 

@@ -115,6 +115,29 @@ def test_a_detached_adapter_is_not_kept_alive() -> None:
     assert len(backend.passes) == 1
 
 
+def test_a_run_that_captures_nothing_needs_what_the_one_did_that_captured() -> None:
+    backend = backend_with(CONFIG)
+    assert backend.passes.training_peak(0.5) == 0.5
+    backend.passes.take(backend, layout_for(backend))
+    assert backend.passes.training_peak(3.0) == pytest.approx(3.0)
+    with_another(backend, CONFIG)
+    assert backend.passes.training_peak(0.5) == pytest.approx(0.5)  # before, or without, passes of its own
+    backend.passes.take(backend, layout_for(backend))
+    assert backend.passes.training_peak(1.0) == pytest.approx(3.0)
+    with_another(backend, CONFIG.with_changes(lora_rank=16))
+    backend.passes.take(backend, layout_for(backend))
+    assert backend.passes.training_peak(2.0) == pytest.approx(2.0)
+
+
+def test_inputs_of_shapes_that_come_later_count_as_kept() -> None:
+    backend = backend_with(CONFIG)
+    backend.passes.take(backend, layout_for(backend)).run([SAMPLES[:3]], 200)
+    before = backend.passes.kept_bytes()
+    backend.passes.take(backend, layout_for(backend, [SAMPLES])).run([SAMPLES], 200)
+    ids = sum(len(prompt) + len(answer) for prompt, answer in SAMPLES)
+    assert backend.passes.kept_bytes() - before >= 8 * ids
+
+
 def test_the_kind_that_waited_longest_goes_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     from trainable.passes import kept
 
