@@ -111,24 +111,26 @@ def replayed(bench: Bench, policy: Policy, options: BenchOptions) -> list[Outcom
 
 
 def at_our_cost(
-    bench: Bench, policy: Policy, runs: float, options: BenchOptions
+    bench: Bench, policy: Policy, outcomes: list[Outcome], runs: float, options: BenchOptions
 ) -> tuple[int, list[Outcome]]:
     """Return how many trials a policy affords and its searches of so many, their costs still in full runs of all trials of ours.
 
     Args:
         bench: The recorded configs.
         policy: A rival.
+        outcomes: Its searches of all trials.
         runs: What our search costs, in full runs.
         options: What to replay.
     """
-    trials, tried = bench.trials, set[int]()
-    while trials not in tried:  # what a trial costs depends a little on how many there are
-        tried.add(trials)
-        outcomes = replayed(bench.with_trials(trials), policy, options)
-        each = float(np.mean([outcome.cost for outcome in outcomes]))
-        outcomes = [replace(outcome, cost=outcome.cost * trials / bench.trials) for outcome in outcomes]
-        found, trials = (trials, outcomes), max(2, min(bench.trials, round(runs / each)))
-    return found
+    trials, found = bench.trials, {bench.trials: outcomes}
+    while True:  # what a trial costs depends a little on how many there are
+        each = float(np.mean([outcome.cost for outcome in found[trials]]))
+        before, trials = trials, max(2, min(bench.trials, round(runs / each)))
+        if trials in found:
+            break
+        found[trials] = replayed(bench.with_trials(trials), policy, options)
+    share = before / bench.trials
+    return before, [replace(outcome, cost=outcome.cost * share) for outcome in found[before]]
 
 
 def compared(name: str, table: CurveTable, options: BenchOptions) -> dict[str, dict[str, Any]]:
@@ -141,18 +143,20 @@ def compared(name: str, table: CurveTable, options: BenchOptions) -> dict[str, d
     print("| policy | cost | hit | regret | regret, same seed | lacks to the best recorded | s |")
     print("|---|---|---|---|---|---|---|")
     summary, equal = dict[str, dict[str, float]](), dict[str, dict[str, float]]()
+    outcomes = dict[str, list[Outcome]]()
     for policy in options.policies:
         if policy == "priorband" and find_spec("neps") is None:
             print("| priorband | left out: `pip install neural-pipeline-search` | | | | | |")
             continue
         started = time.monotonic()
-        summary[policy] = _row(policy, replayed(bench, POLICIES[policy], options), started)
+        outcomes[policy] = replayed(bench, POLICIES[policy], options)
+        summary[policy] = _row(policy, outcomes[policy], started)
     if "ours" in summary and options.equal_cost:
         for policy in [name for name in RIVALS if name in summary]:
             started = time.monotonic()
             runs = summary["ours"]["cost"] * bench.trials
-            trials, outcomes = at_our_cost(bench, POLICIES[policy], runs, options)
-            equal[policy] = {"trials": trials, **_row(f"{policy}, {trials} trials", outcomes, started)}
+            trials, fewer = at_our_cost(bench, POLICIES[policy], outcomes[policy], runs, options)
+            equal[policy] = {"trials": trials, **_row(f"{policy}, {trials} trials", fewer, started)}
     return {"policies": summary, "equal_cost": equal}
 
 
