@@ -66,6 +66,8 @@ class LlamaServer:
         except RuntimeError as error:
             raise CannotLoad(f"llama.cpp cannot load {file}: {error}") from error
         self.url = str(self._server.listening_address)
+        # answered once it works on requests: told to stop before that it forgets it, and who stops it waits for ever
+        self._ask("/slots")
 
     def __enter__(self) -> LlamaServer:
         """Return the server."""
@@ -106,9 +108,10 @@ class LlamaServer:
         return Answer(str(choice["message"].get("content") or ""), choice["finish_reason"] == "length")
 
     def _post(self, path: str, **body: Any) -> Any:
-        request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        return self._ask(path, json.dumps(body).encode())
+
+    def _ask(self, path: str, body: bytes | None = None) -> Any:
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
                 return json.load(answer)

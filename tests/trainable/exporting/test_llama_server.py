@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,22 @@ def test_a_request_that_names_no_temperature_is_answered_greedily(tmp_path: Path
     with LlamaServer(export.write("f16"), 128) as server:
         assert len({said(server, seed=seed) for seed in range(4)}) == 1
         assert len({said(server, seed=seed, temperature=1) for seed in range(4)}) > 1
+
+
+_STOPPED_AT_ONCE = """
+import sys
+from pathlib import Path
+from trainable.exporting.llama_server import LlamaServer
+
+for _ in range(20):
+    with LlamaServer(Path(sys.argv[1]), 64):
+        pass
+"""
+
+
+def test_it_can_be_stopped_at_once(file: Path) -> None:
+    """In a process of its own: one that waits in llama.cpp cannot be interrupted."""
+    subprocess.run([sys.executable, "-c", _STOPPED_AT_ONCE, str(file)], check=True, timeout=120)
 
 
 def test_what_is_no_model_or_names_an_unknown_tokenizer_cannot_be_loaded(
