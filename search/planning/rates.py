@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data.files.own_json import read_own
-from search.planning.space import SearchSpace, with_tagging_sisters
-from trainable.config import KNOBS
+from search.planning.space import SearchSpace
+from trainable.config import KNOBS, TAGS
 from trainable.knob import Choice, KnobValue, Range, base_name
 from trainable.model.bases import BUNDLED, locate_base
 from trainable.training.longer_run import RATE_EXPONENT
@@ -61,7 +61,8 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
     """Return a space whose learning rates lie around the expected ones, with a starting config by the rule.
 
     A space stays as it is where the user chose the rates, where all models are ours (their range was measured), and
-    where no width is known. The range covers the rates of the other starting configs, which stay.
+    where no width is known. The range covers the rates of the other starting configs; which of them stay says
+    `tagging_at_expected_rates`.
 
     Args:
         space: The default space, or one that a file narrowed.
@@ -76,13 +77,11 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
     own = [float(config["learning_rate"]) for config in space.starting_configs.values()]
     low, high = min([min(expected) / BELOW, *own]), max([max(expected) * ABOVE, *own])
     rates = Range(to_one_digit(low, math.floor), to_one_digit(high, math.ceil), log=True)
+    starting = tagging_at_expected_rates(space, expectation_of(space, steps))
     return replace(
         space,
         parameters={**space.parameters, "learning_rate": rates},
-        starting_configs={
-            **space.starting_configs,
-            **with_tagging_sisters({BY_RULE: _by_rule(space, batch, steps)}),
-        },
+        starting_configs={**starting, BY_RULE: _by_rule(space, batch, steps)},
     )
 
 
@@ -128,6 +127,23 @@ def expectation_of(
                 widths[model] = known
     own_scale = {"lora_alpha", "use_rslora"} & {*space.parameters, *space.fixed}
     return Expectation(widths, space.fixed, steps, not own_scale)
+
+
+def tagging_at_expected_rates(
+    space: SearchSpace, expectation: Expectation
+) -> dict[str, dict[str, KnobValue]]:
+    """Return the starting configs of a space; where both ways to answer are searched, those that tag have the expected rate.
+
+    The plans behind them, and so their rates, were made for a model that writes.
+    """
+    if "answers" not in space.parameters:
+        return space.starting_configs
+    starting = dict(space.starting_configs)
+    for name, config in starting.items():
+        searched = {key: value for key, value in config.items() if key in space.parameters}
+        if config["answers"] == TAGS and (rate := expectation.rate(searched)):
+            starting[name] = {**config, "learning_rate": float(f"{rate:.2g}")}
+    return starting
 
 
 def told_rates(before: SearchSpace, space: SearchSpace, preset: str, steps: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 
 from search.planning.ladder import race_ladder, rung_documents, rung_judges, rung_shares
-from search.planning.rates import expectation_of, model_width
+from search.planning.rates import Expectation, expectation_of, model_width, tagging_at_expected_rates
 from search.planning.space import SearchSpace, SpaceSampler, default_space
 from search.replaying.controller import ReplayController
 from search.replaying.curves import CurveTable
@@ -26,7 +26,7 @@ from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
 from search.tuning.seating.placement import Placement
 from tests.bench.recorded import half_of, starting_configs
-from trainable.config import JSON, KNOBS, METRIC, TIME_ATTR
+from trainable.config import JSON, KNOBS, METRIC, TAGS, TIME_ATTR
 from trainable.knob import Choice, KnobValue, Range
 from trainable.requirements import Requirements
 
@@ -113,15 +113,24 @@ class Bench:
             elif values:
                 fixed[name] = values[0]
         starting = {f"start {place}": recorded[place] for place in range(self.starting)}
-        return SearchSpace(parameters, fixed, starting)  # type: ignore[arg-type]  # JSON holds no other values
+        space = SearchSpace(parameters, fixed, starting)  # type: ignore[arg-type]  # JSON holds no other values
+        rated = tagging_at_expected_rates(space, self._expectation(space))
+        if (
+            rated != starting
+        ):  # the recorded tagger that has its expected rate already is no longer tried first
+            tags = {name for name, config in rated.items() if config["answers"] == TAGS}
+            rated = {
+                name: config for name, config in rated.items() if name not in tags or config != starting[name]
+            }
+        return replace(space, starting_configs=rated)
 
     @cached_property
     def coordinates(self) -> Coordinates:
         """How our sampler sees a config."""
-        expected = expectation_of(
-            self.space, self.horizon, lambda model: WIDTHS.get(model) or model_width(model)
-        )
-        return Coordinates(expected)
+        return Coordinates(self._expectation(self.space))
+
+    def _expectation(self, space: SearchSpace) -> Expectation:
+        return expectation_of(space, self.horizon, lambda model: WIDTHS.get(model) or model_width(model))
 
     def results(self, place: int, rungs: tuple[int, ...], judges: tuple[str, ...] = ()) -> CachedResults:
         """Return the results of one recorded seed at some rungs; stock policies answer half of the documents early."""

@@ -85,6 +85,29 @@ def test_a_fifth_starting_config_has_the_expected_rate(models: Path) -> None:
     assert config["learning_rate"] == float(f"{expected_rate(576, 16, 32, 160):.2g}")
 
 
+def test_configs_that_tag_have_the_expected_rate_and_configs_that_write_keep_their_own(models: Path) -> None:
+    starting = with_expected_rates(space_of("Narrow"), 160).starting_configs
+    rates = {name: config["learning_rate"] for name, config in starting.items()}
+    written = ("conservative", "oversampling", "bigger model", "all of it")
+    assert [rates[name] for name in written] == [1.5e-4] * 4
+    ranks = [12, 12, 12, 16]
+    assert [rates[f"{name} (tags)"] for name in written] == [
+        float(f"{expected_rate(576, rank, 32, 160):.2g}") for rank in ranks
+    ]
+    assert list(rates) == [*default_space("gpu", 42).starting_configs, BY_RULE]
+    assert starting[BY_RULE]["answers"] == "json"
+
+
+@pytest.mark.parametrize("answers", ["json", "tags"])
+def test_no_starting_config_changes_its_rate_where_one_way_to_answer_is_fixed(
+    models: Path, answers: str
+) -> None:
+    space = with_expected_rates(fix(space_of("Narrow"), {"answers": answers}), 160)
+    fitting = space.fitting_starting_configs()
+    assert len(fitting) == 5
+    assert {config["learning_rate"] for name, config in fitting.items() if name != BY_RULE} == {1.5e-4}
+
+
 def test_the_rank_of_the_rule_follows_a_narrowed_space(models: Path) -> None:
     space = space_of("Narrow")
     space.parameters["lora_rank"] = Choice((32, 64))
