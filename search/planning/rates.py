@@ -61,8 +61,8 @@ def with_expected_rates(space: SearchSpace, steps: int) -> SearchSpace:
     """Return a space whose learning rates lie around the expected ones, with a starting config by the rule.
 
     A space stays as it is where the user chose the rates, where all models are ours (their range was measured), and
-    where no width is known. The range covers the rates of the other starting configs; which of them stay says
-    `tagging_at_expected_rates`.
+    where no width is known. The range covers the rates of all starting configs; `tagging_at_expected_rates` tells
+    which of these rates change.
 
     Args:
         space: The default space, or one that a file narrowed.

@@ -115,13 +115,13 @@ class Bench:
         starting = {f"start {place}": recorded[place] for place in range(self.starting)}
         space = SearchSpace(parameters, fixed, starting)  # type: ignore[arg-type]  # JSON holds no other values
         rated = tagging_at_expected_rates(space, self._expectation(space))
-        if (
-            rated != starting
-        ):  # the recorded tagger that has its expected rate already is no longer tried first
-            tags = {name for name, config in rated.items() if config["answers"] == TAGS}
-            rated = {
-                name: config for name, config in rated.items() if name not in tags or config != starting[name]
-            }
+        # where rates change, the recorded tagger that has the expected one already is no starting config any more
+        needless = {
+            name
+            for name, config in rated.items()
+            if rated != starting and config["answers"] == TAGS and config == starting[name]
+        }
+        rated = {name: config for name, config in rated.items() if name not in needless}
         return replace(space, starting_configs=rated)
 
     @cached_property
