@@ -54,7 +54,7 @@ def export(options: ExportOptions) -> dict[str, object]:
     """
     from data.files.private import for_owner_alone
     from trainable.exporting.folder_texts import CARD, add_to_card
-    from trainable.predicting.library_output import quieten
+    from trainable.predicting.quiet_loading import quieten
 
     place, out, examples = _checked(options)
     quieten()

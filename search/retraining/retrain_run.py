@@ -32,7 +32,7 @@ from search.study.files import write_json
 from search.study.json_content import HeadlineJson, RetrainJson, SeedJson
 from trainable.config import TrialConfig
 from trainable.imports import unsloth_shall_patch_trl
-from trainable.predicting.library_output import quieten
+from trainable.predicting.quiet_loading import quieten
 from trainable.scoring.metrics import Evaluation
 from trainable.scoring.tables import comparison_table, share, type_table
 from trainable.training.conclusion import FullLengthResult, delete_state

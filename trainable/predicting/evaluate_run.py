@@ -24,9 +24,9 @@ from trainable.predicting.least_certainty import (
     store_chosen,
     with_certainties,
 )
-from trainable.predicting.library_output import quieten
 from trainable.predicting.predictions import read_predictions
 from trainable.predicting.predictor import ModelPlace, find_model, load_predictor
+from trainable.predicting.quiet_loading import quieten
 from trainable.predicting.rules import active_rules, add_rules
 from trainable.scoring.confidence import confident, tells_certainty
 from trainable.scoring.counts import Prediction

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.files.tables import TextTable, open_table
-from trainable.predicting.library_output import quieten
 from trainable.predicting.predict_run import PredictionRun
 from trainable.predicting.predictor import find_model, load_predictor
+from trainable.predicting.quiet_loading import quieten
 from trainable.predicting.rejects import RejectsFile
 from trainable.scoring.confidence import least_problems
 

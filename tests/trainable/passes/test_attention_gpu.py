@@ -7,7 +7,7 @@ from itertools import accumulate
 import pytest
 import torch
 
-from tests.trainable.passes.library import dense_segments
+from tests.trainable.passes.reference import dense_segments
 from trainable.passes.attention import causal, in_segments
 from trainable.passes.packed import WithPrefix, _segments
 

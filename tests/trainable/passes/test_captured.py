@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.adapters import backend_with
-from tests.trainable.passes.library import (
+from tests.trainable.passes.reference import (
     CONFIG,
     gradients,
     library_pass,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adapters import backend_with
-from tests.trainable.passes.library import CONFIG, gradients, random_samples, worst_difference
+from tests.trainable.passes.reference import CONFIG, gradients, random_samples, worst_difference
 from trainable.config import TrialConfig
 from trainable.tokens.tagset import TagSet
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.adapters import backend_with
-from tests.trainable.passes.library import (
+from tests.trainable.passes.reference import (
     CONFIG,
     dense_segments,
     gradients,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tagging import CONFIG, tagged_samples, tagging_backend
-from tests.trainable.passes.library import dense_segments, gradients, library_tagged_pass, worst_difference
+from tests.trainable.passes.reference import dense_segments, gradients, library_tagged_pass, worst_difference
 from trainable.model.batch import IGNORED
 from trainable.passes.captured import FastPasses
 from trainable.passes.packed_tagged import PackedTaggedLayout, TaggedTokens

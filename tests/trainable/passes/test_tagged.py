@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.tagging import CONFIG, tagged_samples, tagging_backend
-from tests.trainable.passes.library import gradients, library_tagged_pass, worst_difference
+from tests.trainable.passes.reference import gradients, library_tagged_pass, worst_difference
 from trainable.config import TrialConfig
 from trainable.passes.captured import FastPasses, layout_of
 from trainable.passes.padded import WIDTH_STEP

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trainable.predicting.library_output import quieten
+from trainable.predicting.quiet_loading import quieten
 
 
 @pytest.fixture
