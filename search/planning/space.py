@@ -111,7 +111,7 @@ def _starting_configs(preset: str) -> dict[str, dict[str, KnobValue]]:
         "model": small, "load_in_4bit": False, "lora_rank": 12, "learning_rate": rate, "oversampling": 1,
     }  # fmt: skip
     bigger: dict[str, KnobValue] = {**conservative, "model": big, "load_in_4bit": True}
-    return with_tagging_sisters(
+    return _with_tagging_sisters(
         {
             "conservative": conservative,
             "oversampling": {**conservative, "oversampling": 3},
@@ -121,7 +121,7 @@ def _starting_configs(preset: str) -> dict[str, dict[str, KnobValue]]:
     )
 
 
-def with_tagging_sisters(configs: dict[str, dict[str, KnobValue]]) -> dict[str, dict[str, KnobValue]]:
+def _with_tagging_sisters(configs: dict[str, dict[str, KnobValue]]) -> dict[str, dict[str, KnobValue]]:
     """Return each config as one that writes its answers, then all of them as ones that tag."""
     written = {name: {**config, "answers": JSON} for name, config in configs.items()}
     return written | {f"{name} ({TAGS})": {**config, "answers": TAGS} for name, config in configs.items()}

@@ -26,7 +26,7 @@ from search.tuning.scheduler import PausingScheduler
 from search.tuning.searcher import TruthfulOptunaSearch
 from search.tuning.seating.placement import Placement
 from tests.bench.recorded import half_of, starting_configs
-from trainable.config import JSON, KNOBS, METRIC, TAGS, TIME_ATTR
+from trainable.config import JSON, KNOBS, METRIC, TIME_ATTR
 from trainable.knob import Choice, KnobValue, Range
 from trainable.requirements import Requirements
 
@@ -115,13 +115,12 @@ class Bench:
         starting = {f"start {place}": recorded[place] for place in range(self.starting)}
         space = SearchSpace(parameters, fixed, starting)  # type: ignore[arg-type]  # JSON holds no other values
         rated = tagging_at_expected_rates(space, self._expectation(space))
-        # where rates change, the recorded tagger that has the expected one already is no starting config any more
-        needless = {
-            name
-            for name, config in rated.items()
-            if rated != starting and config["answers"] == TAGS and config == starting[name]
-        }
-        rated = {name: config for name, config in rated.items() if name not in needless}
+        if "answers" in parameters:  # a recorded tagger at the expected rate is no starting config any more
+            rated = {
+                name: config
+                for name, config in rated.items()
+                if config["answers"] == JSON or config != starting[name]
+            }
         return replace(space, starting_configs=rated)
 
     @cached_property
