@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ _OTHER_DEVICE = "UNSLOTH_FORCE_CPU"
 @contextmanager
 def transformers_imported_fast() -> Iterator[None]:
     """Import transformers' models inside, in less time."""
-    with _collector_paused(), hidden(_UNUSED):
+    with _collector_paused(), hidden(_UNUSED), _distributions_listed_once():
         yield
 
 
@@ -57,6 +59,17 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def _distributions_listed_once() -> Iterator[None]:
+    """Look through all that is installed once inside, not once each for transformers, TRL and Unsloth (0.3 to 0.9 s)."""
+    before = importlib.metadata.packages_distributions
+    importlib.metadata.packages_distributions = functools.cache(before)
+    try:
+        yield
+    finally:
+        importlib.metadata.packages_distributions = before
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,14 +65,12 @@ def tokenize(settings: TrialSettings, models: Iterable[str], answers: Iterable[s
     from trainable.tokens.corpus import tokenized
 
     disable_progress_bars()
-    ways = list(answers)
-    for model in models:
-        for way in ways:
-            with suppress(ValueError):  # a document that does not fit is told by the trials of that model
-                tokenized(
-                    locate_base(model), Path(settings.train_file), settings.window_tokens, Path(settings.token_cache),
-                    settings.overlap_tokens, None, settings.prompt(model), way == TAGS,
-                )  # fmt: skip
+    for model, way in product(models, answers):
+        with suppress(ValueError):  # a document that does not fit is told by the trials of that model
+            tokenized(
+                locate_base(model), Path(settings.train_file), settings.window_tokens, Path(settings.token_cache),
+                settings.overlap_tokens, None, settings.prompt(model), way == TAGS,
+            )  # fmt: skip
 
 
 def delete_copies(folder: str) -> list[str]:

@@ -20,11 +20,12 @@ class Documents:
 
     Args:
         files: The corpus.
+        read: Parts of it that have been read already.
     """
 
-    def __init__(self, files: CorpusFiles) -> None:
+    def __init__(self, files: CorpusFiles, read: dict[str, Sequence[Example]] | None = None) -> None:
         self.files = files
-        self._read: dict[str, Sequence[Example]] = {}
+        self._read = read or {}
 
     @property
     def train(self) -> Sequence[Example]:
@@ -50,6 +51,11 @@ class Documents:
     def parts(self) -> dict[str, Sequence[Example]]:
         """Return all parts by name."""
         return {name: self.part(name) for name in self.files.by_name()}
+
+    def handed_over(self) -> Documents:
+        """Return what has been read as documents of their own; these let go of it."""
+        read, self._read = self._read, {}
+        return Documents(self.files, read)
 
     def drop(self) -> None:
         """Let go of the documents: a search that runs has no use for them, and hands its plan to Ray."""

@@ -41,12 +41,16 @@ class SearchSpace:
 
     def models(self) -> tuple[str, ...]:
         """Return every base model that a trial may use."""
-        parameter = self.parameters.get("model")
-        return (
-            tuple(map(str, parameter.values))
-            if isinstance(parameter, Choice)
-            else (str(self.fixed["model"]),)
-        )
+        return self._choices("model")
+
+    def answers(self) -> tuple[str, ...]:
+        """Return every way to answer that a trial may use."""
+        return self._choices("answers", JSON)
+
+    def _choices(self, name: str, default: str = "") -> tuple[str, ...]:
+        parameter = self.parameters.get(name)
+        values = parameter.values if isinstance(parameter, Choice) else (self.fixed.get(name, default),)
+        return tuple(map(str, values))
 
     def highest(self, name: str, default: float) -> float:
         """Return the highest value that a numeric parameter may take, searched or fixed."""

@@ -15,7 +15,7 @@ from search.replaying.curves import CurveTable, snapped_rungs
 from search.replaying.results import ReplayedResults
 from search.running.confirming import Rerun
 from search.running.driver import finish_and_confirm
-from search.running.settings_files import write_settings
+from search.running.settings_files import tell_audit, write_settings
 from search.study.confirming_runs import ConfirmingRun
 from search.study.journal import RungsJournal
 from search.study.lock import StudyLock
@@ -79,6 +79,7 @@ def run_simulation(plan: SearchPlan, table: CurveTable) -> dict[str, Any]:
 def _run_private(plan: SearchPlan, table: CurveTable, started: float) -> dict[str, Any]:
     with StudyLock(plan.files.lock):
         source = write_settings(plan)
+        tell_audit(plan.files, plan.documents)
         plan.documents.drop()
         seeds = table.seeds.tolist()
         place = seeds.index(plan.options.seed) if plan.options.seed in seeds else 0

@@ -12,6 +12,7 @@ from typing import Any
 from search.planning.plan import SearchPlan
 from search.running.breakage import SearchBroke, ray_broke, what_broke
 from search.running.confirming import Rerun, confirm_best, rerun_in_process
+from search.running.meanwhile import Meanwhile
 from search.running.preparation import Preparation, note_settings
 from search.running.process_state import interrupt_deferred, put_back_afterwards
 from search.running.ray_folders import check_ray_can_start
@@ -84,6 +85,7 @@ def _run_locked(
     if left < 1:
         plan = finish()
         source = note_settings(plan)
+        plan.documents.drop()
     else:
         plan, source = _run_trials(needs, finish, left, start)
     try:
@@ -119,13 +121,17 @@ def _run_trials(
             print(page, flush=True)
         from search.tuning.controller import reusing_workers
 
+        documents = plan.documents.handed_over()  # what is left of the plan goes to Ray
         with start.part("search"):
             searcher = make_searcher(plan)
             tuner, display = make_tuner(plan, searcher, left, make_placement(plan, searcher), start)
         # after ray.init, which sets a handler of its own: a service manager's stop is like Ctrl-C
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        meanwhile = Meanwhile(plan, documents, start)
         with reusing_workers(), watch.raising():
             tuner.fit()
+        if ended_trials(plan.files) >= plan.options.trials:
+            meanwhile.wait()  # before what is private is deleted
         return plan, source
     except BaseException as error:
         if watch is not None and watch.died:  # whatever became of it on its way through Ray

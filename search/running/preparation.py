@@ -17,9 +17,10 @@ _LIBRARIES = (
     "search.tuning.controller",
     "search.tuning.searcher",
     "search.watching.callbacks",
-    "optuna_dashboard",
+    "sqlalchemy.orm",
+    "alembic.context",
 )
-"""Our modules that load Ray Tune and Optuna, and what takes as long."""
+"""Our modules that load Ray Tune and Optuna, and what Optuna's storage loads when it is made."""
 
 
 class Preparation:
@@ -69,7 +70,5 @@ def prepare(plan: SearchPlan, start: Timeline) -> ProvenanceJson:
 
 
 def note_settings(plan: SearchPlan) -> ProvenanceJson:
-    """Write the settings of a new study, or that one goes on, and let go of its documents; return its provenance."""
-    source = note_session(plan) if plan.options.resume else write_settings(plan)
-    plan.documents.drop()
-    return source
+    """Write the settings of a new study, or that one goes on; return its provenance."""
+    return note_session(plan) if plan.options.resume else write_settings(plan)

@@ -10,6 +10,7 @@ from data.auditing.summary import short_audit
 from data.files.checksum import file_checksum
 from search.goals import keep_goals
 from search.planning.continued_space import as_json
+from search.planning.documents import Documents
 from search.planning.plan import SearchPlan
 from search.study.config_file import read_config
 from search.study.files import STUDY_FORMAT, StudyFiles, write_json
@@ -40,8 +41,6 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
     check_is_new(plan.files)
     plan.settings.save(plan.files.trial_settings)
     keep_goals(plan.options.goals, plan.files.root)
-    audit = short_audit(plan.documents.parts())
-    print(f"audit      {audit.verdict}", flush=True)
     values = asdict(plan.options).items()
     options = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values}
     source = provenance(plan.corpus, plan.options.seed)
@@ -57,12 +56,21 @@ def write_settings(plan: SearchPlan) -> ProvenanceJson:
             "space": asdict(plan.space),
             "trial_settings": plan.settings.stored(),
             "provenance": source,
-            "audit": audit.as_json(),
             **({"known": plan.known} if plan.known else {}),
             **({"storage_folder": plan.store.folder} if plan.store else {}),
         },
     )
     return source
+
+
+def tell_audit(files: StudyFiles, documents: Documents) -> None:
+    """Audit the documents of a study, print the verdict and note it in config.json, unless that was done before."""
+    config = read_config(files)
+    if "audit" in config:
+        return
+    audit = short_audit(documents.parts())
+    print(f"audit      {audit.verdict}", flush=True)
+    write_json(files.config, {**config, "audit": audit.as_json()})
 
 
 def note_session(plan: SearchPlan) -> ProvenanceJson:

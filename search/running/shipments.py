@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from search.cluster.shipping import delete_copies, ship
 from search.planning.plan import SearchPlan
-from trainable.config import JSON
-from trainable.knob import Choice
 from trainable.trial.checkpoint_store import StorageFailed
 
 if TYPE_CHECKING:
@@ -23,10 +21,9 @@ def shipped_trainable(plan: SearchPlan) -> type[tune.Trainable]:
 
     if plan.store is None:
         return TunerTrial
-    searched = plan.space.parameters.get("answers")
-    fixed = plan.space.fixed.get("answers", JSON)
-    answers = searched.values if isinstance(searched, Choice) else (fixed,)
-    shipment = ship(plan.files.root.name, plan.settings, plan.store, plan.space.models(), map(str, answers))
+    shipment = ship(
+        plan.files.root.name, plan.settings, plan.store, plan.space.models(), plan.space.answers()
+    )
     trainable: type[tune.Trainable] = tune.with_parameters(TunerTrial, shipment=shipment)
     return trainable
 

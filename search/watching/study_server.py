@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from optuna.storages import RDBStorage
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8080
@@ -45,13 +48,9 @@ class StudyServer:
     """
 
     def __init__(self, database: Path, port: int = 0) -> None:
-        import optuna_dashboard
-
         from search.study.storage import open_to_read
 
-        # of too few trials to tell importances apart; the terminal belongs to the search
-        warnings.filterwarnings("ignore", module="optuna.importance")
-        self._server = _listen(_reading_only(optuna_dashboard.wsgi(open_to_read(database))), port)
+        self._server = _listen(_reading_only(_made_when_asked(open_to_read(database))), port)
         self.url = f"http://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="study-page", daemon=True)
         self._thread.start()
@@ -64,6 +63,27 @@ class StudyServer:
         """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _made_when_asked(storage: RDBStorage) -> WSGIApplication:
+    """Return optuna-dashboard on a study; it takes most of a second to load, so its first reader waits, and no trial."""
+    making = threading.Lock()
+
+    @functools.cache
+    def make() -> WSGIApplication:
+        import optuna_dashboard
+
+        # of too few trials to tell importances apart; the terminal belongs to the search
+        warnings.filterwarnings("ignore", module="optuna.importance")
+        app: WSGIApplication = optuna_dashboard.wsgi(storage)
+        return app
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with making:
+            app = make()
+        return app(environ, start_response)
+
+    return answer
 
 
 def _listen(app: WSGIApplication, port: int) -> WSGIServer:

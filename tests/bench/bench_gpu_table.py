@@ -101,17 +101,26 @@ def walls(rows: list[Row]) -> dict[str, Row]:
     if 1 not in by_gpus:
         return {}
     one = by_gpus[1]
-    what = f"{one['trials']} trials, horizon {one['horizon']}, {one['model'] or 'default models'}, {one['answers'] or 'both ways to answer'}"
+    what = _search_of(one)
     lines = {
         "first_step_s": entry(one["first_step_s"], None, "s", f"from the command to the first optimizer step; {what}"),
         "busy_share": entry(one["busy_share"], None, "of the time", f"training or answering, from the first step to the last trial's end; {what}"),
     }  # fmt: skip
     for gpus in (2, 4):
         if row := by_gpus.get(gpus):
-            same = all(row[name] == one[name] for name in ("model", "trials", "horizon", "answers", "commit"))
-            note = f"first step to the last trial's end; {what}" + ("" if same else "; NOT THE SAME SEARCH")
-            lines[f"gpus_{gpus}_vs_1"] = entry(row["wall_s"], one["wall_s"], "s", note, lower_is_better=True)
+            alike = [other for other in rows if other["gpus"] == 1 and _same_search(other, row)]
+            note = f"first step to the last trial's end; {_search_of(row)}, commit {row['commit']}"
+            alone = alike[-1]["wall_s"] if alike else None
+            lines[f"gpus_{gpus}_vs_1"] = entry(row["wall_s"], alone, "s", note, lower_is_better=True)
     return lines
+
+
+def _search_of(row: Row) -> str:
+    return f"{row['trials']} trials, horizon {row['horizon']}, {row['model'] or 'default models'}, {row['answers'] or 'both ways to answer'}"
+
+
+def _same_search(row: Row, other: Row) -> bool:
+    return all(row[name] == other[name] for name in ("model", "trials", "horizon", "answers", "commit"))
 
 
 def markdown(content: Row, rows: list[Row]) -> str:

@@ -32,6 +32,8 @@ from tests.bench.gpu_common import (
 
 WARM_STEPS = 150
 """Steps at most before the clock starts, until every shape of the run has been captured."""
+BATCH = "captured, batch"
+"""Opens the name of a variant with another batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class TrainOptions(BenchOptions):
     """Measure the backend's own forward pass too, on the first model."""
     profile: bool = False
     """Print the kernels of two captured steps."""
+    batches: tuple[int, ...] = ()
+    """Effective batches besides 32, in one pass each: no number of adapters in one pass can gain more than these do."""
 
 
 def config_of(options: TrainOptions, model: str, quantised: bool, **changes: Any) -> Any:
@@ -70,11 +74,12 @@ def corpus_of(options: TrainOptions, config: Any) -> Any:
 
 
 def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bool, variant: str) -> None:
-    """Measure one variant: eager (the backend's own forward) or captured."""
+    """Measure one variant: eager (the backend's own forward), captured, or captured with another batch."""
     import trainable.training.loop as loop
     from trainable.model.weights import base_layer, projection
 
-    config = config_of(options, model, quantised)
+    batch = int(variant.rpartition(" ")[2]) if variant.startswith(BATCH) else 32
+    config = config_of(options, model, quantised, effective_batch=batch)
     backend = resident.acquire(options.backend, Path(config.model), quantised, 512)
     reset_peak()
     started = time.perf_counter()
@@ -230,6 +235,8 @@ def main() -> None:
             variants.append("eager")  # the backend's own forward compiles for half a minute
         elif number >= 2 * len(options.models):
             variants = ["profile"]
+        if not quantised and "profile" not in variants:
+            variants += [f"{BATCH} {batch}" for batch in options.batches]
         for variant in variants:
             attempt(lambda m=model, q=quantised, v=variant: measure_ours(options, resident, m, q, v))
 

@@ -41,6 +41,8 @@ class WallOptions(BenchOptions):
     """As of the search."""
     preset: str = "gpu"
     """As of the search; cpu tries this script."""
+    dashboard: bool = True
+    """As of the search."""
 
 
 def search(options: WallOptions, gpus: int) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def search(options: WallOptions, gpus: int) -> dict[str, Any]:
         "--results-dir", str(results), "--study", "wall", "--seed", str(SEED), "--confirm", "0", "--preset", options.preset,
         *(on_gpus if options.preset == "gpu" else []), *(["--space", str(space)] if lines else []),
         *(["--data-dir", str(options.data_dir)] if options.data_dir else []),
+        *([] if options.dashboard else ["--no-dashboard"]),
     ]  # fmt: skip
     began = time.time()
     with (results / "search.log").open("w") as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_inside_no_garbage_is_collected_and_afterwards_it_is_again() -> None:
     with transformers_imported_fast():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_what_is_installed_is_looked_through_once_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(
+        importlib.metadata, "packages_distributions", lambda: calls.append("") or {"a": ["b"]}
+    )
+    before = importlib.metadata.packages_distributions
+    with transformers_imported_fast():
+        found = [importlib.metadata.packages_distributions() for _ in range(3)]
+    assert (found, len(calls)) == ([{"a": ["b"]}] * 3, 1)
+    assert importlib.metadata.packages_distributions is before
 
 
 def test_unsloth_leaves_trl_as_it_is_where_there_is_a_gpu_and_no_other_process_is_told(

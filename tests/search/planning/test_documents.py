@@ -84,6 +84,14 @@ def test_documents_are_read_when_they_are_asked_for_and_again_after_they_were_dr
     assert documents.train == before
 
 
+def test_documents_that_are_handed_over_are_not_read_again_and_are_gone_where_they_were(data: Path) -> None:
+    documents = Documents(CorpusFiles(data / "train.jsonl", data / "validation.jsonl", None, bundled=False))
+    before = documents.train
+    other = documents.handed_over()
+    assert other.train is before
+    assert documents.train is not before
+
+
 def test_a_bad_file_is_told_whenever_it_is_asked_for(data: Path) -> None:
     (data / "train.jsonl").write_text("{", encoding="utf-8")
     documents = Documents(CorpusFiles(data / "train.jsonl", data / "validation.jsonl", None, bundled=False))

@@ -161,11 +161,13 @@ def test_data_without_documents_is_refused(tmp_path: Path, train: int, validatio
 
 
 def test_bad_lines_of_every_data_file_are_listed_without_their_text(tmp_path: Path) -> None:
-    data_dir = documents(tmp_path / "mine", 3, 3)
-    for file in data_dir.iterdir():
+    splits = ("train", "validation", "test")
+    (tmp_path / "mine").mkdir()
+    for split in splits:
+        file = tmp_path / "mine" / f"merged_pii_dataset_{split}.jsonl"
         file.write_text('{"input": "秘密"}\n{"input": ""}\n秘密\n', encoding="utf-8")
-    problems = "\n".join(problems_of(options(tmp_path, data_dir=data_dir)))
-    for split in ("train", "validation"):
+    problems = "\n".join(problems_of(options(tmp_path, data_dir=tmp_path / "mine")))
+    for split in splits:
         assert f"merged_pii_dataset_{split}.jsonl:2: " in problems
         assert f"merged_pii_dataset_{split}.jsonl:3: " in problems
     assert "秘密" not in problems

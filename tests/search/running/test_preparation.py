@@ -1,4 +1,4 @@
-"""What is done while Ray starts: the settings are written, the documents let go, the libraries loaded."""
+"""What is done while Ray starts: the settings are written, the libraries loaded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_settings_are_written_and_the_time_is_noted(plan: SearchPlan) -> Non
     source = prepare(plan, start)
     assert read_config(plan.files)["provenance"] == source
     assert list(start.parts) == ["settings", "imports"]
-    assert {"ray.tune", "optuna", "optuna_dashboard"} <= set(sys.modules)
+    assert {"ray.tune", "optuna"} <= set(sys.modules)
 
 
 def test_the_plan_is_finished_and_the_settings_are_written_in_another_thread(plan: SearchPlan) -> None:

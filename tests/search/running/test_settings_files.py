@@ -10,7 +10,7 @@ import pytest
 
 from search.options import SearchOptions
 from search.planning.plan import SearchPlan, make_plan
-from search.running.settings_files import note_session, write_settings
+from search.running.settings_files import note_session, tell_audit, write_settings
 from search.study.config_file import read_config
 from search.study.provenance import commit
 from trainable.config import TrialSettings
@@ -32,11 +32,8 @@ def plan(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> SearchPlan:
     return plan
 
 
-def test_a_new_study_holds_all_that_it_was_started_with(
-    plan: SearchPlan, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_new_study_holds_all_that_it_was_started_with(plan: SearchPlan) -> None:
     source = write_settings(plan)
-    assert capsys.readouterr().out.startswith("audit      ")
     config = read_config(plan.files)
     assert config["options"]["data_dir"] == str(plan.corpus.train.parent)
     assert config["options"]["results_dir"] == str(plan.files.root.parent)
@@ -52,8 +49,18 @@ def test_a_new_study_holds_all_that_it_was_started_with(
         "all of it (tags)",
     ]
     assert config["provenance"] == source
-    assert config["audit"]["documents"] == {"train": 12, "validation": 12}
     assert TrialSettings.load(plan.files.trial_settings) == plan.settings
+
+
+def test_the_audit_is_told_and_noted_once(plan: SearchPlan, capsys: pytest.CaptureFixture[str]) -> None:
+    write_settings(plan)
+    before = read_config(plan.files)
+    for _ in range(2):
+        tell_audit(plan.files, plan.documents)
+    after = read_config(plan.files)
+    assert after["audit"]["documents"] == {"train": 12, "validation": 12}
+    assert capsys.readouterr().out == f"audit      {after['audit']['verdict']}\n"
+    assert {name: value for name, value in after.items() if name != "audit"} == before
 
 
 def test_goals_are_kept_in_the_study_and_those_given_later_replace_them(

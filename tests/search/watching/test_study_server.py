@@ -10,6 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,24 @@ def test_the_note_that_the_search_writes_is_on_the_page(study: optuna.Study, ser
     save_study_note(study, FIXED, horizon_steps=9)
     note = request(f"{server.url}/api/studies/1")[1]["note"]["body"]
     assert note.startswith("## Best so far: recall 0.750")
+
+
+def test_the_page_is_loaded_once_when_it_is_first_asked_for(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna_dashboard
+
+    made, really_make = list[object](), optuna_dashboard.wsgi
+    monkeypatch.setattr(
+        optuna_dashboard, "wsgi", lambda storage: made.append(storage) or really_make(storage)
+    )
+    server = StudyServer(tmp_path / "a study 100%" / "study.db")
+    assert made == []
+    with ThreadPoolExecutor(3) as readers:
+        answers = list(readers.map(request, [f"{server.url}/api/studies"] * 3))
+    server.close()
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert len(made) == 1
 
 
 def test_the_page_changes_nothing(study: optuna.Study, server: StudyServer) -> None:
