@@ -30,7 +30,10 @@ class Meanwhile:
         self._thread.join()
 
     def _do(self) -> None:
-        for name, action in (("audit", self._audit), ("tokens ahead", self._tokenize)):
+        actions = {"audit": self._audit}
+        if self._plan.preset.name == "gpu" and self._plan.options.address == "local":
+            actions["tokens ahead"] = self._tokenize
+        for name, action in actions.items():
             try:
                 with self._start.part(name):
                     action()
@@ -42,7 +45,6 @@ class Meanwhile:
         self._documents.drop()
 
     def _tokenize(self) -> None:
-        """Fill the token cache while a worker loads libraries for ten seconds; on a CPU that would take the time from it."""
+        """Fill the token cache while a worker loads libraries, for ten seconds; on a CPU the worker needs the time itself."""
         plan = self._plan
-        if plan.preset.name == "gpu" and plan.options.address == "local":
-            tokenize(plan.settings, plan.space.models(), plan.space.answers())
+        tokenize(plan.settings, plan.space.models(), plan.space.answers())

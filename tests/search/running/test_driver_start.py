@@ -67,7 +67,7 @@ def test_the_time_until_the_first_step_is_told_and_kept(command: list[str], tmp_
     assert f"first step after {kept['first_step_s']:.1f} s: plan " in line
     assert 1 < kept["first_step_s"] < seconds
     parts = kept["parts"]
-    assert sorted(parts) == sorted(PARTS)
+    assert sorted({*parts} - {"audit"}) == sorted(PARTS)  # which may end later
     assert all(0 <= began <= ended <= kept["first_step_s"] for began, ended in parts.values())
     assert parts["settings"][0] < parts["Ray"][1]  # at the same time
     one_after_another = [parts[name] for name in ("plan", "Ray", "search", *PARTS[5:])]
