@@ -26,7 +26,7 @@ SHARED = {
 ORDER = (
     "data: shared", "data/files", "data/texts", "data/formats", "data/synthetic", "data/auditing", "data: scripts",
     "trainable: shared", "trainable/scoring", "trainable/tokens", "trainable/model", "trainable/decoding",
-    "trainable/passes", "trainable/backends", "trainable/predicting", "trainable/training", "trainable/trial",
+    "trainable/passes/kernels", "trainable/passes", "trainable/backends", "trainable/predicting", "trainable/training", "trainable/trial",
     "trainable/pretraining", "trainable/exporting", "trainable: scripts",
     "search: shared", "search/study", "search/cluster", "search/planning", "search/reporting", "search/reporting/sections",
     "search/retraining", "search/tuning/seating", "search/tuning", "search/watching", "search/running", "search/replaying", "search: scripts",
@@ -42,7 +42,8 @@ SLOW_TO_LOAD = {
 LOADS_AT_IMPORT = {
     "trainable/model": {"torch", "peft"},
     "trainable/decoding": {"torch"},
-    "trainable/passes": {"torch", "triton"},
+    "trainable/passes": {"torch"},
+    "trainable/passes/kernels": {"torch", "triton"},
     "trainable/backends": {"torch", "unsloth"},
     "trainable/predicting": {"torch"},
     "trainable/training": {"torch", "transformers", "trl"},

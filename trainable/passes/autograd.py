@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import linear, silu
 
 from trainable.model.rotation import rotate
-from trainable.passes.kernel_choice import kernels_for
+from trainable.passes.kernels.choice import kernels_for
 
 LOSS_ROWS = 512
 """Label tokens whose logits exist at the same time."""
@@ -66,7 +66,7 @@ class TurnedHeads(torch.autograd.Function):
         cosine: torch.Tensor,
         sine: torch.Tensor,
     ) -> torch.Tensor:
-        """Return x, (tokens, heads, head_dim), normalised and rotated; see `trainable.passes.fused_kernels.turn`."""
+        """Return x, (tokens, heads, head_dim), normalised and rotated; see `trainable.passes.kernels.fused.turn`."""
         ctx.save_for_backward(x, norm, cosine, sine)
         ctx.eps = eps
         turned: torch.Tensor = kernels_for(x).turn(x, norm, eps, cosine, sine)

@@ -16,6 +16,7 @@ from trainable.model.backend import Backend
 from trainable.model.gpu_memory import captured
 from trainable.model.weights import why_unsupported
 from trainable.passes.forward import LoraForward
+from trainable.passes.kernels.choice import kernels_for
 from trainable.passes.layout import AnyLayout, PassInputs, Sample
 from trainable.passes.packed import PackedLayout
 from trainable.passes.packed_tagged import PackedTaggedLayout
@@ -190,15 +191,26 @@ class FastPasses:
 
     def _try_all(self) -> None:
         side = torch.cuda.Stream()
-        for shape in self.layout.shapes:
-            if (shape, self._key) not in self._ran:
-                side.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(side):
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._compile()
+            for shape in self.layout.shapes:
+                if (shape, self._key) not in self._ran:
                     self._pass(self._input(shape))
-                torch.cuda.current_stream().wait_stream(side)
-                self._ran.add((shape, self._key))
+                    self._ran.add((shape, self._key))
+        torch.cuda.current_stream().wait_stream(side)
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
+
+    def _compile(self) -> None:
+        """Compile the kernels of the largest shape at the same time, which is a fifth of a new machine's first step."""
+        if kernels_for(self._share) is None:
+            return
+        from trainable.passes.kernels.launches import compiled_together, worth_compiling_together
+
+        if worth_compiling_together():
+            with compiled_together():
+                self._pass(self._input(self.layout.shapes[0]))
 
     def _capture(self, shape: Hashable) -> None:
         graph, inputs = torch.cuda.CUDAGraph(), self._input(shape)

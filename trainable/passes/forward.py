@@ -25,7 +25,7 @@ from trainable.model.weights import (
     read_shape,
 )
 from trainable.passes.autograd import ChunkedCrossEntropy, Gated, Turned, TurnedHeads, gated
-from trainable.passes.kernel_choice import kernels_for
+from trainable.passes.kernels.choice import kernels_for
 from trainable.passes.projections import Projection, Projections
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

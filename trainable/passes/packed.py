@@ -12,7 +12,7 @@ import torch
 from trainable.passes.attention import in_segments
 from trainable.passes.autograd import Context
 from trainable.passes.forward import LoraForward
-from trainable.passes.kernel_choice import kernels_for
+from trainable.passes.kernels.choice import kernels_for
 from trainable.passes.layout import PassInputs, Sample, label_slots, padding_lengths, rounded
 
 TOKEN_STEP = 512

@@ -11,7 +11,7 @@ from torch.nn.functional import linear
 
 from trainable.model.weights import plain_weight
 from trainable.passes.autograd import Context, gated
-from trainable.passes.kernel_choice import kernels_for
+from trainable.passes.kernels.choice import kernels_for
 
 
 @dataclass(frozen=True, slots=True)

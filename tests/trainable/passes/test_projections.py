@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import dropout as torch_dropout
 from torch.nn.functional import linear
 
-from tests.trainable.passes.kernels import use_kernels
+from tests.trainable.passes.kernels.comparing import use_kernels
 from trainable.passes.projections import Projection, Projections
 
 TOKENS, WIDTH = (2, 3), 6
@@ -84,8 +84,8 @@ def test_projections_with_a_seed_equal_plain_ones_under_the_mask_of_that_seed(
 ) -> None:
     from torch.nn.functional import silu
 
-    from trainable.passes import fused_kernels
     from trainable.passes.autograd import Gated, gated
+    from trainable.passes.kernels import fused
 
     torch.manual_seed(4)
     sources = [torch.randn(37, 48, requires_grad=True) for _ in range(1 + of_gate)]
@@ -94,7 +94,7 @@ def test_projections_with_a_seed_equal_plain_ones_under_the_mask_of_that_seed(
     up = [torch.randn(len(part.weight), part.rank, requires_grad=True) for part in parts]
     seed = torch.tensor([7, 8], dtype=torch.int32)
     x = silu(sources[0]) * sources[1] if of_gate else sources[0] * 1
-    dropped = x * fused_kernels.kept(seed, 0.3, (37, 48)) / 0.7
+    dropped = x * fused.kept(seed, 0.3, (37, 48)) / 0.7
     plain = [
         linear(x, p.weight) + 0.5 * dropped @ a.mT @ b.mT for p, a, b in zip(parts, down, up, strict=True)
     ]

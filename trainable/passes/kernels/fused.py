@@ -11,13 +11,14 @@ import torch
 import triton
 import triton.language as tl
 
-from trainable.passes.dropout_kernels import (
+from trainable.passes.kernels.dropout import (
     add_dropped_product,
     draw_seeds,
     dropped_gradient,
     dropped_product,
     kept,
 )
+from trainable.passes.kernels.launches import launch
 
 __all__ = [
     "add_dropped_product", "cross_entropy_", "draw_seeds", "dropped_gradient", "dropped_product", "from_prefixed", "gate",
@@ -156,7 +157,7 @@ def gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """Return silu(gate) · up."""
     gate, up = gate.contiguous(), up.contiguous()
     out = torch.empty_like(gate)
-    _gate[(triton.cdiv(out.numel(), BLOCK),)](gate, up, out, out.numel(), BLOCK=BLOCK)
+    launch(_gate, (triton.cdiv(out.numel(), BLOCK),), gate, up, out, out.numel(), BLOCK=BLOCK)
     return out
 
 
@@ -167,7 +168,7 @@ def gate_backward(
     grad, gate, up = grad.contiguous(), gate.contiguous(), up.contiguous()
     to_gate, to_up = torch.empty_like(gate), torch.empty_like(up)
     n = gate.numel()
-    _gate_backward[(triton.cdiv(n, BLOCK),)](grad, gate, up, to_gate, to_up, n, BLOCK=BLOCK)
+    launch(_gate_backward, (triton.cdiv(n, BLOCK),), grad, gate, up, to_gate, to_up, n, BLOCK=BLOCK)
     return to_gate, to_up
 
 
@@ -208,7 +209,7 @@ def cross_entropy_(logits: torch.Tensor, targets: torch.Tensor, share: torch.Ten
     """
     rows, vocabulary = logits.shape
     losses = torch.empty(rows, dtype=torch.float32, device=logits.device)
-    _cross_entropy[(rows,)](logits, targets, share, losses, vocabulary, BLOCK=4 * BLOCK, num_warps=8)
+    launch(_cross_entropy, (rows,), logits, targets, share, losses, vocabulary, BLOCK=4 * BLOCK, num_warps=8)
     return losses
 
 
@@ -224,9 +225,8 @@ def from_prefixed(grad: torch.Tensor, own: torch.Tensor, copies: torch.Tensor) -
     out, width = grad.new_empty(len(own), *grad.shape[1:]), grad[0].numel()
     segments, n = copies.shape
     grid = (len(own), triton.cdiv(width, PREFIX_LANES))
-    _from_prefixed[grid](
-        grad, own, copies, out, n, segments, width, SEGMENTS=PREFIX_SEGMENTS, LANES=PREFIX_LANES
-    )
+    sizes = {"SEGMENTS": PREFIX_SEGMENTS, "LANES": PREFIX_LANES}
+    launch(_from_prefixed, grid, grad, own, copies, out, n, segments, width, **sizes)
     return out
 
 
@@ -242,5 +242,5 @@ def _for_each_head(
     first = first.contiguous()
     out, (tokens, heads, width) = torch.empty_like(first), first.shape
     rows, constants = tokens * heads, {"NORM": norm is not None, "HALF": width // 2, "ROWS": HEADS}
-    kernel[(triton.cdiv(rows, HEADS),)](first, *tensors, out, rows, heads, eps, **constants)
+    launch(kernel, (triton.cdiv(rows, HEADS),), first, *tensors, out, rows, heads, eps, **constants)
     return out

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainable.passes.kernels import SHAPES, drawn, same, use_kernels
+from tests.trainable.passes.kernels.comparing import SHAPES, drawn, same, use_kernels
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -14,14 +14,14 @@ def test_the_gate_and_its_gradients(shape: tuple[int, int], device: str) -> None
     import torch
     from torch.nn.functional import silu
 
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
 
     gate, up, grad = drawn(device, shape, shape, shape)
     exact = [x.float().requires_grad_() for x in (gate, up)]
     expected = silu(exact[0]) * exact[1]
-    same(fused_kernels.gate(gate, up), expected)
+    same(fused.gate(gate, up), expected)
     for ours, right in zip(
-        fused_kernels.gate_backward(grad, gate, up),
+        fused.gate_backward(grad, gate, up),
         torch.autograd.grad(expected, exact, grad.float()),
         strict=True,
     ):
@@ -35,7 +35,7 @@ def test_heads_are_normalised_and_turned_and_their_gradient(heads: int, normed: 
     from torch.nn.functional import rms_norm
 
     from trainable.model.rotation import rotate
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
 
     shape = (21, heads, 32)
     x, grad, weight, angles = drawn(device, shape, shape, (32,), (21, 1, 16))
@@ -47,9 +47,9 @@ def test_heads_are_normalised_and_turned_and_their_gradient(heads: int, normed: 
     c, s = cosine.float(), sine.float()
     expected = torch.cat([a * c - b * s, b * c + a * s], -1)
     torch.testing.assert_close(expected, rotate(y.detach(), c, s))
-    same(fused_kernels.turn(x, norm, 1e-6, cosine, sine), expected)
+    same(fused.turn(x, norm, 1e-6, cosine, sine), expected)
     (right,) = torch.autograd.grad(expected, exact, grad.float())
-    same(fused_kernels.turn_backward(grad, x, norm, 1e-6, cosine, sine), right)
+    same(fused.turn_backward(grad, x, norm, 1e-6, cosine, sine), right)
 
 
 @pytest.mark.parametrize("vocabulary", [7, 5000])
@@ -57,7 +57,7 @@ def test_cross_entropy_and_its_gradient_also_where_a_row_is_certain(vocabulary: 
     import torch
     from torch.nn.functional import cross_entropy
 
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
 
     (logits,) = drawn(device, (6, vocabulary))
     logits[1, 3], logits[2, 5] = 30, -60  # certain and right, certain and wrong
@@ -67,7 +67,7 @@ def test_cross_entropy_and_its_gradient_also_where_a_row_is_certain(vocabulary: 
     )
     exact = logits.double().requires_grad_()
     losses = 0.25 * cross_entropy(exact, targets, reduction="none")
-    same(fused_kernels.cross_entropy_(logits, targets, share), losses.float())
+    same(fused.cross_entropy_(logits, targets, share), losses.float())
     (grad,) = torch.autograd.grad(losses.sum(), exact)
     torch.testing.assert_close(logits.double(), grad, rtol=1e-5 if device == "cpu" else 1e-2, atol=1e-16)
 
@@ -75,7 +75,7 @@ def test_cross_entropy_and_its_gradient_also_where_a_row_is_certain(vocabulary: 
 def test_the_gradient_of_a_prefix_is_the_sum_of_those_of_its_copies(device: str) -> None:
     import torch
 
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
     from trainable.passes.packed import WithPrefix, _segments
 
     inputs = {name: x.to(device) for name, x in _segments(3, [4, 1, 6, *[1] * 20]).items()}
@@ -83,7 +83,7 @@ def test_the_gradient_of_a_prefix_is_the_sum_of_those_of_its_copies(device: str)
     x, grad = drawn(device, (34, 2, 280), (places, 2, 280))
     exact = x.float().requires_grad_()
     (expected,) = torch.autograd.grad(exact[inputs["takes"]], exact, grad.float())
-    same(fused_kernels.from_prefixed(grad, inputs["own"], inputs["copies"]), expected)
+    same(fused.from_prefixed(grad, inputs["own"], inputs["copies"]), expected)
     torch.testing.assert_close(
         WithPrefix.apply(x, inputs["takes"], inputs["own"], inputs["copies"]), x[inputs["takes"]]
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def kernels_for(x: torch.Tensor) -> Any:
-    """Return `trainable.passes.fused_kernels` if they run on the tensor's device, else None."""
+    """Return `trainable.passes.kernels.fused` if they run on the tensor's device, else None."""
     return _kernels() if x.is_cuda else None
 
 
@@ -20,10 +20,10 @@ def _kernels() -> ModuleType | None:
     import torch
 
     try:
-        from trainable.passes import fused_kernels
+        from trainable.passes.kernels import fused
 
-        fused_kernels.gate(*torch.zeros(2, 16, device="cuda"))  # compiles it, which needs a C compiler
+        fused.gate(*torch.zeros(2, 16, device="cuda"))  # compiles it, which needs a C compiler
     except Exception as error:
         print(f"no fused kernels: {type(error).__name__}: {error}", flush=True)
         return None
-    return fused_kernels
+    return fused

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from trainable.passes.kernel_choice import _kernels, kernels_for
+from trainable.passes.kernels.choice import _kernels, kernels_for
 
 
 def test_a_tensor_on_the_cpu_has_no_kernels() -> None:
@@ -28,6 +28,6 @@ def test_kernels_that_cannot_be_built_are_told_once_and_not_asked_for_again(
 @pytest.mark.gpu
 def test_a_tensor_on_the_gpu_has_kernels_that_compute() -> None:
     kernels = kernels_for(torch.zeros(3, device="cuda"))
-    assert kernels is sys.modules["trainable.passes.fused_kernels"]
+    assert kernels is sys.modules["trainable.passes.kernels.fused"]
     gate, up = torch.randn(2, 100, device="cuda")
     torch.testing.assert_close(kernels.gate(gate, up), torch.nn.functional.silu(gate) * up)

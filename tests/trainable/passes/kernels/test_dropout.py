@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.trainable.passes.kernels import SEEDS, SHAPES, close, drawn, same
+from tests.trainable.passes.kernels.comparing import SEEDS, SHAPES, close, drawn, same
 
 
 def test_dropout_keeps_its_share_in_every_row_column_and_pair_and_other_seeds_keep_others(
@@ -12,12 +12,12 @@ def test_dropout_keeps_its_share_in_every_row_column_and_pair_and_other_seeds_ke
 ) -> None:
     import torch
 
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
 
     torch.manual_seed(5)
-    seeds = fused_kernels.draw_seeds(2, torch.device(device))
-    kept, other = (fused_kernels.kept(seed, 0.3, (300, 400)).float() for seed in seeds)
-    assert torch.equal(kept, fused_kernels.kept(seeds[0], 0.3, (300, 400)).float())
+    seeds = fused.draw_seeds(2, torch.device(device))
+    kept, other = (fused.kept(seed, 0.3, (300, 400)).float() for seed in seeds)
+    assert torch.equal(kept, fused.kept(seeds[0], 0.3, (300, 400)).float())
     assert abs(float(kept.mean()) - 0.7) < 0.005
     for side, n in ((0, 300), (1, 400)):  # five standard deviations
         assert float((kept.mean(side) - 0.7).abs().max()) < 5 * (0.21 / n) ** 0.5
@@ -32,17 +32,17 @@ def test_thin_products_of_what_dropout_keeps(shape: tuple[int, int], rank: int, 
     import torch
     from torch.nn.functional import silu
 
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
 
     x, up, total, down, thin = drawn(device, shape, shape, shape, (rank, shape[1]), (shape[0], rank))
     down = down / 16
     seed = torch.tensor(SEEDS, dtype=torch.int32, device=device)
-    kept = fused_kernels.kept(seed, 0.3, shape) / 0.7
-    same(fused_kernels.dropped_product(x, down, seed, 0.3), (x.float() * kept) @ down.float().T)
+    kept = fused.kept(seed, 0.3, shape) / 0.7
+    same(fused.dropped_product(x, down, seed, 0.3), (x.float() * kept) @ down.float().T)
     for sources, wide in (((x,), x.float()), ((x, up), silu(x.float()) * up.float())):
         wide = wide.to(x.dtype).float()
         expected = thin.float().T @ (wide * kept)
-        close(fused_kernels.dropped_gradient(sources, thin, seed, 0.3), expected)
+        close(fused.dropped_gradient(sources, thin, seed, 0.3), expected)
     expected = total.float() + kept * (thin.float() @ down.float())
-    fused_kernels.add_dropped_product(total, thin, down, seed, 0.3)
+    fused.add_dropped_product(total, thin, down, seed, 0.3)
     same(total, expected)

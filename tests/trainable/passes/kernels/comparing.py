@@ -37,7 +37,7 @@ def close(result: Any, expected: Any) -> None:
 
 def use_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let training on a CPU use the kernels."""
-    from trainable.passes import fused_kernels
+    from trainable.passes.kernels import fused
 
     for module in ("autograd", "projections", "forward", "packed"):
-        monkeypatch.setattr(f"trainable.passes.{module}.kernels_for", lambda x: fused_kernels)
+        monkeypatch.setattr(f"trainable.passes.{module}.kernels_for", lambda x: fused)

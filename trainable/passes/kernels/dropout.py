@@ -11,6 +11,8 @@ import torch
 import triton
 import triton.language as tl
 
+from trainable.passes.kernels.launches import launch
+
 PROGRAMS = 528
 """About how many programs a kernel is divided into: four per multiprocessor of the largest cards."""
 TOKENS, LANES = 32, 128
@@ -138,7 +140,7 @@ def kept(seed: torch.Tensor, dropout: float, shape: tuple[int, int]) -> torch.Te
         shape: (tokens, width).
     """
     out = torch.empty(shape, dtype=torch.bool, device=seed.device)
-    _kept[(triton.cdiv(out.numel(), SUMMED),)](seed, out, out.numel(), dropout, BLOCK=SUMMED)
+    launch(_kept, (triton.cdiv(out.numel(), SUMMED),), seed, out, out.numel(), dropout, BLOCK=SUMMED)
     return out
 
 
@@ -156,7 +158,8 @@ def dropped_product(x: torch.Tensor, down: torch.Tensor, seed: torch.Tensor, dro
     ranks, blocks = _rank_blocks(rank), triton.cdiv(tokens, TOKENS)
     splits = _splits(blocks * triton.cdiv(rank, ranks), triton.cdiv(width, LANES))
     out = _parts(x, splits, tokens, rank)
-    _dropped_product[(blocks, triton.cdiv(rank, ranks), splits)](
+    launch(
+        _dropped_product, (blocks, triton.cdiv(rank, ranks), splits),
         x, seed, down, out, tokens, width, rank, dropout, 1 / (1 - dropout), splits,
         TOKENS=TOKENS, LANES=LANES, RANKS=ranks, num_stages=4,
     )  # fmt: skip
@@ -179,7 +182,8 @@ def dropped_gradient(
     ranks, blocks = _rank_blocks(rank), triton.cdiv(width, LANES)
     splits = _splits(blocks * triton.cdiv(rank, ranks), triton.cdiv(tokens, TOKENS))
     out = _parts(grad, splits, rank, width)
-    _dropped_gradient[(blocks, triton.cdiv(rank, ranks), splits)](
+    launch(
+        _dropped_gradient, (blocks, triton.cdiv(rank, ranks), splits),
         sources[0], sources[-1], seed, grad, out, tokens, width, rank, dropout, 1 / (1 - dropout), splits,
         GATED=len(sources) > 1, TOKENS=TOKENS, LANES=LANES, RANKS=ranks, num_stages=4,
     )  # fmt: skip
@@ -201,7 +205,8 @@ def add_dropped_product(
     thin, down = thin.contiguous(), down.contiguous()
     (tokens, width), rank = total.shape, len(down)
     grid = (triton.cdiv(tokens, TOKENS), triton.cdiv(width, LANES))
-    _add_dropped_product[grid](
+    launch(
+        _add_dropped_product, grid,
         total, thin, down, seed, tokens, width, rank, dropout, 1 / (1 - dropout),
         TOKENS=TOKENS, LANES=LANES, RANKS=_rank_blocks(rank),
     )  # fmt: skip
@@ -224,5 +229,5 @@ def _summed(parts: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if len(parts) == 1:
         return parts[0]
     out = torch.empty(parts.shape[1:], dtype=dtype, device=parts.device)
-    _sum_parts[(triton.cdiv(out.numel(), SUMMED),)](parts, out, out.numel(), len(parts), BLOCK=SUMMED)
+    launch(_sum_parts, (triton.cdiv(out.numel(), SUMMED),), parts, out, out.numel(), len(parts), BLOCK=SUMMED)
     return out

@@ -1,0 +1,89 @@
+"""Kernels that are compiled together compute nothing meanwhile, and are not compiled again when they are launched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.paths import ROOT
+from tests.trainable.passes.kernels.comparing import drawn
+
+
+def test_inside_nothing_is_computed_and_afterwards_it_is(device: str) -> None:
+    import torch
+
+    from trainable.passes.kernels.fused import cross_entropy_
+    from trainable.passes.kernels.launches import compiled_together
+
+    (logits,) = drawn(device, (5, 40))
+    targets, share = torch.arange(5, device=device), torch.tensor(0.2, device=device)
+    before = logits.clone()
+    with compiled_together():
+        cross_entropy_(logits, targets, share)
+    assert torch.equal(logits, before)
+    cross_entropy_(logits, targets, share)
+    assert not torch.equal(logits, before)
+
+
+def test_what_goes_wrong_inside_is_raised_and_launches_work_again(device: str) -> None:
+    import torch
+
+    from trainable.passes.kernels.fused import gate
+    from trainable.passes.kernels.launches import compiled_together
+
+    with pytest.raises(torch.OutOfMemoryError), compiled_together():
+        raise torch.OutOfMemoryError
+    ones = torch.ones(16, device=device)
+    torch.testing.assert_close(gate(ones, ones), torch.nn.functional.silu(ones))
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+from trainable.passes.kernels import fused as kernels
+from trainable.passes.kernels.launches import compiled_together, worth_compiling_together
+
+def files():
+    return sorted(str(path) for path in Path(sys.argv[1]).rglob("*") if path.is_file())
+
+def backward():
+    x = torch.randn(64, 256, device="cuda", dtype=torch.bfloat16, requires_grad=True)
+    class Gate(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return kernels.gate(x, x)
+        @staticmethod
+        def backward(ctx, grad):
+            return sum(kernels.gate_backward(grad, *ctx.saved_tensors * 2))
+    (grad,) = torch.autograd.grad(Gate.apply(x).sum(), x)
+    down = torch.randn(12, 256, device="cuda", dtype=torch.bfloat16)
+    return grad, kernels.dropped_product(x.detach(), down, kernels.draw_seeds(1, x.device)[0], 0.1)
+
+with compiled_together():
+    backward()
+compiled, worth = files(), worth_compiling_together()
+backward()
+launched = files()
+with compiled_together():
+    backward()
+print(json.dumps([compiled, launched, worth, worth_compiling_together()]))
+"""
+
+
+@pytest.mark.gpu
+def test_what_was_compiled_together_is_not_compiled_again_at_its_launch(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=True, cwd=ROOT,
+        env={**os.environ, "TRITON_CACHE_DIR": str(tmp_path), "TRITON_INTERPRET": "0"},
+    )  # fmt: skip
+    compiled, launched, worth, worth_again = json.loads(done.stdout.splitlines()[-1])
+    assert sum(file.endswith(".cubin") for file in compiled) >= 3
+    assert launched == compiled
+    assert (worth, worth_again) == (True, False)
