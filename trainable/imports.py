@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_UNUSED = "sklearn"
-"""transformers imports it, and with it much of SciPy, for a kind of decoding that is not used here."""
+_UNUSED = ("sklearn", "torchvision")
+"""transformers imports the first, and with it much of SciPy, for a kind of decoding that is not used here; the other for images."""
 _TRL_AS_IT_IS = "UNSLOTH_ALLOW_CPU"
 """With 1 Unsloth leaves TRL's trainers as they are. It says more, but nothing that matters where there is a CUDA device."""
 _OTHER_DEVICE = "UNSLOTH_FORCE_CPU"
@@ -21,7 +21,7 @@ _OTHER_DEVICE = "UNSLOTH_FORCE_CPU"
 @contextmanager
 def transformers_imported_fast() -> Iterator[None]:
     """Import transformers' models inside, in less time."""
-    with _collector_paused(), hidden(_UNUSED), _distributions_listed_once():
+    with _collector_paused(), hidden(*_UNUSED), _distributions_listed_once():
         yield
 
 
@@ -73,13 +73,12 @@ def _distributions_listed_once() -> Iterator[None]:
 
 
 @contextmanager
-def hidden(package: str) -> Iterator[None]:
-    """Let a package that is not loaded yet look as if it were not installed, inside."""
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]  # as the import system defines it
+def hidden(*packages: str) -> Iterator[None]:
+    """Let packages that are not loaded yet look as if they were not installed, inside."""
+    chosen = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(chosen))  # type: ignore[arg-type]  # None: as the import system defines it
     try:
         yield
     finally:
-        del sys.modules[package]
+        for package in chosen:
+            sys.modules.pop(package, None)
