@@ -81,18 +81,23 @@ def main() -> None:
     first, whole = start(options, settings, 0, resident)
     fresh = time.perf_counter() - waited - (whole - first)
     write_row(options, "trial_start", side="fresh", backend=options.backend, seconds=fresh, whole_s=whole)
-    starts, rungs, bytes_left, reserved = [], [], [], []
+    starts, rungs, bytes_left, reserved, kept = [], [], [], [], []
     for number in range(1, options.trials + 1):
         first, whole = start(options, settings, number, resident)
         starts.append(first)
         rungs.append(whole)
-        bytes_left.append(allocated_bytes())  # base, kept decoder, and whatever trials leave behind
+        kept.append(
+            resident.start(options.backend).passes.kept_bytes()
+        )  # for trials of the same kinds, on purpose
+        bytes_left.append(
+            allocated_bytes() - kept[-1]
+        )  # base, kept decoder, and whatever trials leave behind
         reserved.append(torch.cuda.memory_reserved() if torch.cuda.is_available() else 0)
     write_row(
         options, "trial_start", side="resident", backend=options.backend, seconds=statistics.median(starts),
         worst_s=max(starts), whole_s=statistics.median(rungs), trials=options.trials, loads=resident.loads,
         drift_mib=(bytes_left[-1] - bytes_left[0]) / 2**20, reserved_drift_mib=(reserved[-1] - reserved[0]) / 2**20,
-        left_gib=bytes_left[-1] / 2**30, each=[round(value, 2) for value in starts],
+        left_gib=bytes_left[-1] / 2**30, kept_mib=kept[-1] / 2**20, each=[round(value, 2) for value in starts],
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
@@ -21,11 +21,12 @@ _Needs: TypeAlias = tuple[triton.JITFunction, tuple[object, ...], dict[str, obje
 
 
 class _Notes:
-    """Which kernels would have been launched, if that is asked for now, and whether it is worth asking again."""
+    """Which kernels would have been launched, if that is asked for now, which were asked for before, and whether to ask again."""
 
     asked = False
     worth_it = True
-    kernels: dict[Hashable, _Needs] = {}
+    needed: dict[Hashable, _Needs] = {}
+    known: set[Hashable] = set()
 
 
 def launch(
@@ -36,11 +37,12 @@ def launch(
         kernel[grid](*arguments, **constants)
         return
     kinds = tuple(each.dtype if isinstance(each, torch.Tensor) else each for each in arguments)
-    _Notes.kernels[id(kernel), kinds, *constants.items()] = kernel, kinds, constants
+    key = id(kernel), *map(_compiled_for, kinds), *constants.items()
+    _Notes.needed[key] = kernel, kinds, constants
 
 
 def worth_compiling_together() -> bool:
-    """Return whether kernels had to be compiled when they were last asked for; at first, that they may have to."""
+    """Return whether kernels that were new had to be compiled when it was last asked; at first, that they may have to."""
     return _Notes.worth_it
 
 
@@ -55,14 +57,28 @@ def compiled_together() -> Iterator[None]:
         yield
     finally:
         _Notes.asked = False
-        needed, _Notes.kernels = _Notes.kernels, {}
-    began = time.monotonic()
+        needed, _Notes.needed = _Notes.needed, {}
+    new = [needs for key, needs in needed.items() if key not in _Notes.known]
+    _Notes.known |= needed.keys()
+    if new:
+        began = time.monotonic()
+        _compile(new)
+        _Notes.worth_it = time.monotonic() - began > COMPILED_S
+
+
+def _compiled_for(value: object) -> Hashable:
+    """Return what Triton compiles a kernel anew for: of a whole number no more than whether it is 1, and a multiple of 16."""
+    if isinstance(value, int):
+        return value == 1, value % 16 == 0, value < 1 << 31
+    return float if isinstance(value, float) else str(value)
+
+
+def _compile(needed: Sequence[_Needs]) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         with triton.AsyncCompileMode(pool, ignore_errors=True):
-            for needs in needed.values():
+            for needs in needed:
                 _compiled(*needs)
-        list(pool.map(_build_launcher, needed.values()))
-    _Notes.worth_it = time.monotonic() - began > COMPILED_S
+        list(pool.map(_build_launcher, needed))
 
 
 def _compiled(kernel: triton.JITFunction, kinds: tuple[object, ...], constants: dict[str, object]) -> Any:
