@@ -52,6 +52,17 @@ class Documents:
         """Return all parts by name."""
         return {name: self.part(name) for name in self.files.by_name()}
 
+    def problems(self) -> list[str]:
+        """Read all parts; return what is wrong with them: bad lines, or no document."""
+        problems = list[str]()
+        for name, path in self.files.by_name().items():
+            try:
+                if not self.part(name):
+                    problems.append(f"{path} must hold at least one document")
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+        return problems
+
     def handed_over(self) -> Documents:
         """Return what has been read as documents of their own; these let go of it."""
         read, self._read = self._read, {}

@@ -11,6 +11,7 @@ from data.files.own_json import read_own
 from search.options import SearchOptions
 from search.planning.continued_space import stored_space
 from search.planning.documents import Documents
+from search.planning.draft import gathered
 from search.planning.models import model_problems, with_possible_answers
 from search.planning.preset import choose_preset
 from search.planning.space import SearchSpace, default_space
@@ -89,8 +90,8 @@ def prepare(options: RetrainOptions) -> RetrainJob:
     """Check the options against the study's files, or against data and machine if there is no study.
 
     Raises:
-        FileNotFoundError: If best.json, data, weights or an adapter are missing.
-        ValueError: If a value breaks its rule.
+        FileNotFoundError: If best.json, data or an adapter are missing.
+        ValueError: If a value breaks its rule, the base model is not here, or lines of the data are bad.
         RuntimeError: If the backend cannot run here.
     """
     if (options.best_json is None) == (options.config is None):
@@ -115,7 +116,7 @@ def _of_study(options: RetrainOptions, best_json: Path) -> RetrainJob:
     data_dir = options.data_dir or (Path(str(stored_dir)) if stored_dir else None)
     corpus = find_corpus(data_dir.resolve() if data_dir else None)
     config = _changed(TrialConfig.from_dict(best["config"]), options)
-    locate_base(config.model)
+    _checked_documents(config, corpus)
     shared = TrialSettings.load(files.trial_settings)
     preset = choose_preset(saved["preset"]["name"], shared.backend)
     settings = FullLengthSettings(
@@ -210,19 +211,25 @@ def _check_inputs(config: TrialConfig, corpus: CorpusFiles, backend: str) -> Non
     """Check documents and base model, as a search does before it starts.
 
     Raises:
-        FileNotFoundError: If the base model is not here.
-        ValueError: Lists the bad lines of the data, or says why the base model cannot be tuned in this way.
+        ValueError: Lists the bad lines of all data files, and why the base model cannot be tuned in this way.
     """
-    locate_base(config.model)
+    documents = _checked_documents(config, corpus)
     space = SearchSpace(
         {}, {"model": config.model, "load_in_4bit": config.load_in_4bit, "answers": config.answers}, {}
     )
     if config.model not in BUNDLED and (problems := model_problems(space, [config.model])):
         raise ValueError("\n".join(problems))
-    parts = Documents(corpus).parts()
-    if empty := [str(path) for name, path in corpus.by_name().items() if not parts[name]]:
-        raise ValueError(f"{' and '.join(empty)} must hold at least one document")
-    with_possible_answers(space, parts["train"], backend)
+    with_possible_answers(space, documents.train, backend)
+
+
+def _checked_documents(config: TrialConfig, corpus: CorpusFiles) -> Documents:
+    """Return the documents, all read; a ValueError lists their bad lines, and says if the base model is not here."""
+    documents = Documents(corpus)
+    problems = documents.problems()
+    gathered(problems, lambda: locate_base(config.model))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return documents
 
 
 def _changed(config: TrialConfig, options: RetrainOptions) -> TrialConfig:

@@ -199,3 +199,15 @@ def test_a_model_that_is_gone_is_refused_before_anything_starts(files: StudyFile
     with pytest.raises((FileNotFoundError, ValueError), match="small-9m"):
         prepare(RetrainOptions(files.best))
     assert not (files.root / "retrain").exists()
+
+
+def test_bad_lines_of_all_files_are_refused_before_anything_starts(files: StudyFiles, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        with (tmp_path / "data" / f"{part}.jsonl").open("a", encoding="utf-8") as file:
+            file.write("no json\n")
+    (tmp_path / "data" / "validation.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(ValueError, match="must hold at least one document") as refused:
+        prepare(RetrainOptions(files.best))
+    told = str(refused.value)
+    assert all(line in told for line in ("train.jsonl:13", "validation.jsonl must", "test.jsonl:13"))
+    assert not (files.root / "retrain").exists()
