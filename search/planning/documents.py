@@ -52,16 +52,21 @@ class Documents:
         """Return all parts by name."""
         return {name: self.part(name) for name in self.files.by_name()}
 
-    def problems(self) -> list[str]:
-        """Read all parts; return what is wrong with them: bad lines, or no document."""
-        problems = list[str]()
-        for name, path in self.files.by_name().items():
+    def readable(self, problems: list[str]) -> dict[str, Sequence[Example]]:
+        """Return the parts that can be read, by name; add to `problems` why others cannot."""
+        read = dict[str, Sequence[Example]]()
+        for name in self.files.by_name():
             try:
-                if not self.part(name):
-                    problems.append(f"{path} must hold at least one document")
+                read[name] = self.part(name)
             except (OSError, ValueError) as error:
                 problems.append(str(error))
-        return problems
+        return read
+
+    def problems(self) -> list[str]:
+        """Read all parts; return what is wrong with them: bad lines, or no document."""
+        problems, paths = list[str](), self.files.by_name()
+        empty = [name for name, documents in self.readable(problems).items() if not documents]
+        return problems + [f"{paths[name]} must hold at least one document" for name in empty]
 
     def handed_over(self) -> Documents:
         """Return what has been read as documents of their own; these let go of it."""

@@ -139,8 +139,8 @@ def _footing(draft: Draft) -> Footing | None:
 
 def _read(documents: Documents, options: SearchOptions, problems: list[str]) -> int:
     """Read the documents; return how many there are to train on."""
-    read = {name: gathered(problems, partial(documents.part, name)) for name in documents.files.by_name()}
-    n_train, validation = len(read["train"] or ()), read["validation"] or []
+    read = documents.readable(problems)
+    n_train, validation = len(read.get("train", ())), read.get("validation", ())
     problems += unknown_types(options, validation)
     if not problems and not (n_train and validation):
         empty = documents.files.validation if n_train else documents.files.train

@@ -78,8 +78,8 @@ def measure_ours(options: TrainOptions, resident: Any, model: str, quantised: bo
     import trainable.training.loop as loop
     from trainable.model.weights import base_layer, projection
 
-    batch = int(variant.rpartition(" ")[2]) if variant.startswith(BATCH) else 32
-    config = config_of(options, model, quantised, effective_batch=batch)
+    other = {"effective_batch": int(variant.rpartition(" ")[2])} if variant.startswith(BATCH) else {}
+    config = config_of(options, model, quantised, **other)
     backend = resident.acquire(options.backend, Path(config.model), quantised, 512)
     reset_peak()
     started = time.perf_counter()

@@ -81,17 +81,14 @@ def main() -> None:
     first, whole = start(options, settings, 0, resident)
     fresh = time.perf_counter() - waited - (whole - first)
     write_row(options, "trial_start", side="fresh", backend=options.backend, seconds=fresh, whole_s=whole)
+    passes = resident.start(options.backend).passes
     starts, rungs, bytes_left, reserved, kept = [], [], [], [], []
     for number in range(1, options.trials + 1):
         first, whole = start(options, settings, number, resident)
         starts.append(first)
         rungs.append(whole)
-        kept.append(
-            resident.start(options.backend).passes.kept_bytes()
-        )  # for trials of the same kinds, on purpose
-        bytes_left.append(
-            allocated_bytes() - kept[-1]
-        )  # base, kept decoder, and whatever trials leave behind
+        kept.append(passes.kept_bytes())  # on purpose, for trials of the same kinds
+        bytes_left.append(allocated_bytes() - kept[-1])  # base, decoder, and whatever trials leave behind
         reserved.append(torch.cuda.memory_reserved() if torch.cuda.is_available() else 0)
     write_row(
         options, "trial_start", side="resident", backend=options.backend, seconds=statistics.median(starts),

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from search.options import SearchOptions
+from search.planning.plan import SearchPlan, make_plan
+
 
 @pytest.fixture
 def home(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> Path:
@@ -18,6 +21,17 @@ def home(tmp_path: Path, sample_head: Callable[[str, int], Path]) -> Path:
         "[space]\nmodel = 'small-2m'\nload_in_4bit = false\n", encoding="utf-8"
     )
     return tmp_path
+
+
+@pytest.fixture
+def plan(tmp_path: Path, small_corpus: Path) -> SearchPlan:
+    """A search on two models with two ways to answer, whose folder is made and empty."""
+    options = SearchOptions(
+        preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9
+    )
+    plan = make_plan(options)
+    plan.files.root.mkdir()
+    return plan
 
 
 @pytest.fixture

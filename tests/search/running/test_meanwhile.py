@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.options import SearchOptions
-from search.planning.plan import SearchPlan, make_plan
+from search.planning.plan import SearchPlan
 from search.running import meanwhile
 from search.running.meanwhile import Meanwhile
 from search.running.settings_files import write_settings
@@ -20,13 +19,8 @@ from trainable.tokens import corpus
 
 
 @pytest.fixture
-def plan(tmp_path: Path, small_corpus: Path) -> SearchPlan:
-    """A search that has begun, on two models with two ways to answer."""
-    options = SearchOptions(
-        preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9
-    )
-    plan = make_plan(options)
-    plan.files.root.mkdir()
+def plan(plan: SearchPlan) -> SearchPlan:
+    """A search that has begun."""
     write_settings(plan)
     return plan
 

@@ -5,25 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from search.options import SearchOptions
-from search.planning.plan import SearchPlan, make_plan
+from search.planning.plan import SearchPlan
 from search.running.preparation import Preparation, note_settings, prepare
 from search.study.config_file import read_config
 from trainable.timeline import Timeline
-
-
-@pytest.fixture
-def plan(tmp_path: Path, small_corpus: Path) -> SearchPlan:
-    options = SearchOptions(
-        preset="cpu", results_dir=tmp_path, data_dir=small_corpus, study="s", horizon_steps=9
-    )
-    plan = make_plan(options)
-    plan.files.root.mkdir()
-    return plan
 
 
 def test_the_settings_are_written_and_the_time_is_noted(plan: SearchPlan) -> None:

@@ -14,8 +14,6 @@ import triton
 
 COMPILED_S = 0.5
 """Kernels that are on disk already, from an earlier process, are loaded in less; one that is compiled takes about as long."""
-
-
 _Needs: TypeAlias = tuple[triton.JITFunction, tuple[object, ...], dict[str, object]]
 """A kernel, types of tensors and values of numbers that it is launched with, and its constants."""
 
